@@ -1,0 +1,1 @@
+"""vpcodec: speech and images to small token files, and back."""

@@ -1,0 +1,57 @@
+"""Expected failures, and the exit code each one gives the command.
+
+    VpcodecError             1  an expected failure; the parent of all others
+    ├── InputError           1  a recording, photo or path cannot be read or written
+    ├── ContainerError       1  a token file is damaged, truncated or of another kind
+    ├── ModelError           1  a model is missing, damaged or unfit for the task
+    ├── DataError            1  a training or evaluation set is missing or wrongly laid out
+    ├── ConfigError          2  a recipe, an option or an argument is wrong
+    └── DependencyError      1  an optional package is not installed
+
+Anything else that reaches a user is a bug.
+"""
+
+
+class VpcodecError(Exception):
+    """An expected failure: what happened, to which thing, and what to do next.
+
+    Args:
+        what: One line naming the failure and the thing that failed.
+        hint: What the reader can do about it; shown on a second line.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  hint: {self.hint}" if self.hint else self.what
+
+
+class InputError(VpcodecError):
+    """A recording, photo or path cannot be read or written."""
+
+
+class ContainerError(VpcodecError):
+    """A token file is damaged, truncated or of another kind."""
+
+
+class ModelError(VpcodecError):
+    """A model is missing, damaged or unfit for the task."""
+
+
+class DataError(VpcodecError):
+    """A training or evaluation set is missing or wrongly laid out."""
+
+
+class ConfigError(VpcodecError):
+    """A recipe, an option or an argument is wrong."""
+
+    exit_code = 2
+
+
+class DependencyError(VpcodecError):
+    """An optional package is not installed."""

@@ -1,0 +1,147 @@
+"""The contract of every quantizer: latents to tokens and back, and a stand-in to train through.
+
+A quantizer never sees signals. It treats the axes between batch and channel as *positions*, so one class
+serves speech and images alike.
+
+    B  batch        ...  positions: T frames of speech, or H, W patches of a photo        C  latent channels
+
+    training      latents --relax--> latents with useful gradients
+    evaluation    latents --encode--> tokens --decode--> latents
+
+`Quantizer.forward` chooses between the two, so what a model hears in evaluation is always what its token
+file will decode to, bit for bit.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from vpcodec.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a quantizer made of a batch of latents.
+
+    Attributes:
+        latents: [B, ..., C] float32, what the decoder of the network receives.
+        tokens: [B, ...] int64, or None where the training stand-in has none.
+        loss: Scalar to add to the training loss, already weighted.
+        stats: Named scalars for the training log.
+    """
+
+    latents: Tensor
+    tokens: Tensor | None
+    loss: Tensor
+    stats: dict[str, float] = field(default_factory=dict)
+
+
+class Quantizer(nn.Module, ABC):
+    """Turns latents into integers and back.
+
+    Args:
+        rates: Nominal codebook sizes K that can be asked for; one for most methods, several for VP-VAE.
+        channels: Size C of the latents.
+
+    Laws, tested for every method: `decode` after `encode` is what `forward` returns in evaluation; evaluation
+    draws no random number and changes no state; equal latents get equal tokens, ties go to the lowest id;
+    everything that influences the future is in the `state_dict`.
+    """
+
+    def __init__(self, rates: Sequence[int], channels: int) -> None:
+        super().__init__()
+        if not rates or list(rates) != sorted(set(rates)) or min(rates) < 2:
+            raise ConfigError(f"quantizer.rates must be increasing codebook sizes of 2 or more, got {list(rates)}")
+        if channels < 1:
+            raise ConfigError(f"quantizer.channels must be 1 or more, got {channels}")
+        self.rates = tuple(rates)
+        self.channels = channels
+
+    @abstractmethod
+    def vocabulary(self, rate: int | None = None) -> int:
+        """Number of ids that can occur at a rate (K_actual); FSP at 1024 has 8 * 5 * 5 * 5 = 1000."""
+
+    @abstractmethod
+    def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
+        """Training's stand-in for quantization, with useful gradients.
+
+        Args:
+            latents: [B, ..., C] float32.
+            progress: Share of the training that is done, 0 to 1.
+            rate: One of `rates`.
+        """
+
+    @abstractmethod
+    def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        """[B, ..., C] float -> [B, ...] int64, the nearest code. Pure."""
+
+    @abstractmethod
+    def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
+        """[B, ...] int64 -> [B, ..., C] float32. Pure."""
+
+    def finish(self, latents: Iterable[Tensor]) -> None:  # noqa: B027 - most methods have nothing left to build
+        """Build what encoding still lacks from latents [N, C] of the training set, such as VP-VAE's codebooks."""
+
+    def extra_repr(self) -> str:
+        return f"rates={self.rates}, channels={self.channels}"
+
+    def checked_rate(self, rate: int | None) -> int:
+        """The rate asked for, or the highest one. Raises ConfigError for one that this quantizer lacks."""
+        if rate is None:
+            return self.rates[-1]
+        if rate not in self.rates:
+            raise ConfigError(f"rate {rate} is not offered", hint=f"choose from {', '.join(map(str, self.rates))}")
+        return rate
+
+    def forward(self, latents: Tensor, progress: float = 0.0, rate: int | None = None) -> Quantized:
+        """Relaxed in training, coded and decoded otherwise; in float32 whatever surrounds it.
+
+        Args:
+            latents: [B, ..., C] of any float type.
+            progress: Share of the training that is done, 0 to 1.
+            rate: One of `rates`; None for the highest.
+        """
+        chosen = self.checked_rate(rate)
+        with torch.autocast(latents.device.type, enabled=False):
+            exact = latents.float()
+            if self.training:
+                return self.relax(exact, progress, chosen)
+            tokens = self.encode(exact, chosen)
+            return Quantized(self.decode(tokens, chosen), tokens, exact.new_zeros(()))
+
+
+def moment_loss(latents: Tensor, variance: float | None, mean_weight: float, variance_weight: float) -> Tensor:
+    """Draw each channel's mean to zero and its variance to a target (VP-VAE, equations 11 and 14).
+
+    Averaged over channels with the unbiased variance, as in the authors' code, so that their weights (0.1 and
+    0.07) keep their meaning.
+
+    Args:
+        latents: [B, ..., C] float32.
+        variance: Target variance; None for no target (a law without variance).
+        mean_weight: Weight of the squared mean.
+        variance_weight: Weight of the squared distance from the target variance.
+
+    Returns:
+        Scalar; zero for a single position, which has no variance.
+    """
+    rows = latents.flatten(0, -2)
+    if len(rows) < 2:
+        return latents.sum() * 0.0
+    loss = mean_weight * rows.mean(0).square().mean()
+    if variance is not None:
+        loss = loss + variance_weight * (rows.var(0) - variance).square().mean()
+    return loss
+
+
+def digits_to_tokens(digits: Tensor, levels: Tensor) -> Tensor:
+    """[..., C] int64 digits -> [...] int64, first channel fastest."""
+    return (digits * (levels.cumprod(0) // levels)).sum(-1)
+
+
+def tokens_to_digits(tokens: Tensor, levels: Tensor) -> Tensor:
+    """[...] int64 -> [..., C] int64 digits, the inverse of `digits_to_tokens`."""
+    return tokens.unsqueeze(-1) // (levels.cumprod(0) // levels) % levels

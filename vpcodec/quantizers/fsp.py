@@ -1,0 +1,131 @@
+"""Finite scalar perturbation (FSP): every latent number falls into one of a few equal bins.
+
+Each channel is squashed onto (0, 1). In training a number is, with equal chance, either moved at random by
+up to half a bin or set to the centre of its bin; both are as far from the original as quantization will be,
+and the first needs no straight-through trick. There is no codebook to collapse. A token is the mixed-radix
+number of the channels' bins, first channel fastest. A moment-matching loss on the numbers before squashing
+keeps the squashed ones close to uniform, where equal bins are the best bins (Lloyd and Max).
+
+Source: Zhai et al., VP-VAE, arXiv 2602.17133, equations 14 to 18.   B batch, ... positions, C channels
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from vpcodec.errors import ConfigError
+from vpcodec.quantizers.base import Quantized, Quantizer, digits_to_tokens, moment_loss, tokens_to_digits
+
+# Levels per channel for a nominal codebook size; their products are 240, 1000, 4375 and 15360.
+LEVELS: dict[int, tuple[int, ...]] = {
+    256: (8, 6, 5),
+    1024: (8, 5, 5, 5),
+    4096: (7, 5, 5, 5, 5),
+    16384: (8, 8, 8, 6, 5),
+}
+
+UNIFORM_STD = 1 / math.sqrt(12)  # of a uniform variable on (0, 1)
+
+
+def laplace_cdf(x: Tensor) -> Tensor:
+    tail = 0.5 * torch.exp(-x.abs())
+    return torch.where(x < 0, tail, 1 - tail)
+
+
+# Each squashing function with the variance of the law that it makes uniform; the Cauchy law has none.
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
+    "tanh": (lambda x: (torch.tanh(x) + 1) / 2, math.pi**2 / 12),
+    "sigmoid": (torch.sigmoid, math.pi**2 / 3),
+    "normal": (torch.special.ndtr, 1.0),
+    "laplace": (laplace_cdf, 2.0),
+    "cauchy": (lambda x: torch.atan(x) / math.pi + 0.5, None),
+}
+
+
+def levels_for(rates: Sequence[int], levels: Sequence[int] | None) -> tuple[int, ...]:
+    """The levels given, or the published ones for a single nominal codebook size."""
+    if levels is None:
+        if len(rates) != 1 or rates[0] not in LEVELS:
+            raise ConfigError(
+                f"no published levels for quantizer.rates = {list(rates)}",
+                hint=f"use one of {', '.join(map(str, LEVELS))}, or set quantizer.levels",
+            )
+        return LEVELS[rates[0]]
+    if not levels or min(levels) < 2:
+        raise ConfigError(f"quantizer.levels must all be 2 or more, got {list(levels)}")
+    return tuple(levels)
+
+
+class FSP(Quantizer):
+    """Finite scalar perturbation.
+
+    Args:
+        rates: One nominal codebook size; the product of `levels` by default.
+        levels: Bins per channel; the published ones for `rates` by default.
+        activation: How a channel is squashed onto (0, 1): one of `ACTIVATIONS`.
+        quantize_share: Share of numbers that training rounds instead of moving.
+        reach: Width of the random move, in bins (the paper's eta).
+        mean_weight: Weight of the squared mean of each channel in the loss.
+        variance_weight: Weight of its squared distance from the target variance.
+    """
+
+    levels: Tensor
+
+    def __init__(
+        self,
+        rates: Sequence[int] = (),
+        *,
+        levels: Sequence[int] | None = None,
+        activation: str = "tanh",
+        quantize_share: float = 0.5,
+        reach: float = 1.0,
+        mean_weight: float = 0.1,
+        variance_weight: float = 0.07,
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise ConfigError(f"unknown quantizer.activation {activation!r}", hint=f"use {', '.join(ACTIVATIONS)}")
+        levels = levels_for(rates, levels)
+        super().__init__(rates or (math.prod(levels),), len(levels))
+        self.squash, self.variance = ACTIVATIONS[activation]
+        self.quantize_share = quantize_share
+        self.reach = reach
+        self.mean_weight = mean_weight
+        self.variance_weight = variance_weight
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+
+    def vocabulary(self, rate: int | None = None) -> int:
+        self.checked_rate(rate)
+        return math.prod(self.levels.tolist())
+
+    def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
+        unit = self.squash(latents)
+        moved = unit + (torch.rand_like(unit) - 0.5) * (self.reach / self.levels)
+        inside = (moved >= 0) & (moved <= 1)  # a step out of the interval is not taken
+        bins = self.bins(unit)
+        rounded = torch.rand_like(unit) < self.quantize_share
+        target = torch.where(rounded, self.centres(bins), torch.where(inside, moved, unit))
+        relaxed = unit + (target - unit).detach()
+        loss = moment_loss(latents, self.variance, self.mean_weight, self.variance_weight)
+        stats = {"latent_std": latents.detach().std(correction=0).item()}
+        return Quantized(standardize(relaxed), digits_to_tokens(bins, self.levels), loss, stats)
+
+    def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        return digits_to_tokens(self.bins(self.squash(latents.float())), self.levels)
+
+    def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
+        return standardize(self.centres(tokens_to_digits(tokens, self.levels)))
+
+    def bins(self, unit: Tensor) -> Tensor:
+        """[..., C] numbers of [0, 1] -> [..., C] int64, the bin each falls into; 1 belongs to the last bin."""
+        return (unit * self.levels).floor().long().clamp(min=0).minimum(self.levels - 1)
+
+    def centres(self, bins: Tensor) -> Tensor:
+        """[..., C] int64 bins -> [..., C] float32, their middles on (0, 1)."""
+        return (bins + 0.5) / self.levels
+
+
+def standardize(unit: Tensor) -> Tensor:
+    """Give a uniform variable on (0, 1) zero mean and unit variance."""
+    return (unit - 0.5) / UNIFORM_STD
