@@ -60,6 +60,14 @@ class Quantizer(nn.Module, ABC):
         self.rates = tuple(rates)
         self.channels = channels
 
+    @property
+    def input_channels(self) -> int:
+        """Numbers a position must bring to `forward` and `encode`: C, or more where a method needs more to train.
+
+        TokenBridge takes 2 C of them, a mean and a log variance for each latent channel.
+        """
+        return self.channels
+
     @abstractmethod
     def vocabulary(self, rate: int | None = None) -> int:
         """Number of ids that can occur at a rate (K_actual); FSP at 1024 has 8 * 5 * 5 * 5 = 1000."""
