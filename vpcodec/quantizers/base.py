@@ -48,7 +48,9 @@ class Quantizer(nn.Module, ABC):
 
     Laws, tested for every method: `decode` after `encode` is what `forward` returns in evaluation; evaluation
     draws no random number and changes no state; equal latents get equal tokens, ties go to the lowest id;
-    everything that influences the future is in the `state_dict`.
+    everything that influences the future is in the `state_dict`. What must stay fixed is a buffer; what is
+    learned is a parameter, and no parameter of a quantizer may be decayed by the optimizer: to shrink a code is
+    to move it.
     """
 
     def __init__(self, rates: Sequence[int], channels: int) -> None:
@@ -68,6 +70,16 @@ class Quantizer(nn.Module, ABC):
         """
         return self.channels
 
+    @property
+    def radices(self) -> tuple[int, ...]:
+        """Base of each digit of a token, first digit fastest; empty where a token is the row of a codebook."""
+        return ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `encode` has all it needs; False before `finish` for methods that fit a codebook afterwards."""
+        return True
+
     @abstractmethod
     def vocabulary(self, rate: int | None = None) -> int:
         """Number of ids that can occur at a rate (K_actual); FSP at 1024 has 8 * 5 * 5 * 5 = 1000."""
@@ -77,21 +89,25 @@ class Quantizer(nn.Module, ABC):
         """Training's stand-in for quantization, with useful gradients.
 
         Args:
-            latents: [B, ..., C] float32.
+            latents: [B, ..., input_channels] float32.
             progress: Share of the training that is done, 0 to 1.
             rate: One of `rates`.
         """
 
     @abstractmethod
     def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
-        """[B, ..., C] float -> [B, ...] int64, the nearest code. Pure."""
+        """[B, ..., input_channels] float -> [B, ...] int64, the nearest code. Pure."""
 
     @abstractmethod
     def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
         """[B, ...] int64 -> [B, ..., C] float32. Pure."""
 
     def finish(self, latents: Iterable[Tensor]) -> None:  # noqa: B027 - most methods have nothing left to build
-        """Build what encoding still lacks from latents [N, C] of the training set, such as VP-VAE's codebooks."""
+        """Build what encoding still lacks from latents of the training set, such as VP-VAE's codebooks.
+
+        Args:
+            latents: Batches [..., input_channels] of any float type.
+        """
 
     def extra_repr(self) -> str:
         return f"rates={self.rates}, channels={self.channels}"
@@ -108,7 +124,7 @@ class Quantizer(nn.Module, ABC):
         """Relaxed in training, coded and decoded otherwise; in float32 whatever surrounds it.
 
         Args:
-            latents: [B, ..., C] of any float type.
+            latents: [B, ..., input_channels] of any float type.
             progress: Share of the training that is done, 0 to 1.
             rate: One of `rates`; None for the highest.
         """
@@ -143,6 +159,21 @@ def moment_loss(latents: Tensor, variance: float | None, mean_weight: float, var
     if variance is not None:
         loss = loss + variance_weight * (rows.var(0) - variance).square().mean()
     return loss
+
+
+def straight_through(latents: Tensor, target: Tensor) -> Tensor:
+    """Exactly `target` in the forward pass, the identity on `latents` in the backward pass."""
+    return target.detach() + (latents - latents.detach())
+
+
+def only_rate(rates: Sequence[int]) -> int:
+    """The rate of a method that offers one. Raises ConfigError for none or several."""
+    if len(rates) != 1:
+        raise ConfigError(
+            f"this quantizer has one codebook size, got quantizer.rates = {list(rates)}",
+            hint="train one model for each rate, or use vp, which offers several",
+        )
+    return rates[0]
 
 
 def digits_to_tokens(digits: Tensor, levels: Tensor) -> Tensor:

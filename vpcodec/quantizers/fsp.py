@@ -95,6 +95,10 @@ class FSP(Quantizer):
         self.variance_weight = variance_weight
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 
+    @property
+    def radices(self) -> tuple[int, ...]:
+        return tuple(self.levels.tolist())
+
     def vocabulary(self, rate: int | None = None) -> int:
         self.checked_rate(rate)
         return math.prod(self.levels.tolist())

@@ -1,0 +1,1 @@
+"""Training: one recipe in, one model folder out (`loop.train`)."""

@@ -1,0 +1,158 @@
+"""Random crops of recordings and photos to train on, and fixed ones to validate on.
+
+A batch is decided by the seed and the number of the step alone, so a resumed run sees what an uninterrupted
+one would have seen. Decoded media are kept in memory.
+"""
+
+import io
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from PIL import Image
+
+from vpcodec.config import Data
+from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.shards import Medium, list_media
+from vpcodec.errors import DataError
+
+LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
+ZOOM_RANGE = (0.55, 1.0)  # a photo's crop may be taken from a larger square and shrunk by up to this
+
+
+class Crops(ABC):
+    """Crops of one size from one kind of media.
+
+    Args:
+        root: Folder of media files or tar shards, or one tar shard.
+        options: Batch, crop and augmentation.
+        hop: Samples or pixels per position.
+        seed: Seed of all draws.
+    """
+
+    kind: str
+
+    def __init__(self, root: Path, options: Data, hop: int, seed: int) -> None:
+        self.media = list_media(root, self.kind)
+        self.options = options
+        self.size = options.crop * hop
+        self.seed = seed
+        self.decoded: dict[int, NDArray[np.generic]] = {}
+        self.weights = self.weigh()
+
+    def batch(self, step: int) -> NDArray[np.float32]:
+        """The crops of a step: [batch, samples] or [batch, pixels, pixels, 3] in [-1, 1]."""
+        random = np.random.default_rng((self.seed, step))
+        chosen = random.choice(len(self.media), size=self.options.batch, p=self.weights)
+        return np.stack([self.crop(self.load(int(index)), random) for index in chosen])
+
+    def fixed(self, count: int) -> NDArray[np.float32]:
+        """The same crops every time, one from the middle of each of the first media."""
+        return np.stack([self.middle(self.load(index)) for index in range(min(count, len(self.media)))])
+
+    def load(self, index: int) -> NDArray[np.generic]:
+        """A decoded medium, read at most once."""
+        if index not in self.decoded:
+            medium = self.media[index]
+            try:
+                self.decoded[index] = self.decode(medium.read())
+            except (OSError, soundfile.LibsndfileError) as error:
+                raise DataError(f"{medium.path}: {medium.name}: {error}") from error
+        return self.decoded[index]
+
+    @abstractmethod
+    def weigh(self) -> NDArray[np.float64]:
+        """Chance of each medium to be drawn."""
+
+    @abstractmethod
+    def decode(self, content: bytes) -> NDArray[np.generic]:
+        """A medium in memory: int16 samples, or uint8 pixels [H, W, 3]."""
+
+    @abstractmethod
+    def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+        """A random crop, augmented if the options say so."""
+
+    @abstractmethod
+    def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The crop from the middle, as it is."""
+
+
+class SpeechCrops(Crops):
+    """Crops of mono speech at 16 kHz, at the level that the codec gives the network."""
+
+    kind = "speech"
+    sample_rate = 16_000
+
+    def weigh(self) -> NDArray[np.float64]:
+        seconds = np.array([self.duration(medium) for medium in self.media])
+        return np.asarray(seconds / seconds.sum())
+
+    def duration(self, medium: Medium) -> float:
+        """Seconds of a recording, by its header."""
+        try:
+            return float(soundfile.info(io.BytesIO(medium.read())).duration)
+        except soundfile.LibsndfileError as error:
+            raise DataError(f"{medium.path}: {medium.name}: {error}") from error
+
+    def decode(self, content: bytes) -> NDArray[np.generic]:
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+        mono = samples.mean(axis=1)
+        if rate != self.sample_rate:
+            mono = soxr.resample(mono, rate, self.sample_rate)
+        leveled = mono * gain_of(measure_level(mono))
+        return np.asarray(np.rint(np.clip(leveled, -8, 8) * 4096), dtype=np.int16)  # room for peaks above full scale
+
+    def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+        start = int(random.integers(0, max(1, len(medium) - self.size + 1)))
+        decibels = random.uniform(*LEVEL_RANGE) if self.options.augment else 0.0
+        sign = random.choice((-1.0, 1.0)) if self.options.augment else 1.0
+        return self.cut(medium, start) * np.float32(sign * 10 ** (decibels / 20))
+
+    def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
+        return self.cut(medium, max(0, (len(medium) - self.size) // 2))
+
+    def cut(self, medium: NDArray[np.generic], start: int) -> NDArray[np.float32]:
+        piece = medium[start : start + self.size].astype(np.float32) / np.float32(4096)
+        return np.pad(piece, (0, self.size - len(piece)))
+
+
+class ImageCrops(Crops):
+    """Square crops of RGB photos, in [-1, 1]."""
+
+    kind = "image"
+
+    def weigh(self) -> NDArray[np.float64]:
+        return np.full(len(self.media), 1 / len(self.media))
+
+    def decode(self, content: bytes) -> NDArray[np.generic]:
+        with Image.open(io.BytesIO(content)) as photo:
+            pixels = np.asarray(photo.convert("RGB"))
+        short = [max(0, self.size - length) for length in pixels.shape[:2]]
+        return np.pad(pixels, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")
+
+    def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+        height, width = medium.shape[:2]
+        size = self.size
+        if self.options.augment and random.random() < 0.5:
+            size = min(height, width, int(self.size / random.uniform(*ZOOM_RANGE)))
+        top, left = int(random.integers(0, height - size + 1)), int(random.integers(0, width - size + 1))
+        piece = medium[top : top + size, left : left + size]
+        if size != self.size:
+            zoomed = Image.fromarray(piece).resize((self.size, self.size), Image.Resampling.LANCZOS)
+            piece = np.asarray(zoomed)
+        if self.options.augment and random.random() < 0.5:
+            piece = piece[:, ::-1]
+        return self.scaled(piece)
+
+    def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
+        top, left = (medium.shape[0] - self.size) // 2, (medium.shape[1] - self.size) // 2
+        return self.scaled(medium[top : top + self.size, left : left + self.size])
+
+    def scaled(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+CROPS: dict[str, type[Crops]] = {"speech": SpeechCrops, "image": ImageCrops}

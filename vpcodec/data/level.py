@@ -1,0 +1,36 @@
+"""How loud a recording is, and the gain that brings it to where the speech network expects it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 320  # samples, 20 ms at 16 kHz
+TARGET = -20.0  # dBFS, the level that the speech network is trained at
+QUIETEST = -100.0  # dBFS, below which a signal counts as silent
+STEP = 0.5  # dB per unit of a stored level
+
+
+def measure_level(samples: NDArray[np.float32]) -> int:
+    """Level of a mono signal in half decibels above -100 dBFS, 0 (silent) to 255.
+
+    Loud stretches decide, pauses hardly count: it is the mean energy of 20 ms blocks, each weighted by its
+    energy.
+
+    Args:
+        samples: [N], full scale at 1.
+    """
+    if samples.size == 0:
+        return 0
+    padded = np.pad(samples.astype(np.float64), (0, -samples.size % BLOCK))
+    energy = np.square(padded).reshape(-1, BLOCK).mean(axis=1)
+    total = energy.sum()
+    if total <= 0:
+        return 0
+    decibels = 10 * np.log10(np.square(energy).sum() / total)
+    return int(np.clip(np.rint((decibels - QUIETEST) / STEP), 0, 255))
+
+
+def gain_of(level: int) -> float:
+    """Factor that brings a signal of this stored level to the target; 1 for a silent one."""
+    if level == 0:
+        return 1.0
+    return float(10 ** ((TARGET - (QUIETEST + STEP * level)) / 20))

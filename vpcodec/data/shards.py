@@ -1,0 +1,64 @@
+"""Training media, wherever they lie: loose files in folders, or members of tar shards."""
+
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpcodec.errors import DataError
+
+SUFFIXES = {
+    "speech": (".wav", ".flac", ".ogg", ".opus", ".mp3"),
+    "image": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"),
+}
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One recording or photo: a stretch of bytes in a file."""
+
+    path: Path
+    name: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+def list_media(root: Path, kind: str) -> list[Medium]:
+    """All media of a kind below a folder (or in one tar file), in the order of their names.
+
+    Args:
+        root: A folder with loose files, tar shards or both; or one tar shard.
+        kind: "speech" or "image".
+
+    Raises:
+        DataError: The place is missing, holds none, or a shard is broken.
+    """
+    if not root.exists():
+        raise DataError(f"{root}: no such folder")
+    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+    media: list[Medium] = []
+    for path in files:
+        if path.suffix == ".tar":
+            media.extend(list_shard(path, kind))
+        elif path.suffix.lower() in SUFFIXES[kind]:
+            media.append(Medium(path, path.name, 0, path.stat().st_size))
+    if not media:
+        raise DataError(f"{root}: no {kind} files", hint=f"looked for {', '.join(SUFFIXES[kind])} and .tar shards")
+    return media
+
+
+def list_shard(path: Path, kind: str) -> list[Medium]:
+    """The media of a kind in one tar file, without reading them."""
+    try:
+        with tarfile.open(path) as shard:
+            return [
+                Medium(path, member.name, member.offset_data, member.size)
+                for member in shard
+                if member.isfile() and member.name.lower().endswith(SUFFIXES[kind])
+            ]
+    except tarfile.TarError as error:
+        raise DataError(f"{path}: not a readable tar shard ({error})") from error

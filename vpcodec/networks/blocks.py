@@ -1,0 +1,74 @@
+"""The trunk that both signals share: residual blocks on a grid of positions, channels last.
+
+    x [B, H, W, C] ──┬── depthwise convolution ── norm ── Linear C→eC ── GELU ── Linear eC→C ── gain ──(+)── x
+                     └─────────────────────────────────────────────────────────────────────────────┘
+
+Speech is a grid of height one. Nearly all work is in the two matrix products, at token rate; the depthwise
+convolution is the only place where positions meet, so the receptive field is finite and easy to state.
+The shape of the block is ConvNeXt's (Liu et al., arXiv 2201.03545).   B batch, H W positions, C channels
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vpcodec.config import Network
+
+
+class Block(nn.Module):
+    """One residual block, [B, H, W, C] -> the same shape.
+
+    Args:
+        width: Channels C.
+        expansion: Hidden channels over C.
+        kernel: Odd height and width of the depthwise convolution.
+    """
+
+    def __init__(self, width: int, expansion: int, kernel: tuple[int, int]) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(width, width, kernel, padding=(kernel[0] // 2, kernel[1] // 2), groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, expansion * width)
+        self.project = nn.Linear(expansion * width, width)
+        self.gain = nn.Parameter(torch.full((width,), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = self.mix(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return x + self.gain * self.project(F.gelu(self.expand(self.norm(mixed))))
+
+
+class Trunk(nn.Module):
+    """Features in, features out, both [B, H, W, channels]: a projection, some blocks, a projection.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        blocks: Number of blocks.
+        options: Width, expansion and kernel of the blocks.
+        grid: 1 for positions on a line (H is 1), 2 for positions on a plane.
+    """
+
+    def __init__(self, inputs: int, outputs: int, blocks: int, options: Network, grid: int) -> None:
+        super().__init__()
+        kernel = (1 if grid == 1 else options.kernel, options.kernel)
+        self.read = nn.Linear(inputs, options.width)
+        self.read_norm = nn.LayerNorm(options.width)
+        self.blocks = nn.ModuleList(Block(options.width, options.expansion, kernel) for _ in range(blocks))
+        self.write_norm = nn.LayerNorm(options.width)
+        self.write = nn.Linear(options.width, outputs)
+        self.precision = torch.float32  # of the matrix products; training may lower it
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[B, H, W, inputs] -> [B, H, W, outputs]; `condition` [width] is added to every position."""
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            x = self.read_norm(self.read(x))
+            if condition is not None:
+                x = x + condition
+            for block in self.blocks:
+                x = block(x)
+            return self.write(self.write_norm(x)).float()
+
+
+def reach(blocks: int, kernel: int) -> int:
+    """Positions to either side that some blocks in a row can see."""
+    return blocks * (kernel // 2)

@@ -1,0 +1,214 @@
+"""Models on disk: find, load, save, verify.
+
+A model is a folder:
+
+    model.toml              kind, sizes, quantizer, rates, checksum of the weights
+    weights.safetensors     the averaged weights of training
+    recipe.toml             what trained it
+    evaluation.json         measured by a command
+    card.md                 made from the others by a command
+
+Nothing in it is executed when it is loaded. A folder is looked for at a given path, under $VPCODEC_MODELS,
+in the checkout's `models/`, and in the data of the installed package, in this order.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from vpcodec.config import Network, Recipe, from_table, read_toml, to_toml
+from vpcodec.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from vpcodec.autoencoder import Autoencoder
+
+FACTS = "model.toml"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What `model.toml` says."""
+
+    name: Annotated[str, "How people call it; token files name it."]
+    kind: Annotated[str, "speech or image."]
+    hop: Annotated[int, "Samples or pixels per token, along each axis."]
+    encoder_reach: Annotated[int, "Positions to either side of a token that can change it."]
+    decoder_reach: Annotated[int, "Tokens to either side of a position that can change its signal."]
+    rates: Annotated[list[int], "Nominal codebook sizes to choose from."]
+    vocabularies: Annotated[list[int], "Number of ids that can occur at each rate."]
+    levels: Annotated[list[int], "Radices of a token's digits; empty where tokens are codebook rows."]
+    parameters: Annotated[int, "Number of weights."]
+    weights_sha256: Annotated[str, "SHA-256 of weights.safetensors."]
+    steps: Annotated[int, "Optimizer steps of the training."] = 0
+    minutes: Annotated[float, "Minutes of the training."] = 0.0
+    quantizer: Annotated[dict[str, Any], "The method, its rates and its own options."] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
+
+
+class ModelFolder:
+    """A model on disk, read as far as it is needed.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ModelError: There is no readable model in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / FACTS).is_file():
+            raise ModelError(f"{path}: not a model folder ({FACTS} is missing)")
+        try:
+            self.facts: ModelFacts = from_table(ModelFacts, read_toml(path / FACTS))
+        except ConfigError as error:
+            raise ModelError(f"{path / FACTS}: {error.what}") from error
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @cached_property
+    def checksum(self) -> bytes:
+        """First 8 bytes of the SHA-256 of the weights, as `model.toml` states it."""
+        return bytes.fromhex(self.facts.weights_sha256)[:8]
+
+    def radices(self, rate: int) -> tuple[int, ...]:
+        """The digits that a token of this rate consists of: the levels of scalar methods, else one."""
+        if self.facts.levels:
+            return tuple(self.facts.levels)
+        return (self.facts.vocabularies[self.facts.rates.index(rate)],)
+
+    def checked_rate(self, rate: int | None) -> int:
+        """The rate asked for, or the highest. Raises ConfigError for one that the model lacks."""
+        if rate is None:
+            return self.facts.rates[-1]
+        if rate not in self.facts.rates:
+            offered = ", ".join(map(str, self.facts.rates))
+            raise ConfigError(f"model {self.name} has no rate {rate}", hint=f"its rates: {offered}")
+        return rate
+
+    def verify(self) -> None:
+        """Raises ModelError unless the weights are those that `model.toml` names."""
+        found = sha256(self.path / WEIGHTS)
+        if found != self.facts.weights_sha256:
+            raise ModelError(
+                f"{self.path / WEIGHTS}: damaged or exchanged (SHA-256 {found[:12]}..., "
+                f"{FACTS} says {self.facts.weights_sha256[:12]}...)",
+                hint="install the model again",
+            )
+
+    def autoencoder(self) -> "Autoencoder":
+        """The trained module, in evaluation mode on the CPU."""
+        from vpcodec.autoencoder import Autoencoder
+
+        self.verify()
+        model = Autoencoder(self.facts.kind, self.facts.network, self.facts.quantizer)
+        model.load_state_dict(read_weights(self.path / WEIGHTS))
+        return model.eval().requires_grad_(False)
+
+
+def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dict[str, Any]) -> ModelFolder:
+    """Write `model.toml` and `weights.safetensors` into a folder, which names the model.
+
+    Args:
+        folder: Existing folder.
+        model: The trained module.
+        recipe: What it was trained with.
+        training: `steps` and `minutes` of the training.
+    """
+    from safetensors.torch import save_file
+
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    quantizer, network = model.quantizer, model.network
+    facts = ModelFacts(
+        name=folder.resolve().name,
+        kind=recipe.kind,
+        hop=network.hop,
+        encoder_reach=network.encoder_reach,
+        decoder_reach=network.decoder_reach,
+        rates=list(quantizer.rates),
+        vocabularies=[quantizer.vocabulary(rate) for rate in quantizer.rates],
+        levels=list(quantizer.radices),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_sha256=sha256(folder / WEIGHTS),
+        quantizer=recipe.quantizer,
+        network=recipe.network,
+        **training,
+    )
+    (folder / FACTS).write_text(to_toml(facts), encoding="utf-8")
+    return ModelFolder(folder)
+
+
+def model_roots() -> list[Path]:
+    """Folders that hold models, in the order in which they are searched."""
+    package = Path(__file__).resolve().parent
+    roots = [Path(os.environ["VPCODEC_MODELS"])] if os.environ.get("VPCODEC_MODELS") else []
+    return [*roots, package.parent / "models", package / "models"]
+
+
+def list_models() -> list[ModelFolder]:
+    """Every installed model, the first of each name, by name."""
+    found: dict[str, ModelFolder] = {}
+    for root in model_roots():
+        for facts in sorted(root.glob(f"*/{FACTS}")):
+            folder = ModelFolder(facts.parent)
+            found.setdefault(folder.name, folder)
+    return [found[name] for name in sorted(found)]
+
+
+def find_model(name: str) -> ModelFolder:
+    """A model by its name or by the path of its folder.
+
+    Raises:
+        ModelError: There is none of that name.
+    """
+    if (Path(name) / FACTS).is_file():
+        return ModelFolder(Path(name))
+    for root in model_roots():
+        if (root / name / FACTS).is_file():
+            return ModelFolder(root / name)
+    installed = ", ".join(model.name for model in list_models()) or "none"
+    raise ModelError(f"no model named {name!r}", hint=f"installed: {installed}; or give the path of a model folder")
+
+
+def load_weights(model: "Autoencoder", source: Path) -> int:
+    """Copy weights of another model folder or checkpoint wherever name and shape agree; returns how many.
+
+    Raises:
+        ModelError: The source is not readable, or nothing in it fits.
+    """
+    state = read_weights(source / WEIGHTS if source.is_dir() else source)
+    if source.is_file():
+        state = {key.removeprefix("average/"): value for key, value in state.items() if key.startswith("average/")}
+    own = model.state_dict()
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise ModelError(f"{source}: none of its weights fits this network")
+    model.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The tensors of a safetensors file. Raises ModelError if it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from error
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal digest of a file. Raises ModelError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error

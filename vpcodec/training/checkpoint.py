@@ -1,0 +1,77 @@
+"""Checkpoints: all that decides the rest of a run, in one safetensors file that executes nothing."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vpcodec.errors import ModelError
+
+
+def save_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer], facts: dict[str, Any]
+) -> None:
+    """Write modules, optimizers' states and plain facts; the file appears whole or not at all.
+
+    Args:
+        path: Where to.
+        modules: Modules by name; the first one owns the parameters that the optimizers move.
+        optimizers: Their states are filed under the names of the parameters.
+        facts: Anything that JSON can hold.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors.update({f"{name}/{key}": value.contiguous() for key, value in module.state_dict().items()})
+    for parameter, key, value in states(next(iter(modules.values())), optimizers):
+        tensors[f"optimizer/{parameter}/{key}"] = value.contiguous()
+    partial = path.with_suffix(".partial")
+    save_file(
+        {key: value.detach().cpu().clone() for key, value in tensors.items()}, partial, {"facts": json.dumps(facts)}
+    )
+    os.replace(partial, path)
+
+
+def load_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """Put everything back where `save_checkpoint` found it; returns the facts.
+
+    Raises:
+        ModelError: The file is missing, damaged, or of a run with another recipe.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        for name, module in modules.items():
+            module.load_state_dict(under(tensors, name))
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: not a checkpoint of this recipe ({str(error).splitlines()[0]})") from error
+    for parameter_name, parameter in next(iter(modules.values())).named_parameters():
+        saved = under(tensors, f"optimizer/{parameter_name}")
+        for optimizer in optimizers:
+            if saved and any(parameter is owned for group in optimizer.param_groups for owned in group["params"]):
+                device = {key: value if key == "step" else value.to(parameter.device) for key, value in saved.items()}
+                optimizer.state[parameter] = device
+    return facts
+
+
+def under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors filed under a name, without it."""
+    return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(name + "/")}
+
+
+def states(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -> list[tuple[str, str, Tensor]]:
+    """Parameter name, key and value of every tensor that an optimizer keeps."""
+    return [
+        (name, key, value)
+        for name, parameter in module.named_parameters()
+        for optimizer in optimizers
+        if parameter in optimizer.state
+        for key, value in optimizer.state[parameter].items()
+    ]

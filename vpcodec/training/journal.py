@@ -1,0 +1,89 @@
+"""The record that a run leaves: a CSV log, a plot of its curves, samples to look at or listen to."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from PIL import Image
+
+from vpcodec.config import Recipe
+
+EVERY = 20  # steps that one row of the log averages
+SAMPLES = 4  # crops kept to look at or listen to
+
+
+class Journal:
+    """Writes `log.csv`, `curves.png` and `samples/` into a run's folder.
+
+    Args:
+        folder: The run's folder.
+        recipe: What is trained.
+        precision: Number type of the matrix products, noted in the log.
+        resume: Whether to go on with the log that is there.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, precision: str, resume: bool) -> None:
+        self.folder = folder
+        self.kind = recipe.kind
+        self.precision = precision
+        self.waiting: list[dict[str, float]] = []
+        if not resume:
+            (folder / "log.csv").unlink(missing_ok=True)
+            (folder / "validation.csv").unlink(missing_ok=True)
+
+    def add(self, step: int, seconds: float, progress: float, row: dict[str, float]) -> None:
+        """Take in one step; every few steps their mean becomes a row of the log."""
+        self.waiting.append(row)
+        if len(self.waiting) < EVERY:
+            return
+        means = {name: float(np.mean([row[name] for row in self.waiting])) for name in row}
+        self.waiting.clear()
+        head = {"step": step, "seconds": round(seconds, 2), "progress": round(progress, 5), "precision": self.precision}
+        append(self.folder / "log.csv", {**head, **{name: f"{value:.5g}" for name, value in means.items()}})
+
+    def add_validation(self, step: int, loss: float, used_codes: int) -> None:
+        """Note a look at the validation data."""
+        append(self.folder / "validation.csv", {"step": step, "loss": f"{loss:.5g}", "used_codes": used_codes})
+
+    def keep_samples(self, label: str, signals: NDArray[np.float32], reconstructions: NDArray[np.float32]) -> None:
+        """Write a few crops with their reconstructions: one WAV, or one PNG with the pairs side by side."""
+        folder = self.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        if self.kind == "speech":
+            pairs = np.stack((signals[:SAMPLES], reconstructions[:SAMPLES]), axis=1)
+            soundfile.write(folder / f"{label}.wav", pairs.ravel().clip(-1, 1), 16_000, subtype="PCM_16")
+            return
+        rows = [np.concatenate(pair, axis=1) for pair in zip(signals[:SAMPLES], reconstructions[:SAMPLES], strict=True)]
+        pixels = np.rint((np.concatenate(rows).clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{label}.png")
+
+    def close(self) -> None:
+        """Draw the curves."""
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return  # the log holds the same figures
+        if not (self.folder / "log.csv").exists():
+            return
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        axes = figure.add_subplot(xlabel="step", ylabel="loss")
+        for name in ("log", "validation"):
+            path = self.folder / f"{name}.csv"
+            if path.exists():
+                with path.open(newline="") as file:
+                    rows = list(csv.DictReader(file))
+                axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows], label=name)
+        axes.legend()
+        figure.savefig(self.folder / "curves.png", dpi=120)
+
+
+def append(path: Path, row: dict[str, object]) -> None:
+    """Add a row to a CSV file, with a heading if it is new."""
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)

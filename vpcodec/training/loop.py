@@ -1,0 +1,279 @@
+"""A training run: recipe and data in, checkpoints, log, samples and a model folder out.
+
+Two runs with the same recipe, data and number of steps are equal bit for bit on a CPU, and so is a run that
+was stopped and resumed: each step's crops and random draws follow from the seed and the step's number.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vpcodec.autoencoder import Autoencoder
+from vpcodec.config import Recipe, Training, load_recipe, to_toml
+from vpcodec.data.dataset import CROPS, Crops
+from vpcodec.errors import ConfigError, ModelError
+from vpcodec.losses import ImageCriterion, SpeechCriterion
+from vpcodec.networks.blocks import Trunk
+from vpcodec.registry import load_weights, save_model
+from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
+from vpcodec.training.journal import Journal
+from vpcodec.training.muon import Muon
+from vpcodec.training.precision import matrix_precision
+from vpcodec.training.schedule import falls, rate_factor
+
+CHECKPOINT = "checkpoint.safetensors"
+PLATEAU = "plateau.safetensors"  # the last state before the learning rate falls: where a longer run can go on
+VALIDATION_CROPS = 16
+FITTING_CROPS = 200_000  # positions from which codebooks are fitted after training
+Criterion = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Where a run reads and writes, and how long it may take.
+
+    Attributes:
+        data: Folder of training media, or one tar shard.
+        out: Folder that becomes the model.
+        valid: Folder of validation media; None to look at none.
+        resume: Go on from the checkpoint in `out`.
+        start: A model folder or checkpoint whose weights the run starts from, where their shapes fit.
+        minutes: Time budget; None for as many steps as the recipe says.
+        device: "cpu", "cuda" or "auto".
+        compiled: Whether to compile the trunks.
+    """
+
+    data: Path
+    out: Path
+    valid: Path | None = None
+    resume: bool = False
+    start: Path | None = None
+    minutes: float | None = None
+    device: str = "auto"
+    compiled: bool = False
+
+
+class Trainer:
+    """The state of a run: weights, their average, optimizers, step and time.
+
+    Args:
+        recipe: What to train.
+        run: Where and how long.
+        report: Called after every step with the step, the progress and the last loss.
+    """
+
+    def __init__(self, recipe: Recipe, run: Run, report: Callable[[int, float, float], None] | None = None) -> None:
+        self.recipe = recipe
+        self.run = run
+        self.report = report
+        self.options: Training = recipe.training
+        self.device = torch.device(choose_device(run.device))
+        torch.manual_seed(self.options.seed)
+        self.model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).to(self.device)
+        if run.start is not None:
+            load_weights(self.model, run.start)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.criterion = build_criterion(recipe).to(self.device)
+        self.optimizers = build_optimizers(self.model, self.options)
+        self.crops = self.open_crops(run.data)
+        self.valid = self.open_crops(run.valid).fixed(VALIDATION_CROPS) if run.valid else None
+        self.step = 0
+        self.seconds = 0.0
+        precision = matrix_precision(self.device)
+        for trunk in self.trunks():
+            trunk.precision = precision
+            if run.compiled:
+                trunk.compile()
+        self.journal = Journal(run.out, recipe, str(precision), resume=run.resume)
+
+    def trunks(self) -> list[Trunk]:
+        return [
+            module for model in (self.model, self.average) for module in model.modules() if isinstance(module, Trunk)
+        ]
+
+    def open_crops(self, root: Path) -> Crops:
+        hop = self.model.network.hop
+        return CROPS[self.recipe.kind](root, self.recipe.data, hop, self.options.seed)
+
+    def progress(self) -> float:
+        """Share of the run that is done, by time if there is a budget, else by steps."""
+        if self.run.minutes is not None:
+            return min(1.0, self.seconds / (60 * self.run.minutes))
+        return min(1.0, self.step / self.options.steps)
+
+    def train(self) -> None:
+        """Run to the end of the budget, then write the model."""
+        if self.run.resume:
+            facts = load_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers)
+            self.step, self.seconds = facts["step"], facts["seconds"]
+        else:
+            self.validate("first")
+        saved = validated = time.monotonic()
+        with ThreadPoolExecutor(1) as reader:
+            upcoming = reader.submit(self.crops.batch, self.step)
+            while (progress := self.progress()) < 1:
+                began = time.monotonic()
+                crops = upcoming.result()
+                upcoming = reader.submit(self.crops.batch, self.step + 1)
+                row = self.advance(torch.from_numpy(crops).to(self.device), progress)
+                self.step += 1
+                self.seconds += time.monotonic() - began
+                self.journal.add(self.step, self.seconds, progress, row)
+                if self.report:
+                    self.report(self.step, progress, row["loss"])
+                plateau_ends = not falls(progress, self.options) and falls(self.progress(), self.options)
+                if plateau_ends:
+                    self.save(PLATEAU)
+                if time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
+                    self.save(CHECKPOINT)
+                    saved = time.monotonic()
+                if time.monotonic() - validated > 60 * self.options.validate_minutes:
+                    self.validate("last")
+                    validated = time.monotonic()
+        self.save(CHECKPOINT)
+        self.finish()
+
+    def advance(self, crops: Tensor, progress: float) -> dict[str, float]:
+        """One optimizer step on crops; returns the row of the log."""
+        torch.manual_seed(self.options.seed * 1_000_003 + self.step)
+        rates = self.model.quantizer.rates
+        rate = rates[int(torch.randint(len(rates), ()))]
+        self.model.train()
+        reconstruction, quantized = self.model(crops, progress, rate)
+        distance, terms = self.criterion(reconstruction, crops)
+        (distance + quantized.loss).backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        factor = rate_factor(progress, self.options)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.follow()
+        figures = {"loss": distance, "gradient_norm": norm, **terms}
+        return {**{name: float(value) for name, value in figures.items()}, **quantized.stats}
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the average a little towards the weights; faster at first, when there is little to average."""
+        decay = min(self.options.average, (1 + self.step) / (10 + self.step))
+        targets, sources = list(self.average.parameters()), list(self.model.parameters())
+        torch._foreach_lerp_(targets, sources, 1 - decay)
+        for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            kept.copy_(new)
+
+    @torch.no_grad()
+    def validate(self, label: str) -> None:
+        """Measure the averaged weights on the validation crops, and keep a few to look at or listen to."""
+        if self.valid is None:
+            return
+        crops = torch.from_numpy(self.valid).to(self.device)
+        ready = self.model.quantizer.ready
+        self.average.train(not ready)  # without codebooks yet, the training stand-in has to do
+        torch.manual_seed(self.options.seed)
+        reconstruction, quantized = self.average(crops)
+        self.average.eval()
+        loss, _ = self.criterion(reconstruction, crops)
+        used = len(quantized.tokens.unique()) if quantized.tokens is not None and ready else 0
+        self.journal.add_validation(self.step, float(loss), used)
+        self.journal.keep_samples(label, crops.cpu().numpy(), reconstruction.cpu().numpy())
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average}
+
+    def save(self, name: str) -> None:
+        save_checkpoint(
+            self.run.out / name, self.modules(), self.optimizers, {"step": self.step, "seconds": self.seconds}
+        )
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Fit what the quantizer still lacks, then write the model folder."""
+        self.average.quantizer.finish(self.latents())
+        self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
+        self.validate("last")
+        self.journal.close()
+        facts = {"steps": self.step, "minutes": round(self.seconds / 60, 1)}
+        save_model(self.run.out, self.average.cpu(), self.recipe, facts)
+
+    def latents(self) -> Any:
+        """Latents [N, C] of fresh training crops, batch by batch."""
+        positions = 0
+        step = self.step
+        while positions < FITTING_CROPS:
+            latents = self.average.network.encode(torch.from_numpy(self.crops.batch(step)).to(self.device))
+            rows = latents.float().flatten(0, -2)
+            positions, step = positions + len(rows), step + 1
+            yield rows
+
+
+def choose_device(device: str) -> str:
+    """ "cpu" or "cuda". Raises ConfigError for a device that is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"--device {device}: no such device here", hint="use --device cpu")
+    return device
+
+
+def build_criterion(recipe: Recipe) -> nn.Module:
+    """The loss module of a recipe; LPIPS is loaded only where its weight asks for it."""
+    if recipe.kind == "speech":
+        return SpeechCriterion(recipe.speech_loss)
+    if not recipe.image_loss.lpips:
+        return ImageCriterion(recipe.image_loss, None)
+    from vpcodec.metrics.lpips import LPIPS
+
+    try:
+        perceptual = LPIPS(recipe.image_loss.backbone)
+    except ModelError as error:
+        raise ModelError(error.what, hint="train without it: --set image_loss.lpips=0") from error
+    return ImageCriterion(recipe.image_loss, perceptual)
+
+
+def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for everything else."""
+    matrices = [
+        parameter
+        for name, parameter in model.network.named_parameters()
+        if ".blocks." in name and name.endswith(("expand.weight", "project.weight"))
+    ]
+    owned = {id(matrix) for matrix in matrices}
+    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in owned]
+    muon = Muon(matrices, options.matrix_rate, weight_decay=options.weight_decay)
+    adamw = torch.optim.AdamW(rest, options.rate, betas=(0.9, 0.95), weight_decay=0.0)
+    for optimizer in (muon, adamw):
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return [muon, adamw]
+
+
+def train(recipe: Recipe, run: Run, report: Callable[[int, float, float], None] | None = None) -> Path:
+    """Train a model into `run.out`, and return that folder.
+
+    Raises:
+        ConfigError: The recipe or the device is wrong, or `out` holds another run.
+        DataError: The training data are missing or broken.
+    """
+    written = run.out / "recipe.toml"
+    if run.resume:
+        if not written.is_file():
+            raise ConfigError(f"{run.out}: nothing to resume")
+        saved = load_recipe(written)
+        if replace(saved, training=recipe.training) != recipe:
+            raise ConfigError(
+                f"{run.out}: was started with another recipe", hint="leave --recipe and --set as they were"
+            )
+    elif written.exists():
+        raise ConfigError(f"{run.out}: already holds a run", hint="add --resume, or choose another folder")
+    run.out.mkdir(parents=True, exist_ok=True)
+    written.write_text(to_toml(recipe), encoding="utf-8")
+    Trainer(recipe, run, report).train()
+    return run.out
