@@ -5,9 +5,26 @@ from typing import Any
 from vpcodec.errors import ConfigError
 from vpcodec.quantizers.base import Quantized, Quantizer
 from vpcodec.quantizers.fsp import FSP
+from vpcodec.quantizers.vp import VP
+from vpcodec.quantizers.fsq import FSQ
+from vpcodec.quantizers.nsvq import NSVQ
+from vpcodec.quantizers.simvq import SimVQ
+from vpcodec.quantizers.tokenbridge import TokenBridge
+from vpcodec.quantizers.transvq import TransVQ
+from vpcodec.quantizers.vq import EMA, VQ
+from vpcodec.quantizers.vqgan_fc import VQGANFC
 
 QUANTIZERS: dict[str, type[Quantizer]] = {
+    "vp": VP,
     "fsp": FSP,
+    "fsq": FSQ,
+    "vq": VQ,
+    "ema": EMA,
+    "vqgan-fc": VQGANFC,
+    "simvq": SimVQ,
+    "tokenbridge": TokenBridge,
+    "nsvq": NSVQ,
+    "transvq": TransVQ,
 }
 
 

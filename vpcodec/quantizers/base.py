@@ -102,7 +102,7 @@ class Quantizer(nn.Module, ABC):
     def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
         """[B, ...] int64 -> [B, ..., C] float32. Pure."""
 
-    def finish(self, latents: Iterable[Tensor]) -> None:  # noqa: B027 - most methods have nothing left to build
+    def finish(self, latents: Iterable[Tensor]) -> None:
         """Build what encoding still lacks from latents of the training set, such as VP-VAE's codebooks.
 
         Args:

@@ -16,7 +16,16 @@ import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import Quantized, Quantizer, digits_to_tokens, moment_loss, tokens_to_digits
+from vpcodec.quantizers.base import (
+    Quantized,
+    Quantizer,
+    digits_to_tokens,
+    moment_loss,
+    only_rate,
+    straight_through,
+    tokens_to_digits,
+)
+from vpcodec.quantizers.noise import Noise
 
 # Levels per channel for a nominal codebook size; their products are 240, 1000, 4375 and 15360.
 LEVELS: dict[int, tuple[int, ...]] = {
@@ -29,25 +38,37 @@ LEVELS: dict[int, tuple[int, ...]] = {
 UNIFORM_STD = 1 / math.sqrt(12)  # of a uniform variable on (0, 1)
 
 
+def raised_tanh(x: Tensor) -> Tensor:
+    return (torch.tanh(x) + 1) / 2
+
+
 def laplace_cdf(x: Tensor) -> Tensor:
     tail = 0.5 * torch.exp(-x.abs())
     return torch.where(x < 0, tail, 1 - tail)
 
 
+def cauchy_cdf(x: Tensor) -> Tensor:
+    return torch.atan(x) / math.pi + 0.5
+
+
 # Each squashing function with the variance of the law that it makes uniform; the Cauchy law has none.
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
-    "tanh": (lambda x: (torch.tanh(x) + 1) / 2, math.pi**2 / 12),
+    "tanh": (raised_tanh, math.pi**2 / 12),
     "sigmoid": (torch.sigmoid, math.pi**2 / 3),
     "normal": (torch.special.ndtr, 1.0),
     "laplace": (laplace_cdf, 2.0),
-    "cauchy": (lambda x: torch.atan(x) / math.pi + 0.5, None),
+    "cauchy": (cauchy_cdf, None),
 }
+
+MIXTURES = ("number", "sample", "batch")
 
 
 def levels_for(rates: Sequence[int], levels: Sequence[int] | None) -> tuple[int, ...]:
-    """The levels given, or the published ones for a single nominal codebook size."""
+    """The levels given, or the published ones for a nominal codebook size."""
+    if len(rates) > 1:
+        only_rate(rates)
     if levels is None:
-        if len(rates) != 1 or rates[0] not in LEVELS:
+        if not rates or rates[0] not in LEVELS:
             raise ConfigError(
                 f"no published levels for quantizer.rates = {list(rates)}",
                 hint=f"use one of {', '.join(map(str, LEVELS))}, or set quantizer.levels",
@@ -66,6 +87,7 @@ class FSP(Quantizer):
         levels: Bins per channel; the published ones for `rates` by default.
         activation: How a channel is squashed onto (0, 1): one of `ACTIVATIONS`.
         quantize_share: Share of numbers that training rounds instead of moving.
+        mixture: What shares one coin of that chance: each "number", each "sample" or the whole "batch".
         reach: Width of the random move, in bins (the paper's eta).
         mean_weight: Weight of the squared mean of each channel in the loss.
         variance_weight: Weight of its squared distance from the target variance.
@@ -80,12 +102,15 @@ class FSP(Quantizer):
         levels: Sequence[int] | None = None,
         activation: str = "tanh",
         quantize_share: float = 0.5,
+        mixture: str = "number",
         reach: float = 1.0,
         mean_weight: float = 0.1,
         variance_weight: float = 0.07,
     ) -> None:
         if activation not in ACTIVATIONS:
             raise ConfigError(f"unknown quantizer.activation {activation!r}", hint=f"use {', '.join(ACTIVATIONS)}")
+        if mixture not in MIXTURES:
+            raise ConfigError(f"unknown quantizer.mixture {mixture!r}", hint=f"use {', '.join(MIXTURES)}")
         levels = levels_for(rates, levels)
         super().__init__(rates or (math.prod(levels),), len(levels))
         self.squash, self.variance = ACTIVATIONS[activation]
@@ -93,6 +118,8 @@ class FSP(Quantizer):
         self.reach = reach
         self.mean_weight = mean_weight
         self.variance_weight = variance_weight
+        self.mixture = mixture
+        self.noise = Noise()
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 
     @property
@@ -105,21 +132,30 @@ class FSP(Quantizer):
 
     def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
         unit = self.squash(latents)
-        moved = unit + (torch.rand_like(unit) - 0.5) * (self.reach / self.levels)
+        moved = unit + (self.noise.uniform(unit) - 0.5) * (self.reach / self.levels)
         inside = (moved >= 0) & (moved <= 1)  # a step out of the interval is not taken
         bins = self.bins(unit)
-        rounded = torch.rand_like(unit) < self.quantize_share
+        rounded = self.noise.uniform(self.coins(unit)) < self.quantize_share
         target = torch.where(rounded, self.centres(bins), torch.where(inside, moved, unit))
-        relaxed = unit + (target - unit).detach()
+        relaxed = straight_through(unit, target)
         loss = moment_loss(latents, self.variance, self.mean_weight, self.variance_weight)
         stats = {"latent_std": latents.detach().std(correction=0).item()}
         return Quantized(standardize(relaxed), digits_to_tokens(bins, self.levels), loss, stats)
 
     def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        self.checked_rate(rate)
         return digits_to_tokens(self.bins(self.squash(latents.float())), self.levels)
 
     def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
+        self.checked_rate(rate)
         return standardize(self.centres(tokens_to_digits(tokens, self.levels)))
+
+    def coins(self, unit: Tensor) -> Tensor:
+        """As many numbers of [B, ..., C] as there are coins to toss, shaped to spread over all of them."""
+        if self.mixture == "number":
+            return unit
+        first = unit.flatten(1)[:, 0].view(-1, *[1] * (unit.dim() - 1))
+        return first if self.mixture == "sample" else first[:1]
 
     def bins(self, unit: Tensor) -> Tensor:
         """[..., C] numbers of [0, 1] -> [..., C] int64, the bin each falls into; 1 belongs to the last bin."""

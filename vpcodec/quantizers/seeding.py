@@ -1,0 +1,122 @@
+"""Codebooks that start as the k-means centres of the first latents they see.
+
+A codebook drawn at random lies where no latent is; most of its rows are never nearest to anything and so never
+learn. Starting from the data avoids it. The latents are gathered over the first training batches, which pass
+through unquantized; evaluation never starts a codebook, it would be made from the test set.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from vpcodec.errors import ConfigError, ModelError
+from vpcodec.quantizers.base import Quantized
+from vpcodec.quantizers.codebook import FIGURES, CodebookQuantizer
+from vpcodec.quantizers.kmeans import fit_centroids
+from vpcodec.quantizers.noise import Noise
+from vpcodec.quantizers.ranks import from_first, gathered
+
+STARTS = ("kmeans", "uniform")
+ITERATIONS = 10  # of the k-means; training goes on from there
+
+
+class SeededCodebook(CodebookQuantizer):
+    """A table of codes with a start.
+
+    Args:
+        rates: One codebook size K.
+        channels: Size C of the latents.
+        beta: Weight of the commitment of the latents.
+        start: "kmeans" on the first latents, or "uniform" on (-1/K, 1/K) as in the first implementations.
+        start_tokens: Latents that the k-means waits for, over all ranks; 10 K by default.
+    """
+
+    figures: ClassVar[tuple[str, ...]] = FIGURES  # names of the log's figures, the same before and after the start
+    codebook: Tensor  # made by the subclass, a parameter or a buffer
+    started: Tensor
+
+    def __init__(
+        self,
+        rates: Sequence[int],
+        channels: int | None = None,
+        *,
+        beta: float = 0.25,
+        start: str = "kmeans",
+        start_tokens: int | None = None,
+    ) -> None:
+        super().__init__(rates, channels, beta=beta)
+        if start not in STARTS:
+            raise ConfigError(f"unknown quantizer.start {start!r}", hint=f"use {' or '.join(STARTS)}")
+        self.start_tokens = 10 * self.rates[0] if start_tokens is None else start_tokens
+        if self.start_tokens < self.rates[0]:
+            raise ConfigError(f"quantizer.start_tokens must be {self.rates[0]} or more, got {self.start_tokens}")
+        self.noise = Noise()
+        self.register_buffer("started", torch.tensor(start == "uniform"))
+        self.waiting = torch.empty(0, self.channels)  # latents [n, C] gathered so far
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.started)
+
+    def first_codebook(self) -> Tensor:
+        """[K, C], what the table holds before any latent was seen."""
+        codes = self.rates[0]
+        return torch.empty(codes, self.channels).uniform_(-1 / codes, 1 / codes)
+
+    def build(self) -> Tensor:
+        if not self.ready:
+            raise ModelError(
+                "the codebook of this model is not initialised yet",
+                hint=f"train on at least {self.start_tokens} tokens, or call finish with latents of the training set",
+            )
+        return self.codebook
+
+    def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
+        if self.ready:
+            return super().relax(latents, progress, rate)
+        if torch.is_grad_enabled():  # else it is no training step, whatever the mode of the module
+            self.wait(gathered(latents.detach().flatten(0, -2)))
+            if len(self.waiting) >= self.start_tokens:
+                self.begin()
+                return super().relax(latents, progress, rate)
+        stats = dict.fromkeys(self.figures, 0.0) | {"latent_std": latents.detach().std(correction=0).item()}
+        # The codebook takes part without effect: distributed training wants every parameter in the graph.
+        return Quantized(latents, None, self.codebook.sum() * 0.0, stats)
+
+    def wait(self, rows: Tensor) -> None:
+        self.waiting = torch.cat([self.waiting.to(rows), rows])
+
+    def begin(self) -> None:
+        """Set the codes to the k-means centres of the latents that wait; the same on all ranks."""
+        seed = self.noise.generator("cpu", same_on_all_ranks=True).initial_seed()
+        found = fit_centroids(self.waiting.cpu().numpy(), self.rates[0], seed=seed, iterations=ITERATIONS)
+        with torch.no_grad():
+            self.codebook.copy_(from_first(torch.from_numpy(found.centroids).to(self.codebook)))
+            self.started.fill_(True)
+        self.waiting = self.waiting[:0].clone()
+        self.held = None
+
+    def finish(self, latents: Iterable[Tensor]) -> None:
+        """Start the codebook of a run too short to have done so. Raises ModelError for fewer than K latents."""
+        if self.ready:
+            return
+        for batch in latents:
+            self.wait(batch.detach().float().flatten(0, -2))
+            if len(self.waiting) >= self.start_tokens:
+                break
+        if len(self.waiting) < self.rates[0]:
+            raise ModelError(
+                f"{len(self.waiting)} latents cannot start a codebook of {self.rates[0]} codes",
+                hint="give more training data, or choose a smaller rate",
+            )
+        self.begin()
+
+    # Latents that wait are part of the state, but no buffer: their number changes, and nothing else needs them.
+
+    def get_extra_state(self) -> Tensor:
+        return self.waiting
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.waiting = state.to(self.codebook)

@@ -1,0 +1,106 @@
+"""TransVQ: SimVQ with a small transformer over the whole codebook in place of the linear map.
+
+Each code attends to all others, so a step moves all of them jointly and the map can bend. Attention is linear,
+without a softmax, and costs K m^2. A code's vector depends on the whole table: a few rows put through the
+transformer alone would come out elsewhere, so tokens are looked up in the full result.
+
+Source: Lu et al., arXiv 2602.18896, after the authors' published code; linear attention by Katharopoulos et al.,
+arXiv 2006.16236, equation 7.   K codes, C channels, m width of the transformer
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vpcodec.errors import ConfigError
+from vpcodec.quantizers.simvq import MappedCodebook
+
+ATTENTION_FLOOR = 1e-6  # added to the sum of the attention weights
+
+
+class TransVQ(MappedCodebook):
+    """TransVQ.
+
+    Args:
+        rates: One codebook size K.
+        channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
+        beta: Weight of the commitment of the latents, beside 1 for the codes.
+        loss_weight: Weight of both.
+        width: Width m of the transformer.
+        depth: Number of its blocks.
+        heads: Attention heads; must divide the width.
+        positions: Whether each code has a learned vector of its own. These K * m numbers are nearly all of the
+            parameters; without them the map is shared by all codes, as in SimVQ.
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[int] = (1024,),
+        channels: int | None = None,
+        *,
+        beta: float = 0.25,
+        loss_weight: float = 1.0,
+        width: int = 256,
+        depth: int = 1,
+        heads: int = 1,
+        positions: bool = True,
+    ) -> None:
+        super().__init__(rates, channels, beta=beta, loss_weight=loss_weight)
+        if depth < 1 or heads < 1 or width % heads:
+            raise ConfigError(
+                f"quantizer.heads must divide width and depth be 1 or more, got {heads=} {width=} {depth=}"
+            )
+        self.map = CodebookTransformer(self.rates[0] if positions else 0, self.channels, width, depth, heads)
+
+
+class CodebookTransformer(nn.Module):
+    """[K, C] -> [K, C]; `codes` is K where each code has a learned position, 0 where not."""
+
+    def __init__(self, codes: int, channels: int, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(channels, width, bias=False)
+        self.positions = nn.Parameter(torch.randn(codes, width) * 0.02) if codes else None
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, channels, bias=False)
+
+    def forward(self, table: Tensor) -> Tensor:
+        hidden = self.enter(table)
+        if self.positions is not None:
+            hidden = hidden + self.positions
+        codes: Tensor = self.leave(self.norm(self.blocks(hidden)))
+        return codes
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each behind a norm and beside a shortcut. [K, m] -> [K, m]"""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
+        self.merge = nn.Linear(width, width)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        packed = self.queries_keys_values(self.attention_norm(hidden))
+        queries, keys, values = packed.unflatten(-1, (3, self.heads, -1)).permute(
+            1, 2, 0, 3
+        )  # each [heads, K, m / heads]
+        attended = linear_attention(queries, keys, values).transpose(0, 1).flatten(1)
+        hidden = hidden + self.merge(attended)
+        result: Tensor = hidden + self.feed_forward(hidden)
+        return result
+
+
+def linear_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attention with weights phi(q) . phi(k), phi(x) = elu(x) + 1, for all codes at once; each [..., K, m]."""
+    queries, keys = functional.elu(queries) + 1, functional.elu(keys) + 1
+    weighted = queries @ (keys.transpose(-2, -1) @ values)
+    weight = queries @ keys.sum(-2).unsqueeze(-1)
+    return weighted / (weight + ATTENTION_FLOOR)
