@@ -1,0 +1,96 @@
+"""Codebook usage: one histogram, then its figures."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vpcodec.errors import ConfigError, DataError
+from vpcodec.metrics.usage import Usage
+
+GOLDEN = json.loads((Path(__file__).resolve().parents[1] / "golden" / "quantizers.json").read_text())
+
+HISTOGRAMS = {
+    "uniform8": [5] * 8,
+    "onehot8": [0, 0, 7, 0, 0, 0, 0, 0],
+    "half8": [3, 3, 3, 3, 0, 0, 0, 0],
+    "dyadic5": [8, 4, 2, 1, 1],
+    "skew4": [97, 1, 1, 1],
+    "two_of_1024": [1, 1] + [0] * 1022,
+}
+
+
+def usage(counts, rate=None):
+    return Usage.of(np.repeat(np.arange(len(counts)), counts), len(counts), rate)
+
+
+@pytest.mark.parametrize("name", HISTOGRAMS)
+def test_the_figures_of_a_histogram_are_the_golden_ones(name):
+    measured, expected = usage(HISTOGRAMS[name]), GOLDEN["usage"][name]
+    for figure in ("entropy_bits", "perplexity", "cvu", "used", "dead", "usage_rate"):
+        assert getattr(measured, figure) == pytest.approx(expected[figure], abs=1e-9), figure
+    assert measured.entropy == pytest.approx(expected["entropy_nats"], abs=1e-9)
+
+
+def test_shards_are_merged_by_counts_not_by_figures():
+    first, second = usage([4, 0, 0, 0]), usage([0, 4, 0, 0])
+    assert first.cvu == second.cvu == GOLDEN["usage_merge"]["cvu_a"]
+    assert (first + second).cvu == pytest.approx(GOLDEN["usage_merge"]["cvu_sum"])
+
+
+def test_counting_in_shards_equals_counting_at_once():
+    tokens = np.random.default_rng(0).integers(0, 50, (4, 33))
+    parts = sum((Usage.of(row, 50) for row in tokens[1:]), Usage.of(tokens[0], 50))
+    assert parts.figures() == Usage.of(tokens, 50).figures()
+
+
+def test_cvu_is_told_for_the_codes_that_can_occur_and_for_the_nominal_size():
+    even = usage([2] * 1000, rate=1024)
+    assert even.cvu == pytest.approx(1)
+    assert even.cvu_target == pytest.approx(1000 / 1024)
+    assert usage([2] * 4375, rate=4096).cvu_target == pytest.approx(GOLDEN["levels"]["4096"]["ratio_to_target"])
+
+
+def test_codes_that_never_occur_lower_cvu_in_proportion():
+    counts = [8, 4, 2, 1, 1]
+    assert usage([*counts, 0, 0, 0, 0, 0]).cvu == pytest.approx(usage(counts).cvu / 2)
+
+
+def test_the_order_of_the_codes_does_not_matter():
+    assert usage([97, 1, 2, 1]).cvu == pytest.approx(usage([1, 2, 97, 1]).cvu)
+
+
+@pytest.mark.parametrize("tokens", [[0, 1, -1], [0, 4, 1]])
+def test_an_id_outside_of_the_vocabulary_is_refused(tokens):
+    with pytest.raises(DataError, match="vocabulary of 4"):
+        Usage.of(np.array(tokens), 4)
+
+
+def test_ids_that_went_through_floats_are_refused():
+    with pytest.raises(TypeError):
+        Usage.of(np.array([0.0, 1.0]), 4)
+
+
+def test_usage_of_different_codebooks_cannot_be_added():
+    with pytest.raises(ConfigError, match="4 and of 5 codes"):
+        usage([1, 1, 1, 1]) + usage([1, 1, 1, 1, 1])
+
+
+def test_figures_of_no_tokens_are_refused():
+    with pytest.raises(DataError, match="no tokens"):
+        Usage.of(np.array([], dtype=np.int64), 4).figures()
+
+
+def test_the_figures_are_plain_numbers_that_json_can_hold():
+    figures = usage([3, 0, 1]).figures()
+    assert json.loads(json.dumps(figures)) == figures
+    assert all(math.isfinite(value) for value in figures.values())
+
+
+def test_counting_does_not_import_torch():
+    program = "import sys, vpcodec.metrics.usage; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
