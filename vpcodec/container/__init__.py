@@ -1,0 +1,31 @@
+"""Token files (`.tok`): tokens and what must be known about them <-> bytes. numpy only; bytes as in `format.py`.
+
+    from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, SpeechFacts, Writer, prior_identity, verify
+
+    header = Header(model="speech-fsp-1024", weights=first_8_bytes_of_sha256, rate=1024, levels=(8, 5, 5, 5),
+                    signal=SpeechFacts(sample_rate=44100, channels=2))
+    writer = Writer(stream, header)                     # the stream need not seek
+    writer.write(Frame(tokens, side=b"\\x40\\x3f"))       # tokens [channels, time] or [height, width] int64
+    writer.write_many(frames)                           # same bytes, faster
+    writer.close(length=samples_of_each_channel)        # 0 for an image; the stream stays open
+
+    reader = Reader(stream)                             # reader.header is there at once
+    for frame in reader.frames(): ...                   # then reader.length
+    for frame in reader.sound_frames(warn): ...         # steps over damage; None for each frame lost
+
+    index = Index(file)                                 # needs a stream that seeks
+    index.header, index.length, len(index), index.read(7)
+
+    verify(stream)                                      # list of what is wrong, empty for a sound file
+
+A model may ship a prior, `bytes` that make files smaller: give it as `prior=` to Writer, frames, sound_frames, read
+and verify, and its `prior_identity(prior)` to the header. Every failure is a ContainerError. A frame
+has at most 65,536 tokens and 4,096 side bytes; each costs about 12 bytes besides its payload, so long windows pay.
+"""
+
+from vpcodec.container.entropy import prior_identity
+from vpcodec.container.format import Frame, Writer
+from vpcodec.container.header import Header, ImageFacts, SpeechFacts
+from vpcodec.container.reader import Index, Reader, verify
+
+__all__ = ["Frame", "Header", "ImageFacts", "Index", "Reader", "SpeechFacts", "Writer", "prior_identity", "verify"]

@@ -1,0 +1,199 @@
+"""# The token file, format version 1
+
+A token file (`.tok`) holds what a model made of one recording or photo: a **header**, any number of **frames**,
+a **footer**. It is written from front to back and read from front to back; whoever can seek may instead start at
+its end, where the footer tells where each frame is.
+
+    token file   =  header  frame*  footer
+
+## Numbers
+
+- **byte**: 0 to 255.
+- **varint**: a number below 2^63, seven bits a byte, lowest seven first; the top bit of a byte is set where
+  another byte follows. Only the shortest spelling is valid. 300 is `ac 02`.
+- **word**: four bytes, lowest first.
+- **checksum**: a word that holds a CRC-32, the one of zlib and PNG: polynomial `edb88320` (reflected), all ones at
+  the start, inverted at the end.
+- **text**: UTF-8.
+
+## Header
+
+    3 bytes    d6 56 50
+    byte       format version, 1
+    varint     size of the body in bytes, at most 65,536
+    body
+    checksum   of everything before it
+
+Body:
+
+    byte       traits: bit 0      kind: 0 speech, 1 image
+                       bits 1-3   samples of the source: 0 8-bit, 1 16-bit, 2 24-bit, 3 32-bit integers,
+                                  4 32-bit, 5 64-bit floating-point numbers
+                       bit 4      1 where a prior is named
+                       bits 5-7   0
+    8 bytes    the first ones of the SHA-256 of the model's weights
+    4 bytes    the first ones of the SHA-256 of the prior, if traits say that one is named
+    varint     nominal rate K
+    varint     number of levels, 1 to 32
+    varints    the levels, each 2 or more; their product, the vocabulary, is at most 2^24
+    varints    speech: sample rate in Hz, channels
+               image: width, height in pixels, channels (1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha)
+    varint     length of the model's name in bytes, at most 255
+    text       the model's name
+    entries    metadata up to the end of the body, each:
+               varint   length of its name in bytes
+               text     its name; `icc` for a colour profile
+               varint   length of its content in bytes
+               bytes    its content
+
+Sample rate, channels, width, height and rate are 1 to 2^32 - 1. A token is a number below the vocabulary. Where a
+method has several levels, the digits of a token are the numbers in base (level 0, level 1, ...) that add up to it,
+first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1, 0, 0.
+
+## Frame
+
+    byte       a0 + coding: a0 flat, a1 adaptive
+    varint     rows: channels of speech, height of an image tile
+    varint     columns: time of speech, width of an image tile
+    varint     number of side bytes, at most 4,096
+    varint     size of the payload in bytes
+    bytes      side bytes: what the model needs besides tokens (speech: the level of each channel)
+    bytes      payload: the tokens, row after row, in the coding named
+    checksum   of the frame before it, plus the number of the frame (0 for the first), modulo 2^32
+
+A frame has 1 to 65,536 tokens. Frames need not have equal shapes, and each is decoded without the others. Because
+the number of the frame is added to the checksum, a frame that is lost, doubled or out of place is noticed.
+
+## Footer
+
+    byte       e5
+    varint     number of frames
+    varint     length of the source in samples for each channel; 0 for an image
+    varints    sizes of all frames but the last, in bytes, checksums included
+    checksum   of the footer before it
+    bytes      a varint, its bytes in reverse order: size of the footer in bytes, checksum included, itself excluded
+
+Nothing follows the footer. A file that lacks it is truncated.
+
+## Flat coding
+
+The payload is one number in a large base, spread over bytes. K is the vocabulary; s is the largest number of
+tokens with K^s <= 2^63. The N tokens are cut into steps of s tokens; the last N mod s of them are the rest.
+
+To decode, start with state = 0 and repeat for each step:
+
+1. While state < K^s * 2^64 and payload bytes are left: state = state * 256 + next byte.
+2. number = state mod K^s; state = state div K^s.
+3. The tokens of the step are the s digits of the number in base K, lowest first.
+
+Then take in all bytes that are left in the same way, and for each token of the rest: token = state mod K,
+state = state div K. The state must now be 1, and the first byte of the payload is not 0.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.container.entropy import encode_tokens, prior_identity
+from vpcodec.container.fields import varint, word
+from vpcodec.container.header import Header
+from vpcodec.errors import ContainerError
+
+FRAME_MARK = 0xA0
+FOOTER_MARK = 0xE5
+LARGEST_FRAME = 1 << 16  # tokens
+LARGEST_SIDE = 1 << 12  # bytes
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Tokens of one window or tile.
+
+    Attributes:
+        tokens: [rows, columns] int64: [channels, time] of speech, [height, width] of an image.
+        side: Bytes that the model needs besides them, such as the level of each channel.
+    """
+
+    tokens: NDArray[np.int64]
+    side: bytes = b""
+
+
+class Writer:
+    """Writes a token file from front to back. The same frames give the same bytes, one by one or many at a time.
+
+    Args:
+        stream: Where the bytes go; need not seek.
+        header: What they are tokens of.
+        prior: The prior of the model, whose identity the header must name; None to do without.
+    """
+
+    def __init__(self, stream: BinaryIO, header: Header, prior: bytes | None = None) -> None:
+        check_prior(header, prior)
+        self.stream = stream
+        self.header = header
+        self.prior = prior
+        self.sizes: list[int] = []
+        stream.write(header.to_bytes())
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame. Raises ContainerError for tokens that the header's vocabulary lacks."""
+        self.write_many([frame])
+
+    def write_many(self, frames: Sequence[Frame]) -> None:
+        """Append frames; many at a time are coded faster than one after the other."""
+        for frame in frames:
+            check_frame(frame, len(self.sizes), self.header)
+        coded = encode_tokens([frame.tokens for frame in frames], self.header.levels, self.header.kind, self.prior)
+        for frame, (coding, payload) in zip(frames, coded, strict=True):
+            content = bytes([FRAME_MARK + coding])
+            for number in (*frame.tokens.shape, len(frame.side), len(payload)):
+                content += varint(number)
+            content += frame.side + payload
+            content += word(zlib.crc32(content) + len(self.sizes))
+            self.stream.write(content)
+            self.sizes.append(len(content))
+
+    def close(self, length: int = 0) -> None:
+        """Write the footer; the stream stays open.
+
+        Args:
+            length: Samples for each channel of the source; 0 for an image.
+        """
+        footer = bytes([FOOTER_MARK])
+        for number in (len(self.sizes), length, *self.sizes[:-1]):
+            footer += varint(number)
+        footer += word(zlib.crc32(footer))
+        self.stream.write(footer + varint(len(footer))[::-1])
+
+
+def check_prior(header: Header, prior: bytes | None) -> None:
+    """Raises ContainerError where a prior is not the one that a header names."""
+    found = prior_identity(prior)
+    if header.prior and prior is None:
+        raise ContainerError(f"the token file needs the prior {header.prior.hex()} of {header.model}, none is here")
+    if found != header.prior:
+        raise ContainerError(
+            f"the token file was made with {'prior ' + header.prior.hex() if header.prior else 'no prior'}, "
+            f"found {found.hex()}",
+            hint=f"decode it with the model {header.model} that made it",
+        )
+
+
+def check_frame(frame: Frame, number: int, header: Header) -> None:
+    """Raises ContainerError for a frame that the file cannot hold."""
+    tokens = frame.tokens
+    if tokens.ndim != 2 or tokens.dtype != np.int64 or not 1 <= tokens.size <= LARGEST_FRAME:
+        raise ContainerError(
+            f"frame {number} has {tokens.dtype} tokens of shape {list(tokens.shape)}, "
+            f"expected int64, two axes, 1 to {LARGEST_FRAME:,} tokens"
+        )
+    if tokens.min() < 0 or tokens.max() >= header.vocabulary:
+        raise ContainerError(
+            f"frame {number} has tokens from {tokens.min()} to {tokens.max()}, expected 0 to {header.vocabulary - 1}"
+        )
+    if len(frame.side) > LARGEST_SIDE:
+        raise ContainerError(f"frame {number} has {len(frame.side)} side bytes, expected {LARGEST_SIDE} or less")

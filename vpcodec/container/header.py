@@ -1,0 +1,158 @@
+"""The header of a token file: which model made the tokens, of what signal. Bytes as in `format.py`."""
+
+import math
+import zlib
+from dataclasses import dataclass
+
+from vpcodec.container.fields import Fields, varint, word
+from vpcodec.errors import ContainerError
+
+MAGIC = b"\xd6VP"
+VERSION = 1
+LARGEST_VOCABULARY = 1 << 24
+LARGEST_BODY = 1 << 16  # bytes; metadata is kept small
+IDENTITY_SIZE = 8  # bytes of the weights' SHA-256 that are kept
+PRIOR_SIZE = 4  # and of the prior's
+
+KINDS = ("speech", "image")
+# Sample formats by their number in the file: bits, and whether they are floating point.
+DEPTHS = ((8, False), (16, False), (24, False), (32, False), (32, True), (64, True))
+
+
+@dataclass(frozen=True)
+class SpeechFacts:
+    """The recording before it was resampled for the model.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: Number of channels.
+        bit_depth: Bits a sample: 8, 16, 24, 32 or, floating, 32 or 64.
+        floating: Whether its samples were floating-point numbers.
+    """
+
+    sample_rate: int
+    channels: int = 1
+    bit_depth: int = 16
+    floating: bool = False
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """The photo before it was converted for the model.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        bit_depth: Bits a sample: 8, 16, 24, 32 or, floating, 32 or 64.
+        floating: Whether its samples were floating-point numbers.
+    """
+
+    width: int
+    height: int
+    channels: int = 3
+    bit_depth: int = 8
+    floating: bool = False
+
+
+@dataclass(frozen=True)
+class Header:
+    """All that a decoder must know before the first frame.
+
+    Attributes:
+        model: Name of the model, at most 255 bytes of UTF-8.
+        weights: First 8 bytes of the SHA-256 of its weights.
+        rate: Nominal codebook size K.
+        levels: Radices whose product is the vocabulary: (8, 5, 5, 5) for a scalar method, (K,) for a codebook.
+        signal: Facts about the source; their class is the kind of the file.
+        metadata: Names and contents to carry along, such as ("title", b"...") or ("icc", profile).
+        prior: First 4 bytes of the SHA-256 of the prior that frames may be coded with; empty for none.
+
+    Raises ContainerError for values that the file cannot hold.
+    """
+
+    model: str
+    weights: bytes
+    rate: int
+    levels: tuple[int, ...]
+    signal: SpeechFacts | ImageFacts
+    metadata: tuple[tuple[str, bytes], ...] = ()
+    prior: bytes = b""
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != IDENTITY_SIZE:
+            raise ContainerError(f"identity of the weights has {len(self.weights)} bytes, expected {IDENTITY_SIZE}")
+        if len(self.prior) not in (0, PRIOR_SIZE):
+            raise ContainerError(f"identity of the prior has {len(self.prior)} bytes, expected {PRIOR_SIZE} or none")
+        if not 1 <= len(self.levels) <= 32 or min(self.levels) < 2 or self.vocabulary > LARGEST_VOCABULARY:
+            raise ContainerError(
+                f"levels {list(self.levels)} are not 1 to 32 radices of 2 or more with a product up to 2^24"
+            )
+        if (self.signal.bit_depth, self.signal.floating) not in DEPTHS:
+            number = "floating-point numbers" if self.signal.floating else "integers"
+            raise ContainerError(f"{self.signal.bit_depth}-bit {number} are not a known sample format")
+        if isinstance(self.signal, SpeechFacts):
+            positive = {"sample rate": self.signal.sample_rate, "number of channels": self.signal.channels}
+        else:
+            positive = {"width": self.signal.width, "height": self.signal.height, "channels": self.signal.channels}
+        for what, value in {**positive, "rate": self.rate}.items():
+            if not 1 <= value < 1 << 32:
+                raise ContainerError(f"{what} is {value}, expected 1 to 2^32 - 1")
+
+    @property
+    def kind(self) -> str:
+        """ "speech" or "image"."""
+        return KINDS[isinstance(self.signal, ImageFacts)]
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids that can occur."""
+        return math.prod(self.levels)
+
+    def to_bytes(self) -> bytes:
+        """The whole header. Raises ContainerError where name or metadata are too long."""
+        depth = DEPTHS.index((self.signal.bit_depth, self.signal.floating))
+        if isinstance(self.signal, SpeechFacts):
+            facts = [self.signal.sample_rate, self.signal.channels]
+        else:
+            facts = [self.signal.width, self.signal.height, self.signal.channels]
+        name = self.model.encode()
+        if len(name) > 255:
+            raise ContainerError(f"name of the model has {len(name)} bytes, expected 255 or less")
+        body = bytes([KINDS.index(self.kind) | depth << 1 | bool(self.prior) << 4]) + self.weights + self.prior
+        for number in (self.rate, len(self.levels), *self.levels, *facts, len(name)):
+            body += varint(number)
+        body += name
+        for key, content in self.metadata:
+            body += varint(len(key.encode())) + key.encode() + varint(len(content)) + content
+        if len(body) > LARGEST_BODY:
+            raise ContainerError(
+                f"header has {len(body):,} bytes, expected {LARGEST_BODY:,} or less", hint="leave metadata out"
+            )
+        whole = MAGIC + bytes([VERSION]) + varint(len(body)) + body
+        return whole + word(zlib.crc32(whole))
+
+
+def header_from_body(body: bytes) -> Header:
+    """The header of a body whose checksum was right. Raises ContainerError for one that makes no sense."""
+    fields = Fields(body, "header")
+    traits = fields.take(1, "traits")[0]
+    depth = traits >> 1 & 7
+    if traits >> 5 or depth >= len(DEPTHS):
+        raise ContainerError(f"header: traits {traits:#04x} are unknown to version {VERSION}")
+    weights = fields.take(IDENTITY_SIZE, "weights")
+    prior = fields.take(PRIOR_SIZE, "prior") if traits >> 4 else b""
+    rate = fields.varint("rate")
+    levels = tuple(fields.varint("level") for _ in range(fields.bounded("number of levels", 1, 32)))
+    signal: SpeechFacts | ImageFacts
+    if KINDS[traits & 1] == "speech":
+        signal = SpeechFacts(fields.varint("sample rate"), fields.varint("channels"), *DEPTHS[depth])
+    else:
+        size = fields.varint("width"), fields.varint("height")
+        signal = ImageFacts(*size, fields.varint("channels"), *DEPTHS[depth])
+    model = fields.text("name of the model", 255)
+    metadata = []
+    while fields.left:
+        key = fields.text("name of metadata", LARGEST_BODY)
+        metadata.append((key, fields.take(fields.varint("length of metadata"), f"metadata {key!r}")))
+    return Header(model, weights, rate, levels, signal, tuple(metadata), prior)

@@ -1,0 +1,198 @@
+"""Reading token files: front to back from any stream, or single frames where the stream can seek."""
+
+import io
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import BinaryIO
+
+from vpcodec.container.fields import Fields
+from vpcodec.container.format import FOOTER_MARK, Frame, check_prior
+from vpcodec.container.parts import MARKS, Coded, Footer, read_header, read_part
+from vpcodec.container.source import PIECE, Source
+from vpcodec.errors import ContainerError
+
+FARTHEST = 1 << 16  # frames in a row that resyncing believes to be lost
+
+
+class Reader:
+    """Reads a token file from front to back.
+
+    Args:
+        stream: Need not seek. The header is read at once.
+
+    Attributes:
+        header: What the tokens are tokens of.
+        footer: None until all frames were read.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.source = Source(stream)
+        self.header = read_header(self.source)
+        self.footer: Footer | None = None
+
+    @property
+    def length(self) -> int:
+        """Samples for each channel of the source. Raises ContainerError before the last frame was read."""
+        if self.footer is None:
+            raise ContainerError("the length of a token file is known only after its last frame")
+        return self.footer.length
+
+    def frames(self, prior: bytes | None = None) -> Iterator[Frame]:
+        """All frames in their order; the first damage raises ContainerError.
+
+        Args:
+            prior: The one that the header names.
+        """
+        check_prior(self.header, prior)
+        for coded in self.coded_frames():
+            yield coded.decode(self.header, prior)
+
+    def sound_frames(self, damaged: Callable[[str], None], prior: bytes | None = None) -> Iterator[Frame | None]:
+        """All frames in their order, None for each that is damaged or lost.
+
+        Args:
+            damaged: Told what is wrong and what was skipped, one line each time.
+            prior: The one that the header names.
+        """
+        check_prior(self.header, prior)
+        for coded in self.sound_coded_frames(damaged):
+            frame = None
+            try:
+                frame = coded and coded.decode(self.header, prior)
+            except ContainerError as error:
+                damaged(error.what)
+            yield frame
+
+    def coded_frames(self) -> Iterator[Coded]:
+        """The frames, checked but not decoded; see `frames`."""
+        sizes: list[int] = []
+        while self.footer is None:
+            self.source.set_mark()
+            found = read_part(self.source, self.header, len(sizes), len(sizes))
+            if isinstance(found, Coded):
+                sizes.append(self.source.offset - self.source.mark)
+                yield found
+            elif found.sizes != tuple(sizes[:-1]):
+                raise ContainerError(f"footer tells sizes {list(found.sizes)} of frames, found {sizes[:-1]}")
+            else:
+                self.footer = found
+
+    def sound_coded_frames(self, damaged: Callable[[str], None]) -> Iterator[Coded | None]:
+        """The frames, checked but not decoded, None for each that is damaged or lost; see `sound_frames`."""
+        number = 0
+        while self.footer is None:
+            self.source.set_mark()
+            start = self.source.offset
+            try:
+                found = read_part(self.source, self.header, number, number)
+            except ContainerError as error:
+                damaged(error.what)
+                resumed = self.resume(start + 1, number)
+                damaged(f"{self.source.mark - start:,} bytes skipped from byte {start:,} on")
+                if resumed is None:
+                    return
+                found = resumed
+            reached = found.number if isinstance(found, Coded) else found.frames
+            yield from [None] * (reached - number)
+            number = reached + 1
+            if isinstance(found, Coded):
+                yield found
+            else:
+                self.footer = found
+
+    def resume(self, offset: int, number: int) -> Coded | Footer | None:
+        """The next part that is sound, at an offset or after it, with the source marked at its start.
+
+        None where none is left, with the source marked at the end of the stream.
+        """
+        self.source.rewind(offset)
+        while True:
+            self.source.set_mark()
+            ahead = self.source.peek(PIECE)
+            if not ahead:
+                return None
+            step = next((index for index, byte in enumerate(ahead) if byte in MARKS), len(ahead))
+            offset += step
+            self.source.rewind(offset)
+            if step < len(ahead):
+                self.source.set_mark()
+                try:
+                    return read_part(self.source, self.header, number, number + FARTHEST)
+                except ContainerError:
+                    offset += 1
+                    self.source.rewind(offset)
+
+
+class Index:
+    """Reads single frames of a token file.
+
+    Args:
+        stream: Must seek. Header and footer are read at once.
+
+    Attributes:
+        header: What the tokens are tokens of.
+        footer: What the end of the file says.
+        starts: Where each frame starts, and where the footer does; bytes.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        stream.seek(0)
+        source = Source(stream)
+        self.header = read_header(source)
+        end = stream.seek(0, io.SEEK_END)
+        stream.seek(max(end - 9, 0))
+        tail = Fields(stream.read(9)[::-1], "end of the token file")
+        size = tail.varint("size of the footer")
+        start = end - tail.position - size
+        if start < source.offset:
+            raise ContainerError(f"token file is truncated: no footer of {size:,} bytes at its end")
+        stream.seek(start)
+        found = read_part(Source(stream), self.header, 0, end)
+        if not isinstance(found, Footer):
+            raise ContainerError(f"token file is truncated: byte {start:,} is no footer ({FOOTER_MARK:02x})")
+        self.footer = found
+        self.starts = list(accumulate(found.sizes, initial=source.offset))
+        if found.frames:
+            self.starts.append(start)
+        if self.starts[-1] != start or self.starts[-2:][0] >= start > source.offset:
+            raise ContainerError(f"footer at byte {start:,} tells frames up to byte {self.starts[-1]:,}")
+
+    def __len__(self) -> int:
+        return self.footer.frames
+
+    @property
+    def length(self) -> int:
+        """Samples for each channel of the source; 0 for an image."""
+        return self.footer.length
+
+    def read(self, number: int, prior: bytes | None = None) -> Frame:
+        """One frame. Raises ContainerError for a number that the file lacks."""
+        check_prior(self.header, prior)
+        if not 0 <= number < len(self):
+            raise ContainerError(f"frame {number} asked for, the file has {len(self)}")
+        self.stream.seek(self.starts[number])
+        source = Source(self.stream)
+        found = read_part(source, self.header, number, number)
+        if not isinstance(found, Coded) or source.offset != self.starts[number + 1] - self.starts[number]:
+            raise ContainerError(f"frame {number} at byte {self.starts[number]:,} is not where the footer says")
+        return found.decode(self.header, prior)
+
+
+def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:
+    """What is wrong with a token file and where, one line each; empty for a sound one.
+
+    Frames are decoded where that needs no prior, or the prior is given.
+    """
+    problems: list[str] = []
+    try:
+        reader = Reader(stream)
+        if prior is None and reader.header.prior:
+            for _ in reader.sound_coded_frames(problems.append):
+                pass
+        else:
+            for _ in reader.sound_frames(problems.append, prior):
+                pass
+    except ContainerError as error:
+        problems.append(error.what)
+    return problems
