@@ -6,7 +6,7 @@ value of the wrong type is a ConfigError, never ignored.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -40,8 +40,8 @@ class SpeechLoss:
     """Weights of what speech training reduces; 0 leaves a term out."""
 
     mel: Annotated[float, "Distance of log mel spectra at several resolutions."] = 1.0
-    spectrum: Annotated[float, "Distance of compressed magnitudes at several resolutions."] = 1.0
-    complex_spectrum: Annotated[float, "Distance of compressed complex spectra, which sees the phase."] = 0.2
+    spectrum: Annotated[float, "Distance of compressed magnitudes at several resolutions."] = 4.0
+    complex_spectrum: Annotated[float, "Distance of compressed complex spectra, which sees the phase."] = 0.5
     waveform: Annotated[float, "Mean absolute difference of samples, over the crop's own level."] = 0.1
 
 
@@ -69,6 +69,7 @@ class Training:
     weight_decay: Annotated[float, "Decoupled weight decay of matrices."] = 0.01
     clip: Annotated[float, "Norm to which gradients are clipped."] = 1.0
     average: Annotated[float, "Decay per step of the weights' moving average, which is what ships."] = 0.999
+    fitting_positions: Annotated[int, "Positions whose latents codebooks are fitted to after training."] = 200_000
     checkpoint_minutes: Annotated[float, "Minutes between checkpoints."] = 5.0
     validate_minutes: Annotated[float, "Minutes between looks at the validation data."] = 5.0
 
@@ -111,10 +112,10 @@ def from_table(section: type, table: Mapping[str, Any], name: str = "") -> Any:
         if key not in known:
             raise ConfigError(f"unknown option {prefix}{key}", hint=f"known here: {', '.join(known)}")
     values = {key: checked(hints[key], value, prefix + key) for key, value in table.items()}
-    try:
-        return section(**values)
-    except TypeError as error:
-        raise ConfigError(f"{name or 'recipe'}: {error}") from error
+    missing = [o.name for o in fields(section) if o.name not in table and o.default is o.default_factory is MISSING]
+    if missing:
+        raise ConfigError(f"{prefix}{missing[0]} is missing")
+    return section(**values)
 
 
 def checked(wanted: type, value: Any, name: str) -> Any:

@@ -45,12 +45,14 @@ class SpeechCriterion(nn.Module):
                 continue
             spectrum = self.spectrum(both, window)
             power = spectrum.real.square() + spectrum.imag.square() + SMALLEST
-            ours, theirs = power.sqrt().transpose(1, 2).matmul(self.get_buffer(f"mel_{window}")).chunk(2)
+            magnitude = power.sqrt()
+            ours, theirs = magnitude.transpose(1, 2).matmul(self.get_buffer(f"mel_{window}")).chunk(2)
             terms["mel"] = terms["mel"] + F.l1_loss((ours + QUIET).log10(), (theirs + QUIET).log10())
-            ours, theirs = power.pow(COMPRESSION / 2).chunk(2)
+            compressed = magnitude.pow(COMPRESSION)
+            ours, theirs = compressed.chunk(2)
             terms["spectrum"] = terms["spectrum"] + F.l1_loss(ours, theirs)
             if self.weights.complex_spectrum:
-                turn = power.pow((COMPRESSION - 1) / 2)
+                turn = compressed / magnitude
                 ours, theirs = torch.cat((spectrum.real * turn, spectrum.imag * turn), dim=1).chunk(2)
                 terms["complex_spectrum"] = terms["complex_spectrum"] + F.l1_loss(ours, theirs)
         scale = target.square().mean(dim=1, keepdim=True).sqrt() + 0.01
@@ -78,7 +80,7 @@ class ImageCriterion(nn.Module):
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Both [B, H, W, 3] in [-1, 1] -> the weighted sum and the terms by name."""
-        ours, theirs = reconstruction.float().permute(0, 3, 1, 2), target.float().permute(0, 3, 1, 2)
+        ours, theirs = (signal.float().permute(0, 3, 1, 2).contiguous() for signal in (reconstruction, target))
         terms = {"absolute": F.l1_loss(ours, theirs), "squared": F.mse_loss(ours, theirs)}
         if self.weights.structure:
             terms["structure"] = 1 - structural_similarity(ours, theirs)

@@ -1,0 +1,1 @@
+"""Signal to token file and back (`pipeline.Codec`), window by window, on one of two engines."""

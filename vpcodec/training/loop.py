@@ -31,7 +31,6 @@ from vpcodec.training.schedule import falls, rate_factor
 CHECKPOINT = "checkpoint.safetensors"
 PLATEAU = "plateau.safetensors"  # the last state before the learning rate falls: where a longer run can go on
 VALIDATION_CROPS = 16
-FITTING_CROPS = 200_000  # positions from which codebooks are fitted after training
 Criterion = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -158,14 +157,14 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         self.follow()
         figures = {"loss": distance, "gradient_norm": norm, **terms}
-        return {**{name: float(value) for name, value in figures.items()}, **quantized.stats}
+        return {**{name: float(value.detach()) for name, value in figures.items()}, **quantized.stats}
 
     @torch.no_grad()
     def follow(self) -> None:
         """Move the average a little towards the weights; faster at first, when there is little to average."""
         decay = min(self.options.average, (1 + self.step) / (10 + self.step))
-        targets, sources = list(self.average.parameters()), list(self.model.parameters())
-        torch._foreach_lerp_(targets, sources, 1 - decay)
+        targets: list[Tensor] = list(self.average.parameters())
+        torch._foreach_lerp_(targets, list[Tensor](self.model.parameters()), 1 - decay)
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
@@ -207,7 +206,7 @@ class Trainer:
         """Latents [N, C] of fresh training crops, batch by batch."""
         positions = 0
         step = self.step
-        while positions < FITTING_CROPS:
+        while positions < self.options.fitting_positions:
             latents = self.average.network.encode(torch.from_numpy(self.crops.batch(step)).to(self.device))
             rows = latents.float().flatten(0, -2)
             positions, step = positions + len(rows), step + 1

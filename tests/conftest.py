@@ -1,0 +1,18 @@
+"""What several parts of the tests share: real media, made folders of it, and tiny models."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MEDIA = Path(__file__).resolve().parent / "media"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data sets that lies outside the repository; skips the test where it is absent."""
+    folder = Path(os.environ.get("VPCODEC_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip("needs the shared data: set VPCODEC_SHARED or put them in ../shared")
+    return folder

@@ -1,0 +1,102 @@
+"""Training runs: what they leave behind, and that a stopped one goes on as if nothing had happened."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from vpcodec.config import override
+from vpcodec.errors import ConfigError, DataError
+from vpcodec.quantizers import QUANTIZERS
+from vpcodec.registry import ModelFolder
+from vpcodec.training.loop import CHECKPOINT, Run, Trainer, train
+from vpcodec.training.recipes import METHODS, find_recipe, recipe_names
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few recordings and pictures of pure chance: what is trained here is the machinery."""
+    folder = tmp_path_factory.mktemp("media")
+    random = np.random.default_rng(0)
+    for index in range(3):
+        soundfile.write(folder / f"{index}.wav", random.normal(0, 0.1, 16_000), 16_000)
+        Image.fromarray(random.integers(0, 256, (96, 96, 3), np.uint8)).save(folder / f"{index}.png")
+    return folder
+
+
+def test_there_is_a_tiny_recipe_for_every_quantizer_and_signal() -> None:
+    assert set(METHODS) == set(QUANTIZERS)
+    assert {f"{kind}-{method}-tiny" for kind in ("speech", "image") for method in QUANTIZERS} <= set(recipe_names())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_that_ships_can_be_read(name: str) -> None:
+    assert find_recipe(name).kind == name.split("-")[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["speech", "image"])
+def test_every_quantizer_trains_into_a_model_that_encodes(media: Path, tmp_path: Path, kind: str, method: str) -> None:
+    recipe = override(find_recipe(f"{kind}-{method}-tiny"), ["training.steps=8"])
+    folder = train(recipe, Run(data=media, out=tmp_path / "model", valid=media, device="cpu"))
+    model = ModelFolder(folder)
+    autoencoder = model.autoencoder()
+    signal = torch.zeros(1, 960) if kind == "speech" else torch.zeros(1, 40, 40, 3)
+    tokens = autoencoder.encode(signal)
+    assert tokens.max() < model.facts.vocabularies[0]
+    assert autoencoder.decode(tokens).isfinite().all()
+    assert (folder / "samples" / ("last.wav" if kind == "speech" else "last.png")).is_file()
+
+
+@pytest.mark.parametrize("name", ["speech-fsp-tiny", "speech-vp-tiny", "image-ema-tiny"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(media: Path, tmp_path: Path, name: str) -> None:
+    recipe = override(find_recipe(name), ["training.steps=10"])
+    whole = Trainer(recipe, Run(data=media, out=made(tmp_path / "whole"), device="cpu"))
+    whole.train()
+    stopped = Trainer(recipe, Run(data=media, out=made(tmp_path / "stopped"), device="cpu"), interrupt_after(4))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    stopped.save(CHECKPOINT)
+    resumed = Trainer(recipe, Run(data=media, out=tmp_path / "stopped", resume=True, device="cpu"))
+    resumed.train()
+    for one, other in ((whole.model, resumed.model), (whole.average, resumed.average)):
+        for (key, value), same in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+            assert torch.equal(value, same), key
+
+
+def test_a_run_does_not_overwrite_another(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("speech-fsp-tiny"), ["training.steps=1"])
+    train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"))
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"))
+    with pytest.raises(ConfigError, match="another recipe"):
+        changed = override(recipe, ["network.width=48"])
+        train(changed, Run(data=media, out=tmp_path / "model", resume=True, device="cpu"))
+
+
+def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no speech files"):
+        train(find_recipe("speech-fsp-tiny"), Run(data=made(tmp_path / "empty"), out=tmp_path / "model", device="cpu"))
+
+
+def test_a_time_budget_ends_the_run(media: Path, tmp_path: Path) -> None:
+    trainer = Trainer(find_recipe("speech-fsp-tiny"), Run(data=media, out=made(tmp_path / "out"), minutes=0.02))
+    trainer.train()
+    assert trainer.step > 0
+    assert trainer.seconds >= 1.2
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def interrupt_after(steps: int):  # type: ignore[no-untyped-def]
+    def report(step: int, progress: float, loss: float) -> None:
+        if step == steps:
+            raise KeyboardInterrupt
+
+    return report

@@ -1,0 +1,54 @@
+"""What computes the network: one small interface, two engines.
+
+    engine.encode(window of signal) -> tokens         engine.decode(window of tokens) -> signal
+
+Both see one window at a time and keep nothing between calls. `onnx` needs no torch and starts quickly; it is
+the default on a CPU. `torch` is the reference, and runs on a GPU.
+"""
+
+from importlib.util import find_spec
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.errors import ConfigError, DependencyError
+from vpcodec.registry import ModelFolder
+
+ENGINES = ("auto", "torch", "onnx")
+
+
+class Engine(Protocol):
+    """Computes one window of signal or tokens."""
+
+    name: str
+
+    def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        """Speech [T*hop] or image [H*hop, W*hop, 3] -> tokens [T] or [H, W]."""
+
+    def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+        """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3]."""
+
+
+def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto") -> Engine:
+    """The engine asked for; `auto` takes torch for a GPU and onnx otherwise, where the model has its graphs.
+
+    Raises:
+        ConfigError: There is no such engine or device.
+        DependencyError: The engine's package is not installed.
+        ModelError: The model is damaged, or lacks what the engine needs.
+    """
+    from vpcodec.codec.onnx_engine import OnnxEngine, has_graphs
+
+    if name not in ENGINES:
+        raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
+    wants_gpu = device not in ("auto", "cpu")
+    if name == "onnx" or (name == "auto" and not wants_gpu and has_graphs(model)):
+        if wants_gpu:
+            raise ConfigError(f"the onnx engine runs on the CPU, not on {device}", hint="use --engine torch")
+        return OnnxEngine(model)
+    if find_spec("torch") is None:
+        raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")
+    from vpcodec.codec.torch_engine import TorchEngine
+
+    return TorchEngine(model, device)

@@ -1,0 +1,159 @@
+"""Speech as a stream: samples in, frames of tokens out, and back, in bounded memory.
+
+Every window is brought to the level that the network was trained at, and the level goes into the file as one
+byte per channel and window. Where two windows meet the gain glides from one level to the other, on both
+sides of the codec alike, so that a quiet, a loud and a changing recording come back as they were.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.engines import Engine
+from vpcodec.codec.windows import CORES, window
+from vpcodec.container import Frame
+from vpcodec.data.level import gain_of, measure_level
+from vpcodec.errors import ContainerError
+from vpcodec.registry import ModelFacts
+
+GLIDE = 480  # samples before and after a border over which the gain moves, 30 ms
+
+Samples = NDArray[np.float32]
+
+
+class SpeechEncoder:
+    """16 kHz samples in, frames out; holds two windows of signal at most.
+
+    Args:
+        engine: What computes the network.
+        facts: Of the engine's model.
+        rate: One of the model's rates.
+        channels: Number of channels; each is coded by itself.
+    """
+
+    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, channels: int) -> None:
+        self.engine = engine
+        self.facts = facts
+        self.rate = rate
+        self.core = CORES["speech"]
+        self.held: Samples = np.zeros((channels, 0), np.float32)
+        self.held_from = 0  # position of the first sample held
+        self.levels: dict[int, bytes] = {}  # of windows near the next one, a byte per channel
+        self.encoded = 0  # windows
+
+    def push(self, samples: Samples) -> list[Frame]:
+        """Take in samples [n, channels]; returns the frames that they complete."""
+        self.held = np.concatenate((self.held, samples.T.astype(np.float32, copy=False)), axis=1)
+        frames = []
+        # A window glides towards the level of the next one, so that one must be here whole.
+        while self.positions() >= (self.encoded + 2) * self.core:
+            frames.append(self.encode_window(self.positions()))
+        return frames
+
+    def finish(self) -> list[Frame]:
+        """The remaining frames, once all samples are in; the last hop is filled up with silence."""
+        hop = self.facts.hop
+        self.held = np.pad(self.held, ((0, 0), (0, -self.held.shape[1] % hop)))
+        length = self.positions()
+        return [self.encode_window(length) for _ in range(self.encoded, -(-length // self.core))]
+
+    def positions(self) -> int:
+        """Whole positions of signal seen so far."""
+        return self.held_from + self.held.shape[1] // self.facts.hop
+
+    def encode_window(self, length: int) -> Frame:
+        """The next frame of a signal that is known up to `length` positions."""
+        place = window(self.encoded, length, self.core, self.facts.encoder_reach)
+        for index in (self.encoded, self.encoded + 1):
+            if index not in self.levels and index * self.core < length:
+                core = self.slice(index * self.core, min((index + 1) * self.core, length))
+                self.levels[index] = bytes(measure_level(channel) for channel in core)
+        hop = self.facts.hop
+        gains = gain_curve(self.levels, self.encoded, self.core * hop, place.start * hop, place.stop * hop)
+        leveled = self.slice(place.start, place.stop) * gains
+        tokens = np.stack([self.engine.encode(channel, self.rate)[place.kept] for channel in leveled])
+        frame = Frame(tokens, self.levels[self.encoded])
+        self.levels.pop(self.encoded - 1, None)
+        self.encoded += 1
+        self.forget(max(0, self.encoded * self.core - self.facts.encoder_reach))
+        return frame
+
+    def slice(self, start: int, stop: int) -> Samples:
+        """Held samples of the positions `start` to `stop`, [channels, n]."""
+        hop = self.facts.hop
+        return self.held[:, (start - self.held_from) * hop : (stop - self.held_from) * hop]
+
+    def forget(self, position: int) -> None:
+        """Drop the samples before a position."""
+        self.held = self.held[:, (position - self.held_from) * self.facts.hop :].copy()
+        self.held_from = position
+
+
+class SpeechDecoder:
+    """Frames in, 16 kHz samples out; holds three frames at most.
+
+    Args:
+        engine: What computes the network.
+        facts: Of the engine's model.
+        rate: One of the model's rates.
+        first: Number of the first frame to decode. The one before it, if any, is pushed first, as context.
+    """
+
+    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, first: int = 0) -> None:
+        self.engine = engine
+        self.facts = facts
+        self.rate = rate
+        self.core = CORES["speech"]
+        self.frames: dict[int, Frame] = {}
+        self.received = max(0, first - 1)
+        self.decoded = first
+
+    def push(self, frame: Frame) -> list[Samples]:
+        """Take in the next frame; returns the windows that it completes, each [n, channels]."""
+        previous = self.frames.get(self.received - 1)
+        if previous is not None and previous.tokens.shape[1] != self.core:
+            raise ContainerError(
+                f"frame {self.received - 1} holds {previous.tokens.shape[1]} tokens a channel, but only the last "
+                f"may hold fewer than {self.core}"
+            )
+        if frame.tokens.shape[1] > self.core or len(frame.side) != len(frame.tokens):
+            raise ContainerError(f"frame {self.received} does not fit the model's windows")
+        self.frames[self.received] = frame
+        self.received += 1
+        return [self.decode_window()] if self.received - self.decoded >= 2 else []
+
+    def finish(self) -> list[Samples]:
+        """The remaining windows, once all frames are in."""
+        return [self.decode_window() for _ in range(self.decoded, self.received)]
+
+    def decode_window(self) -> Samples:
+        """The samples [n, channels] of the next window."""
+        index, hop = self.decoded, self.facts.hop
+        length = (self.received - 1) * self.core + self.frames[self.received - 1].tokens.shape[1]
+        place = window(index, length, self.core, self.facts.decoder_reach)
+        offset = min(self.frames) * self.core
+        tokens = np.concatenate([frame.tokens for frame in self.frames.values()], axis=1)
+        tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
+        kept = slice(place.kept.start * hop, place.kept.stop * hop)
+        signal = np.stack([self.engine.decode(channel, self.rate)[kept] for channel in tokens])
+        levels = {number: frame.side for number, frame in self.frames.items()}
+        gains = gain_curve(levels, index, self.core * hop, place.core_start * hop, place.core_stop * hop)
+        self.decoded += 1
+        self.frames.pop(index - 1, None)
+        return np.asarray((signal / gains).T)
+
+
+def gain_curve(levels: dict[int, bytes], index: int, size: int, start: int, stop: int) -> Samples:
+    """[channels, stop - start]: the gain of a stretch near one window, constant inside windows, gliding between.
+
+    Args:
+        levels: Stored level of each channel, by number of the window; its neighbours may be missing.
+        index: Number of the window.
+        size: Samples of a core.
+        start: First sample of the stretch.
+        stop: Where the stretch ends.
+    """
+    near = [number for number in (index - 1, index, index + 1) if number in levels]
+    knots = [time for number in near for time in (number * size + GLIDE, (number + 1) * size - GLIDE)]
+    logarithms = np.repeat(np.log([[gain_of(level) for level in levels[number]] for number in near]), 2, axis=0)
+    time = np.arange(start, stop) + 0.5
+    return np.exp([np.interp(time, knots, channel) for channel in logarithms.T]).astype(np.float32)

@@ -1,0 +1,38 @@
+"""The recipes that ship: one TOML file for each released model, and tiny ones to try a method with.
+
+`speech-<method>-tiny` and `image-<method>-tiny` exist for every quantizer: they are the tiny recipe of the
+signal with that method put in.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from vpcodec.config import KINDS, Recipe, load_recipe, replaced
+from vpcodec.errors import ConfigError
+
+FOLDER = Path(str(files(__package__)))
+METHODS = ("fsp", "vp", "vq", "ema", "fsq", "simvq", "vqgan-fc", "tokenbridge", "nsvq", "transvq")
+
+
+def recipe_names() -> list[str]:
+    """Every name that `find_recipe` knows."""
+    written = sorted(path.stem for path in FOLDER.glob("*.toml") if not path.stem.endswith("-tiny"))
+    return written + [f"{kind}-{method}-tiny" for kind in KINDS for method in METHODS]
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by its name, or by the path of a TOML file.
+
+    Raises:
+        ConfigError: There is none, or it is not a recipe.
+    """
+    if name.endswith(".toml"):
+        return load_recipe(Path(name))
+    if name not in recipe_names():
+        raise ConfigError(f"no recipe named {name!r}", hint=f"known: {', '.join(recipe_names())}; or a TOML file")
+    if not name.endswith("-tiny"):
+        return load_recipe(FOLDER / f"{name}.toml")
+    kind, _, method = name.removesuffix("-tiny").partition("-")
+    tiny = load_recipe(FOLDER / f"{kind}-tiny.toml")
+    recipe: Recipe = replaced(tiny, ["quantizer"], {"method": method, "rates": [256]})
+    return recipe
