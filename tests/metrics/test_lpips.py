@@ -89,7 +89,7 @@ def test_missing_weights_are_named_with_the_place_that_was_searched(tmp_path):
 def test_a_damaged_weight_file_is_named(tmp_path):
     for name in ("alexnet_features_fp16.safetensors", "lpips_lin_v0.1.safetensors"):
         (tmp_path / name).write_bytes(b"not weights")
-    with pytest.raises(ModelError, match="alexnet.*cannot be read"):
+    with pytest.raises(ModelError, match=r"alexnet.*cannot be read"):
         LPIPS("alex", folder=tmp_path)
 
 

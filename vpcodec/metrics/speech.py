@@ -1,0 +1,167 @@
+"""How close a decoded recording is to its original: PESQ, STOI, SI-SDR and the distance of mel spectra.
+
+Every measure takes two mono recordings of the same length at 16 kHz, float with full scale at 1, and is a
+mean over the recording. Where a measure is not defined, as PESQ for silence, it raises an InputError that
+says so; nothing is replaced by a number. N samples.
+
+Sources: PESQ by ITU-T P.862 and P.862.2 in the package pesq; STOI by Taal et al., 2011, in the package
+pystoi; SI-SDR by Le Roux et al., SDR - half-baked or well done?, arXiv 1811.02508.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.errors import DependencyError, InputError
+
+SAMPLE_RATE = 16_000  # Hz
+LOSSLESS = 120.0  # dB, given to equal recordings so that a mean stays finite
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was measured on one pair, and what could not be.
+
+    Attributes:
+        values: Name of a measure and its value.
+        failures: Name of a measure and why it has no value.
+    """
+
+    values: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def pesq_wb(decoded: Samples, original: Samples) -> float:
+    """Wide-band PESQ, 1.04 (bad) to 4.64 (equal)."""
+    return pesq(decoded, original, "wb")
+
+
+def pesq_nb(decoded: Samples, original: Samples) -> float:
+    """Narrow-band PESQ, 1.02 (bad) to 4.55 (equal)."""
+    return pesq(decoded, original, "nb")
+
+
+def pesq(decoded: Samples, original: Samples, band: str) -> float:
+    """PESQ of one band. Raises InputError where it finds no speech, or too little."""
+    from pesq import PesqError
+    from pesq import pesq as measure
+
+    refuse_silence(decoded, original)
+    try:
+        return float(measure(SAMPLE_RATE, original, decoded, band))
+    except PesqError as error:
+        reason = error.args[0] if error.args else type(error).__name__
+        raise InputError(reason.decode() if isinstance(reason, bytes) else str(reason)) from error
+
+
+def stoi(decoded: Samples, original: Samples) -> float:
+    """Short-time objective intelligibility (not the extended one), up to 1. Raises InputError for too little speech."""
+    from pystoi import stoi as measure
+
+    if not original.any():
+        raise InputError("the original is silent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # the package warns and returns 1e-5
+        try:
+            return float(measure(original, decoded, SAMPLE_RATE, extended=False))
+        except (RuntimeWarning, ValueError, np.exceptions.AxisError) as error:
+            raise InputError("less than 0.4 s above the silence threshold") from error
+
+
+def si_sdr(decoded: Samples, original: Samples) -> float:
+    """Scale-invariant signal-to-distortion ratio, dB, offsets removed. Raises InputError where one is silent."""
+    refuse_silence(decoded, original)
+    ours = decoded.astype(np.float64) - decoded.mean(dtype=np.float64)
+    target = original.astype(np.float64) - original.mean(dtype=np.float64)
+    energy = target @ target
+    if energy == 0:
+        raise InputError("the original is constant")
+    target *= ours @ target / energy
+    noise = ours - target
+    signal, error = target @ target, noise @ noise
+    if signal == 0:
+        raise InputError("nothing of the original is in the decoded recording")
+    return float(10 * np.log10(signal / max(error, signal * 10 ** (-LOSSLESS / 10))))
+
+
+def mel_distance(decoded: Samples, original: Samples) -> float:
+    """Mean absolute difference of natural-log mel spectra: 80 bands, 64 ms windows every 16 ms, floor 1e-5."""
+    return float(np.abs(log_mel(decoded) - log_mel(original)).mean())
+
+
+MEASURES: dict[str, Callable[[Samples, Samples], float]] = {
+    "pesq_wb": pesq_wb,
+    "pesq_nb": pesq_nb,
+    "stoi": stoi,
+    "si_sdr": si_sdr,
+    "mel_distance": mel_distance,
+}
+
+PACKAGES = {"pesq_wb": "pesq", "pesq_nb": "pesq", "stoi": "pystoi"}
+
+
+def require(name: str) -> None:
+    """Raise DependencyError where the package behind a measure is not installed."""
+    package = PACKAGES.get(name)
+    if package and find_spec(package) is None:
+        raise DependencyError(f"{name} needs the package {package}", hint=f"pip install {package}")
+
+
+def score_speech(decoded: Samples, original: Samples, names: Sequence[str] = tuple(MEASURES)) -> Scores:
+    """All the measures asked for on one pair.
+
+    Args:
+        decoded: [N] at 16 kHz.
+        original: [N] at 16 kHz.
+        names: Keys of `MEASURES`.
+
+    Raises:
+        InputError: The two differ in length, are empty, or hold numbers that are not finite.
+    """
+    if decoded.shape != original.shape or decoded.ndim != 1:
+        shapes = f"{list(decoded.shape)} and {list(original.shape)}"
+        raise InputError(f"recordings are compared with originals of the same length, got {shapes}")
+    if original.size == 0:
+        raise InputError("the recording is empty")
+    if not np.isfinite(decoded).all() or not np.isfinite(original).all():
+        raise InputError("the recording holds numbers that are not finite")
+    scores = Scores()
+    for name in names:
+        try:
+            scores.values[name] = MEASURES[name](decoded, original)
+        except InputError as error:
+            scores.failures[name] = error.what
+    return scores
+
+
+def refuse_silence(decoded: Samples, original: Samples) -> None:
+    for recording, name in ((original, "original"), (decoded, "decoded recording")):
+        if not recording.any():
+            raise InputError(f"the {name} is silent")
+
+
+def log_mel(samples: Samples, window: int = 1024, hop: int = 256, bands: int = 80) -> NDArray[np.float64]:
+    """[N] -> [frames, bands], natural logarithm of mel magnitudes, floored at 1e-5."""
+    padded = np.pad(samples.astype(np.float64), window // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    magnitudes = np.abs(np.fft.rfft(frames * hann, axis=-1))
+    return np.asarray(np.log(np.maximum(magnitudes @ mel_filters(window, bands), 1e-5)))
+
+
+@cache
+def mel_filters(window: int, bands: int) -> NDArray[np.float64]:
+    """[window // 2 + 1, bands] triangles of unit height, evenly spaced on O'Shaughnessy's mel scale up to 8 kHz."""
+    top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
+    corners = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)  # Hz
+    hertz = np.linspace(0, SAMPLE_RATE / 2, window // 2 + 1)[:, None]
+    rising = (hertz - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - hertz) / (corners[2:] - corners[1:-1])
+    return np.asarray(np.maximum(0, np.minimum(rising, falling)))
