@@ -5,12 +5,12 @@ from typing import Any
 from vpcodec.errors import ConfigError
 from vpcodec.quantizers.base import Quantized, Quantizer
 from vpcodec.quantizers.fsp import FSP
-from vpcodec.quantizers.vp import VP
 from vpcodec.quantizers.fsq import FSQ
 from vpcodec.quantizers.nsvq import NSVQ
 from vpcodec.quantizers.simvq import SimVQ
 from vpcodec.quantizers.tokenbridge import TokenBridge
 from vpcodec.quantizers.transvq import TransVQ
+from vpcodec.quantizers.vp import VP
 from vpcodec.quantizers.vq import EMA, VQ
 from vpcodec.quantizers.vqgan_fc import VQGANFC
 

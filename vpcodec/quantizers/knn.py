@@ -1,0 +1,84 @@
+"""Distances to near neighbours, exact, at a cost that hardly grows with the number of rows.
+
+On the CPU a k-d tree (scipy's) looks only at the few leaves around a point; on an accelerator the rows are
+taken in blocks and the nearest so far are kept, so memory stays bounded whatever the number of rows.
+Distances come from differences, never from |x|^2 - 2xy + |y|^2: that loses small distances to rounding,
+TF32 would make it worse, and its rounding depends on the shape of the batch.
+
+N points, R rows, C channels
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vpcodec.errors import DependencyError
+
+BLOCK = 2**25  # distances held at a time: 128 MiB
+LEAF_ROWS = 32  # measured: builds in half the time of scipy's default of 16, and is searched as fast
+
+
+class Neighbours:
+    """A fixed set of rows, asked for the distances of points to their m-th nearest rows.
+
+    Args:
+        rows: [R, C] float.
+
+    Raises:
+        DependencyError: Rows are on the CPU and scipy is not installed.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        self.tree: Any = build_tree(rows) if rows.device.type == "cpu" else None
+
+    def distances(self, points: Tensor, ranks: Sequence[int]) -> Tensor:
+        """Euclidean distances from each point to its m-th nearest row.
+
+        Args:
+            points: [N, C] float.
+            ranks: The m asked for, counting from 1, none above R.
+
+        Returns:
+            [N, len(ranks)] in the float type of the points.
+        """
+        if self.tree is None:
+            return blocked_distances(points, self.rows, ranks)
+        found, _ = self.tree.query(points.double().numpy(), k=list(ranks), workers=torch.get_num_threads())
+        return torch.from_numpy(found).to(points)
+
+
+def build_tree(rows: Tensor) -> Any:
+    """A k-d tree over [R, C] rows. Raises DependencyError without scipy."""
+    try:
+        from scipy.spatial import cKDTree
+    except ImportError as error:
+        raise DependencyError(
+            "VP-VAE searches neighbours with scipy, which is not installed", hint="pip install 'vpcodec[full]'"
+        ) from error
+    return cKDTree(rows.double().numpy(), leafsize=LEAF_ROWS, balanced_tree=False)
+
+
+def blocked_distances(points: Tensor, rows: Tensor, ranks: Sequence[int], block: int = BLOCK) -> Tensor:
+    """What `Neighbours.distances` returns, by looking at every row, `block` distances at a time."""
+    most = max(ranks)
+    points_at_once = max(1, min(len(points), block // (4 * most)))
+    rows_at_once = max(most, block // points_at_once)
+    found = []
+    for some_points in points.split(points_at_once):
+        nearest = points.new_full((len(some_points), most), torch.inf)
+        for some_rows in rows.split(rows_at_once):
+            candidates = torch.cat([nearest, squared_distances(some_points, some_rows)], 1)
+            nearest = candidates.topk(most, largest=False).values
+        found.append(nearest[:, [rank - 1 for rank in ranks]].sqrt())
+    return torch.cat(found) if found else points.new_zeros(0, len(ranks))
+
+
+def squared_distances(points: Tensor, rows: Tensor) -> Tensor:
+    """[N, C], [R, C] -> [N, R], channel by channel."""
+    total = points.new_zeros(len(points), len(rows))
+    for of_points, of_rows in zip(points.T, rows.T, strict=True):
+        total += (of_points[:, None] - of_rows).square_()
+    return total

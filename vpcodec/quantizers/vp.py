@@ -1,0 +1,286 @@
+"""VP-VAE: training without a codebook; a random move stands in for quantization.
+
+Training moves each latent vector about as far as its quantization error will be, and in such a way that
+the distribution of the latents stays what it is. Codebooks are fitted afterwards, by k-means on latents.
+
+    radius      R(z) = reach * D_M(z): distance to the M-th nearest row of a queue of earlier latents, with
+                M = rows / K, for a code will serve so many of them
+    proposal    z' uniform in the ball of radius R(z) around z
+    acceptance  min(1, (D_k(z) D_M(z) / (D_k(z') D_M(z')))^C), the Metropolis-Hastings ratio for a density
+                taken as D_k^-C; zero if z lies outside the ball around z', for then there is no way back
+
+K enters training through M alone, so one network serves several K. Rate K looks at the newest
+`rows_per_code * K` rows of the one queue: exactly those of a queue of its own.
+
+Both densities of a move are measured on one fixed set of rows, so the balance holds exactly on a set that
+is slightly old too. The set is therefore renewed (and its search tree built) only after the share `refresh`
+of it has been pushed; the queue keeps as many rows longer, so that a resumed run finds the same set.
+
+Source: Zhai et al., VP-VAE, arXiv 2602.17133, equations 3 to 11.   B batch, ... positions, C channels, N vectors
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vpcodec.errors import ConfigError, ModelError
+from vpcodec.quantizers.base import Quantized, Quantizer, moment_loss
+from vpcodec.quantizers.codebook import nearest
+from vpcodec.quantizers.fifo import SampleQueue
+from vpcodec.quantizers.kmeans import fit_centroids
+from vpcodec.quantizers.knn import Neighbours
+from vpcodec.quantizers.noise import Noise
+from vpcodec.quantizers.ranks import from_first, gathered, world_size
+
+LATENTS_PER_CODE = 256  # k-means learns little from more
+
+
+class VP(Quantizer):
+    """Vector perturbation.
+
+    Args:
+        rates: Codebook sizes K; training draws one a batch, each gets a codebook of its own.
+        channels: Size C of the latents.
+        reach: Radius of the move as a multiple of D_M (the paper's eta).
+        moves: Metropolis-Hastings steps a token; the published method takes one.
+        metropolis: Accept by the ratio above; False accepts every proposal (an ablation).
+        density_rank: Neighbour k whose distance measures the density.
+        rows_per_code: Rows that a rate looks at, for each of its codes; 16 C by default.
+        search_share: Share of these rows that is searched, evenly spread. M shrinks alike.
+        refresh: Share of a set of rows that is pushed before the set is renewed.
+        perturbed_tokens: At most so many tokens a step are moved, drawn at random; None for all.
+        push_share: Share of the tokens that is pushed, at least.
+        turnover: Share of the training in which the queue is renewed once; more is pushed where that takes more.
+        mean_weight: Weight of the squared mean of each channel in the loss.
+        variance_weight: Weight of its squared distance from unit variance.
+        seed: Of the k-means that fits the codebooks.
+    """
+
+    fitted: Tensor
+    taken: Tensor
+
+    def __init__(
+        self,
+        rates: Sequence[int] = (256, 1024, 4096, 16384),
+        channels: int = 5,
+        *,
+        reach: float = 1.0,
+        moves: int = 1,
+        metropolis: bool = True,
+        density_rank: int = 8,
+        rows_per_code: int | None = None,
+        search_share: float = 1.0,
+        refresh: float = 0.1,
+        perturbed_tokens: int | None = None,
+        push_share: float = 0.01,
+        turnover: float = 0.1,
+        mean_weight: float = 0.1,
+        variance_weight: float = 0.07,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(rates, channels)
+        self.rows_per_code = 16 * channels if rows_per_code is None else rows_per_code
+        if reach < 0 or moves < 1 or not 0 <= refresh <= 1 or not 0 < search_share <= 1 or turnover <= 0:
+            raise ConfigError(
+                "quantizer vp needs reach >= 0, moves >= 1, refresh in 0..1, search_share in 0..1 and turnover > 0, "
+                f"got {reach}, {moves}, {refresh}, {search_share} and {turnover}"
+            )
+        if not 1 <= density_rank <= self.rows_per_code * search_share:
+            raise ConfigError(
+                f"quantizer.density_rank {density_rank} must lie between 1 and the rows searched for a code, "
+                f"{self.rows_per_code * search_share:g}",
+                hint="raise quantizer.rows_per_code or quantizer.search_share",
+            )
+        self.reach = reach
+        self.moves = moves
+        self.metropolis = metropolis
+        self.density_rank = density_rank
+        self.search_share = search_share
+        self.refresh = refresh
+        self.perturbed_tokens = perturbed_tokens
+        self.push_share = push_share
+        self.turnover = turnover
+        self.mean_weight = mean_weight
+        self.variance_weight = variance_weight
+        self.seed = seed
+        self.window = self.rates[-1] * self.rows_per_code  # of the highest rate, the longest
+        self.queue = SampleQueue(self.window + int(refresh * self.window), channels)
+        self.noise = Noise()
+        self.register_buffer("taken", torch.zeros(len(self.rates), dtype=torch.int64))  # `pushed` when last renewed
+        self.register_buffer("fitted", torch.tensor(False))
+        for rate in self.rates:
+            self.register_buffer(f"codebook_{rate}", torch.zeros(rate, channels))
+        self.searched: dict[int, Neighbours] = {}  # by rate; follows from `queue` and `taken`
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.fitted)
+
+    def vocabulary(self, rate: int | None = None) -> int:
+        return self.checked_rate(rate)
+
+    def codebook(self, rate: int | None = None) -> Tensor:
+        """[K, C] float32. Raises ModelError before `finish`."""
+        chosen = self.checked_rate(rate)
+        if not self.ready:
+            raise ModelError(
+                f"this VP-VAE has no codebook for rate {chosen} yet",
+                hint="it is fitted at the end of training, from latents of the training set",
+            )
+        codes: Tensor = getattr(self, f"codebook_{chosen}")
+        return codes.float()
+
+    def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        return nearest(latents.float(), self.codebook(rate))
+
+    def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
+        return self.codebook(rate)[tokens]
+
+    def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
+        """Moved at random, the gradient passed on as if they were not; no tokens exist before `finish`."""
+        loss = moment_loss(latents, 1.0, self.mean_weight, self.variance_weight)
+        points = latents.detach().flatten(0, -2)
+        moved, stats = self.perturb(points, rate)
+        self.remember(points, progress)  # afterwards, or each vector would be a neighbour of its own
+        return Quantized(latents + (moved - points).view_as(latents), None, loss, stats)
+
+    @torch.no_grad()
+    def perturb(self, points: Tensor, rate: int) -> tuple[Tensor, dict[str, float]]:
+        """Move [N, C] vectors as quantization at a rate will; returns them and figures for the log.
+
+        The figures are counts of tokens (`warmup`: the queue is too short, `unperturbed`: beyond
+        `perturbed_tokens` or not finite, `degenerate`: on duplicates, where the density has no estimate), shares of
+        the proposals (`accepted`, `reversible`), and the mean `radius`.
+        """
+        rows = self.rows_for(rate)
+        if rows is None:
+            return points, {"warmup": float(len(points))}
+        chosen = points.isfinite().all(-1).nonzero().squeeze(-1)
+        if self.perturbed_tokens is not None and len(chosen) > self.perturbed_tokens:
+            order = torch.randperm(len(chosen), generator=self.noise.generator(points.device), device=points.device)
+            chosen = chosen[order[: self.perturbed_tokens]]
+        stats = {"warmup": 0.0, "unperturbed": float(len(points) - len(chosen))}
+        if not len(chosen):
+            return points, stats
+        here = points[chosen]
+        ranks = (self.density_rank, math.ceil(len(rows.rows) / rate))
+        near = rows.distances(here, ranks)
+        stats |= {"radius": self.reach * near[:, 1].mean().item(), "degenerate": float((near == 0).any(-1).sum())}
+        accepted, reversible = [], []
+        for _ in range(self.moves):
+            radius = self.reach * near[:, 1:]
+            there = here + radius * uniform_in_ball(self.noise.normal(here), self.noise.uniform(here[:, :1]))
+            near_there = rows.distances(there, ranks)
+            steps = (there - here).norm(dim=-1)
+            reversible.append(steps <= self.reach * near_there[:, 1])
+            if self.metropolis:
+                chance = acceptance(near, near_there, steps, self.reach, self.channels)
+                accepted.append(self.noise.uniform(chance) < chance)
+            else:
+                accepted.append(torch.ones_like(reversible[-1]))
+            here = torch.where(accepted[-1][:, None], there, here)
+            near = torch.where(accepted[-1][:, None], near_there, near)
+        stats["accepted"] = torch.stack(accepted).float().mean().item()
+        stats["reversible"] = torch.stack(reversible).float().mean().item()
+        return points.index_copy(0, chosen, here), stats
+
+    def rows_for(self, rate: int) -> Neighbours | None:
+        """The rows that a rate looks at, renewed when they have grown old; None while they are too few."""
+        place = self.rates.index(rate)
+        pushed, taken = int(self.queue.pushed), int(self.taken[place])
+        longest = rate * self.rows_per_code
+        if pushed - taken > self.refresh * min(taken, longest):
+            taken = pushed
+            self.taken[place] = taken
+            self.searched.pop(rate, None)
+        held = min(taken, longest)
+        searched = int(held * self.search_share)
+        if searched < self.density_rank * rate:
+            return None
+        if rate not in self.searched:
+            rows = self.queue.newest(held, taken)
+            spread = torch.arange(searched, device=rows.device) * held // searched
+            self.searched[rate] = Neighbours(rows[spread])
+        return self.searched[rate]
+
+    @torch.no_grad()
+    def remember(self, points: Tensor, progress: float) -> None:
+        """Push a random share of [N, C] vectors, the same rows on every rank.
+
+        The share makes the queue turn over once in `turnover` of the training: it lets the rows pushed keep pace
+        with the progress.
+        """
+        due = self.window * progress / self.turnover - int(self.queue.pushed)
+        share = min(1.0, max(self.push_share, due / (len(points) * world_size())))
+        drawn = self.noise.uniform(points[:, 0]) < share
+        self.queue.push(gathered(points[drawn & points.isfinite().all(-1)]))
+
+    @torch.no_grad()
+    def finish(self, latents: Iterable[Tensor]) -> None:
+        """Fit one codebook a rate by k-means, the same on every rank, and let the queue go.
+
+        Args:
+            latents: Batches [..., C] of fresh latents of the training set; under distributed training each rank
+                may bring its own.
+
+        Raises:
+            DataError: The latents are fewer than the highest rate, or not finite.
+            DependencyError: scipy is not installed.
+        """
+        rows = gathered(torch.cat([batch.detach().float().flatten(0, -2) for batch in latents])).cpu().numpy()
+        codebooks = []
+        for rate in self.rates:
+            sample = rows
+            if len(rows) > rate * LATENTS_PER_CODE:
+                sample = np.random.default_rng(self.seed).choice(rows, rate * LATENTS_PER_CODE, replace=False)
+            centroids = fit_centroids(sample, rate, seed=self.seed).centroids
+            codebooks.append(from_first(torch.from_numpy(centroids).to(self.fitted.device, torch.float32)))
+        for rate, codes in zip(self.rates, codebooks, strict=True):
+            getattr(self, f"codebook_{rate}").copy_(codes)
+        self.fitted.fill_(True)
+        self.queue.release()
+        self.taken.zero_()
+        self.searched.clear()
+
+    # What is searched is a function of the queue: it goes whenever that may change from outside.
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "VP":
+        self.searched.clear()
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call, no-any-return]
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self.searched.clear()
+        super()._load_from_state_dict(*args)  # type: ignore[no-untyped-call]
+
+
+def uniform_in_ball(normal: Tensor, uniform: Tensor) -> Tensor:
+    """[N, C] standard normal and [N, 1] uniform numbers -> [N, C], uniform in the unit ball (equation 5)."""
+    direction = normal / normal.norm(dim=-1, keepdim=True)
+    return direction * uniform ** (1 / normal.shape[-1])
+
+
+def acceptance(near: Tensor, near_there: Tensor, steps: Tensor, reach: float, channels: int) -> Tensor:
+    """Metropolis-Hastings acceptance (equations 6 to 8).
+
+    Where the density has no estimate because D_k or D_M is zero, on bit-identical latents such as those of digital
+    silence, a vector stays; a proposal may land there.
+
+    Args:
+        near: [N, 2], D_k and D_M of the vectors.
+        near_there: [N, 2], those of the proposals.
+        steps: [N], distances of the proposals from the vectors.
+        reach: Radius as a multiple of D_M.
+        channels: C.
+
+    Returns:
+        [N] probabilities, never NaN.
+    """
+    log_ratio = channels * (near.log().sum(-1) - near_there.log().sum(-1))  # -inf + inf is decided below
+    chance = log_ratio.clamp(max=0).exp()
+    chance = torch.where((near_there == 0).any(-1), 1.0, chance)
+    possible = (near > 0).all(-1) & (steps <= reach * torch.minimum(near[:, 1], near_there[:, 1]))
+    return torch.where(possible, chance, 0.0)
