@@ -1,0 +1,211 @@
+"""Recordings as blocks of float32 samples [n, channels], full scale 1, at their own rate, in bounded memory.
+
+WAV and raw PCM are read here, through pipes as well as files; FLAC, OGG, MP3, AIFF and compressed WAV by
+libsndfile, which must go back and forth: from a pipe they are first copied to a nameless temporary file.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.data.kinds import medium_of
+from vpcodec.data.pcm import FORMATS, depth_of, samples_of
+from vpcodec.data.resample import checked_rate
+from vpcodec.data.sndfile import Decoder
+from vpcodec.data.streams import Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
+from vpcodec.data.wav import is_plain, read_header, skip
+from vpcodec.errors import ConfigError, InputError
+
+BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
+MOST_CHANNELS = 255
+LOUDEST = 65536.0  # beyond it a number is no sample; samples at the scale of 16-bit integers still pass
+DRAINED = 1 << 20  # bytes behind the samples that are read, so that the writer of a pipe ends in peace
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """What a recording is, apart from its samples.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: Number of channels.
+        subtype: How samples are stored, in libsndfile's words: PCM_16, FLOAT, VORBIS.
+        frames: Samples a channel; None where only reading to the end tells (pipes, MP3).
+        tags: Title, artist, album, date, tracknumber, genre, comment, copyright, license.
+    """
+
+    sample_rate: int
+    channels: int = 1
+    subtype: str = "PCM_16"
+    frames: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bit_depth(self) -> int:
+        """Bits a sample; 16 for lossy formats, which have no depth of their own."""
+        return depth_of(self.subtype).bits
+
+    @property
+    def floating(self) -> bool:
+        return depth_of(self.subtype).floating
+
+
+@dataclass(frozen=True)
+class RawFormat:
+    """What nobody can tell from samples without a header. Raises ConfigError for what no recording has."""
+
+    sample_rate: int
+    channels: int = 1
+    subtype: str = "PCM_16"
+
+    def __post_init__(self) -> None:
+        if self.subtype not in FORMATS:
+            raise ConfigError(f"unknown sample format {self.subtype!r}", hint=f"use {', '.join(FORMATS)}")
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {self.channels}")
+
+
+class Reader(Protocol):
+    """Hands out blocks [n, channels] of float32, n = 0 at the end; notes gather meanwhile."""
+
+    notes: list[str]
+
+    def read(self, frames: int, /) -> NDArray[np.float32]: ...
+
+
+class AudioSource:
+    """A recording being read; a context manager.
+
+    Attributes:
+        name: What to call it in messages.
+        facts: What it is.
+    """
+
+    def __init__(self, name: str, facts: AudioFacts, reader: Reader, resources: ExitStack) -> None:
+        self.name = name
+        self.facts = facts
+        self._reader = reader
+        self._resources = resources
+        self._cleaned = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings so far; complete once all blocks were read."""
+        cleaned = f"{self._cleaned:,} samples were infinite or no number; they are read as silence"
+        return (*self._reader.notes, cleaned) if self._cleaned else tuple(self._reader.notes)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Blocks [n, channels] up to the end, n of 1 or more. Numbers that are no samples become silence.
+
+        Raises InputError where the recording turns out to be damaged, cut short or empty.
+        """
+        done = 0
+        frames = max(1, BLOCK_SAMPLES // self.facts.channels)
+        while len(block := self._reader.read(frames)):
+            done += len(block)
+            sound = np.abs(block) <= LOUDEST  # False for NaN, too
+            if not sound.all():
+                self._cleaned += int(np.count_nonzero(~sound))
+                block = np.where(sound, block, np.float32(0))
+            yield block
+        if done < (self.facts.frames or 0):
+            raise InputError(
+                f"{self.name}: ends after {done:,} of {self.facts.frames:,} samples",
+                hint="it is damaged or was cut short",
+            )
+        if done == 0:
+            raise InputError(f"{self.name}: holds no samples")
+
+    def read_all(self) -> NDArray[np.float32]:
+        """The whole recording [n, channels], for those known to be short. Raises InputError as `blocks`."""
+        return np.concatenate(list(self.blocks()))
+
+    def close(self) -> None:
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_audio(source: Source, *, raw: RawFormat | None = None) -> AudioSource:
+    """Open a recording.
+
+    Args:
+        source: A path, `-` for standard input, or a binary stream, seekable or not.
+        raw: What the samples are, for input without a header.
+
+    Raises:
+        InputError: Nothing readable is there, or it is no recording, or it is damaged.
+        ConfigError: Standard input is a terminal.
+    """
+    name = shown(source)
+    with ExitStack() as resources:
+        stream = resources.enter_context(open_input(source))
+        facts, reader = open_raw(stream, raw) if raw else open_medium(stream, name, resources)
+        checked_rate(facts.sample_rate, name)
+        if facts.channels > MOST_CHANNELS:
+            raise InputError(f"{name}: {facts.channels:,} channels are more than {MOST_CHANNELS}")
+        return AudioSource(name, facts, reader, resources.pop_all())
+
+
+def open_raw(stream: BinaryIO, raw: RawFormat) -> tuple[AudioFacts, Reader]:
+    """Facts and reader of samples without a header."""
+    frame_bytes = raw.channels * FORMATS[raw.subtype].size
+    frames = size_of(stream) // frame_bytes if at_start(stream) else None
+    return AudioFacts(raw.sample_rate, raw.channels, raw.subtype, frames), PcmReader(stream, raw.channels, raw.subtype)
+
+
+def open_medium(stream: BinaryIO, name: str, resources: ExitStack) -> tuple[AudioFacts, Reader]:
+    """Facts and reader of a recording with a header. Raises InputError."""
+    head, stream = peek(stream)
+    medium = medium_of(head, name)
+    if medium.kind != "speech":
+        raise InputError(f"{name}: is a photo ({medium.format}), not a recording")
+    if medium.format == "wav" and is_plain(head):
+        header = read_header(stream, name)
+        facts = AudioFacts(header.sample_rate, header.channels, header.subtype, header.frames, header.tags)
+        return facts, PcmReader(stream, header.channels, header.subtype, header.frames)
+    decoder = Decoder(resources.enter_context(seekable(stream)), medium.format, name)
+    resources.callback(decoder.close)
+    return AudioFacts(decoder.sample_rate, decoder.channels, decoder.subtype, decoder.frames, decoder.tags), decoder
+
+
+class PcmReader:
+    """Reads samples from where a stream stands.
+
+    Args:
+        stream: At the first sample; need not be seekable.
+        channels: Number of channels.
+        subtype: One of `FORMATS`.
+        frames: Samples a channel; None for all there are.
+    """
+
+    def __init__(self, stream: BinaryIO, channels: int, subtype: str, frames: int | None = None) -> None:
+        self.stream = stream
+        self.channels = channels
+        self.subtype = subtype
+        self.left = frames
+        self.notes: list[str] = []
+
+    def read(self, frames: int, /) -> NDArray[np.float32]:
+        frame_bytes = self.channels * FORMATS[self.subtype].size
+        wanted = frames if self.left is None else min(frames, self.left)
+        data = read_exactly(self.stream, wanted * frame_bytes)
+        found, rest = divmod(len(data), frame_bytes)
+        if rest and self.left is None:
+            self.notes.append(f"the last {rest} bytes are no whole sample; they are left out")
+        if self.left is not None:
+            self.left -= found
+            if self.left == 0:
+                skip(self.stream, DRAINED)
+        return samples_of(data[: found * frame_bytes], self.subtype).reshape(-1, self.channels)

@@ -1,0 +1,107 @@
+"""What an input is, told by its first bytes: recordings and photos that can be read, and what to do with others."""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+from vpcodec.data.streams import Source, open_input, peek, shown
+from vpcodec.errors import InputError
+
+Kind = Literal["speech", "image"]
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A family of files: `format` is the name that `open_audio` and `open_image` know it by."""
+
+    kind: Kind
+    format: str
+
+
+# Position and bytes of each signature. WebP and WAV are both RIFF, so the form type at byte 8 decides.
+SIGNATURES: tuple[tuple[int, bytes, Medium], ...] = (
+    (8, b"WAVE", Medium("speech", "wav")),
+    (8, b"AIFF", Medium("speech", "aiff")),
+    (8, b"AIFC", Medium("speech", "aiff")),
+    (0, b"fLaC", Medium("speech", "flac")),
+    (0, b"OggS", Medium("speech", "ogg")),
+    (0, b"ID3", Medium("speech", "mp3")),
+    (0, b"\xff\xd8\xff", Medium("image", "jpeg")),
+    (0, b"\x89PNG\r\n\x1a\n", Medium("image", "png")),
+    (8, b"WEBP", Medium("image", "webp")),
+    (0, b"II*\0", Medium("image", "tiff")),
+    (0, b"MM\0*", Medium("image", "tiff")),
+    (0, b"II+\0", Medium("image", "tiff")),
+    (0, b"MM\0+", Medium("image", "tiff")),
+    (0, b"GIF8", Medium("image", "gif")),
+    (0, b"BM", Medium("image", "bmp")),
+    (4, b"ftypavif", Medium("image", "avif")),
+)
+# The containers that a form type at byte 8 must stand in.
+FORMS = {b"WAVE": (b"RIFF", b"RF64", b"BW64", b"RIFX"), b"AIFF": (b"FORM",), b"AIFC": (b"FORM",), b"WEBP": (b"RIFF",)}
+
+# What people try as well, and the way to make it readable.
+UNREADABLE: tuple[tuple[int, bytes, str, str], ...] = (
+    (4, b"ftypM4A", "AAC audio in MP4", "convert it to WAV or FLAC first"),
+    (4, b"ftypqt", "a QuickTime film", "extract its sound to WAV first"),
+    (4, b"ftyphei", "a HEIC photo", "convert it to PNG or JPEG first"),
+    (4, b"ftypmif", "a HEIF photo", "convert it to PNG or JPEG first"),
+    (4, b"ftyp", "an MP4 film", "extract its sound to WAV first"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM film", "extract its sound to WAV first"),
+    (0, b"%PDF", "a PDF document", "render its pages to PNG first"),
+    (0, b"PK\x03\x04", "a ZIP archive", "unpack it first"),
+    (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),
+    (0, b"(\xb5/\xfd", "compressed with zstd", "unpack it first"),
+    (0, b"\xd6VP", "a token file already", "use `vpcodec decode`"),
+)
+
+
+def medium_of(head: bytes, name: str) -> Medium:
+    """The medium that a file begins like.
+
+    Args:
+        head: The first bytes, 16 or more where the file has them.
+        name: What to call the file in an error.
+
+    Raises InputError for anything that cannot be read, saying why.
+    """
+    if not head:
+        raise InputError(f"{name}: is empty")
+    for position, signature, medium in SIGNATURES:
+        if head.startswith(signature, position) and head.startswith(FORMS.get(signature, b"")):
+            return medium
+    if is_netpbm(head):
+        return Medium("image", "ppm")
+    if is_mpeg_audio(head):
+        return Medium("speech", "mp3")
+    for position, signature, what, hint in UNREADABLE:
+        if head.startswith(signature, position):
+            raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
+    raise InputError(
+        f"{name}: is neither a recording nor a photo",
+        hint="readable are WAV, FLAC, OGG, MP3, AIFF; PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF; raw PCM with --raw",
+    )
+
+
+def medium_in(source: Source) -> Medium:
+    """The medium at a path or in a seekable stream, which is left at its beginning. Raises InputError."""
+    with open_input(source) as stream:
+        head, _ = peek(stream)
+    return medium_of(head, shown(source))
+
+
+def peek_medium(stream: BinaryIO) -> tuple[Medium, BinaryIO]:
+    """The medium in any stream, pipes too, and the stream to read it from. Raises InputError."""
+    head, whole = peek(stream)
+    return medium_of(head, shown(stream)), whole
+
+
+def is_mpeg_audio(head: bytes) -> bool:
+    """Whether bytes begin with a frame header of MPEG audio: eleven ones, then no reserved value."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    return version != 1 and layer != 0 and head[2] >> 4 != 15 and head[2] >> 2 & 3 != 3
+
+
+def is_netpbm(head: bytes) -> bool:
+    return head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()

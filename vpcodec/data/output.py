@@ -1,0 +1,158 @@
+"""Output that appears whole or not at all, and never by accident in place of something else.
+
+A file is written under a temporary name in its own folder, flushed to the disk and then renamed. Whatever goes
+wrong before, an error, Ctrl-C or SIGTERM, the temporary file is removed and an older file stays as it was.
+"""
+
+import os
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, NoReturn, cast
+
+from vpcodec.data.streams import STANDARD, failure, shown
+from vpcodec.errors import ConfigError, InputError
+
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".vpcodec-", ".part"
+PERMISSIONS = 0o777
+
+
+@contextmanager
+def open_output(
+    target: str | os.PathLike[str], *, force: bool = False, like: str | os.PathLike[str] | None = None
+) -> Iterator[BinaryIO]:
+    """A stream whose bytes become `target` when the block ends without an error.
+
+    Args:
+        target: A path, or `-` for standard output. Pipes and devices are written directly.
+        force: Replace a file that is there; write to a terminal.
+        like: A file whose permissions and modification time the new one gets.
+
+    Raises:
+        InputError: The target is there already, cannot be written, or the disk is full.
+        ConfigError: The target is a terminal.
+        BrokenPipeError: Whoever read standard output has gone; see `end_quietly`.
+    """
+    if isinstance(target, str) and target == STANDARD:
+        if sys.stdout.isatty() and not force:
+            raise ConfigError(
+                "binary output is not written to a terminal", hint="name a file with -o, redirect it, or insist with -f"
+            )
+        with errors_named("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        return
+    # A link is followed, so that the file it names is replaced and not the link.
+    path = Path(os.path.realpath(target)) if os.path.islink(target) else Path(target)
+    with errors_named(target):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with open(path, "wb", buffering=0) as stream:
+                yield cast(BinaryIO, stream)
+            return
+    check_free(path, target, force)
+    try:
+        descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, TEMPORARY_PREFIX, path.parent)
+    except OSError as error:
+        raise failure(target, error) from None
+    with errors_named(target):
+        try:
+            with open(descriptor, "w+b") as stream:
+                yield stream
+                stream.flush()
+                os.fchmod(stream.fileno(), permissions(like))
+                os.fsync(stream.fileno())
+            if like is not None:
+                times = os.stat(like)
+                os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
+            put_in_place(temporary, path, target, force)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        flush_folder(path.parent)
+
+
+def check_free(path: Path, target: str | os.PathLike[str], force: bool) -> None:
+    """Raise InputError if a target may not be written, before any work is done for it."""
+    if path.is_dir():
+        raise InputError(f"{shown(target)}: is a directory", hint="name a file, or use --output-dir")
+    if not force and os.path.lexists(path):
+        raise already_there(target)
+
+
+def already_there(target: str | os.PathLike[str]) -> InputError:
+    return InputError(f"{shown(target)}: exists already", hint="use -f to replace it")
+
+
+def put_in_place(temporary: str, path: Path, target: str | os.PathLike[str], force: bool) -> None:
+    """Give a finished file its name; a file that appeared there meanwhile is replaced only by force."""
+    if not force:
+        try:
+            os.link(temporary, path)  # fails where a name is taken, in one step
+        except FileExistsError:
+            raise already_there(target) from None
+        except OSError:  # a file system without links
+            check_free(path, target, force)
+        else:
+            os.unlink(temporary)
+            return
+    os.replace(temporary, path)
+
+
+def permissions(like: str | os.PathLike[str] | None) -> int:
+    """The permissions of a file, or those that the system gives new ones."""
+    if like is not None:
+        return stat.S_IMODE(os.stat(like).st_mode) & PERMISSIONS
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a rename last through a power cut, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def errors_named(target: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn errors of the system into one line about the file they name, else about the target.
+
+    A closed pipe stays what it is.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except ValueError as error:  # a name with a zero byte
+        if "null" not in str(error):
+            raise
+        raise InputError(f"{shown(target)}: {error}") from None
+    except OSError as error:
+        raise failure(error.filename or target, error) from None
+
+
+def stop_on_terminate() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, through every `finally`: nothing half-written stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, terminate)
+
+
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Exit with the code that shells give a program ended by this signal."""
+    raise SystemExit(128 + number)
+
+
+def end_quietly() -> None:
+    """After a BrokenPipeError on standard output: keep Python from complaining once more when it closes it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -1,0 +1,152 @@
+"""Where bytes come from: a path, standard input or any binary stream, with errors a person can act on.
+
+Names are shown escaped, so that one error stays one line whatever a file is called, and files are opened by
+Python itself, so that every name the system allows works with every library behind.
+"""
+
+import io
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeAlias, cast
+
+from vpcodec.errors import ConfigError, InputError
+
+Source: TypeAlias = str | os.PathLike[str] | BinaryIO
+
+STANDARD = "-"  # the name of standard input and output
+HEAD_BYTES = 4096  # enough for every signature that `kinds` knows
+COPY_BYTES = 1 << 18
+SPOOL_BYTES = 1 << 23  # a pipe that must be read out of order is kept in memory up to here, then on disk
+
+
+def shown(source: Source) -> str:
+    """The name of a path or stream on one line: control characters and bytes that are not UTF-8 are escaped."""
+    if not isinstance(source, str | os.PathLike):
+        source = getattr(source, "name", "")
+        if source == "<stdin>" or source == "":
+            return "standard input" if source else "the stream"
+        if not isinstance(source, str | os.PathLike):  # a file descriptor's number, for instance
+            return "the stream"
+    if source == STANDARD:
+        return "standard input"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(source))
+
+
+def failure(source: Source, error: OSError) -> InputError:
+    """An InputError in the system's own words: `speech.wav: no such file or directory`."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return InputError(f"{shown(source)}: {reason[0].lower()}{reason[1:]}")
+
+
+@contextmanager
+def open_input(source: Source) -> Iterator[BinaryIO]:
+    """Open a path or `-` for reading; a stream is handed through and stays open.
+
+    Raises:
+        InputError: Nothing can be read there, or it is a directory or a device without an end.
+        ConfigError: Standard input is a terminal.
+    """
+    if not isinstance(source, str | os.PathLike):
+        yield source
+    elif source == STANDARD:
+        if sys.stdin.isatty():
+            raise ConfigError("nothing arrives on standard input", hint="name a file, or pipe one in")
+        yield sys.stdin.buffer
+    else:
+        try:
+            opened = open(source, "rb")  # noqa: SIM115 - closed below, apart from errors of the reader
+        except ValueError as error:  # a name with a zero byte
+            raise InputError(f"{shown(source)}: {error}") from None
+        except OSError as error:
+            raise failure(source, error) from None
+        with opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                raise InputError(f"{shown(source)}: a device is not a recording or a photo")
+            yield opened
+
+
+def is_standard(source: Source) -> bool:
+    return isinstance(source, str) and source == STANDARD
+
+
+def at_start(stream: BinaryIO) -> bool:
+    """Whether a stream can be read out of order, from its beginning."""
+    try:
+        return stream.seekable() and stream.tell() == 0
+    except (OSError, AttributeError):
+        return False
+
+
+def size_of(stream: BinaryIO) -> int:
+    """Bytes in a seekable stream; its position becomes the beginning."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
+
+
+def read_exactly(stream: BinaryIO, count: int) -> bytes:
+    """Up to `count` bytes, fewer only at the end: pipes hand out what they have. Raises InputError."""
+    parts: list[bytes] = []
+    try:
+        while count > 0 and (part := stream.read(min(count, COPY_BYTES))):
+            parts.append(part)
+            count -= len(part)
+    except OSError as error:
+        raise failure(stream, error) from None
+    return b"".join(parts)
+
+
+class Headed(io.RawIOBase):
+    """A stream whose first bytes were looked at and come again; neither seekable nor closing what it reads."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self.head = head
+        self.rest = rest
+        self.name = getattr(rest, "name", "")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            found, self.head = self.head + self.rest.read(), b""
+            return found
+        if self.head:
+            found, self.head = self.head[:size], self.head[size:]
+            return found
+        return self.rest.read(size)
+
+
+def peek(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """The first bytes of a stream, and a stream that still holds them: itself where it can go back.
+
+    Raises InputError where reading fails, as for a directory or a disk with errors.
+    """
+    if at_start(stream):
+        head = read_exactly(stream, HEAD_BYTES)
+        stream.seek(0)
+        return head, stream
+    head = read_exactly(stream, HEAD_BYTES)
+    return head, cast(BinaryIO, Headed(head, stream))
+
+
+@contextmanager
+def seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The same bytes in a stream that can be read out of order: in memory if small, else in a nameless file."""
+    if at_start(stream):
+        yield stream
+        return
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        while part := read_exactly(stream, COPY_BYTES):
+            try:
+                spool.write(part)
+            except OSError as error:
+                raise failure(Path(tempfile.gettempdir()), error) from None
+        spool.seek(0)
+        yield cast(BinaryIO, spool)
