@@ -83,6 +83,11 @@ class ModelFolder:
             return tuple(self.facts.levels)
         return (self.facts.vocabularies[self.facts.rates.index(rate)],)
 
+    def prior(self, rate: int) -> bytes | None:
+        """What the entropy coder knows beforehand about the tokens of a rate; None if the model ships nothing."""
+        path = self.path / f"prior-{rate}.bin"
+        return path.read_bytes() if path.is_file() else None
+
     def checked_rate(self, rate: int | None) -> int:
         """The rate asked for, or the highest. Raises ConfigError for one that the model lacks."""
         if rate is None:

@@ -1,7 +1,9 @@
 """Images tile by tile: pixels in, frames of tokens out, and back, without seams.
 
-Only one tile at a time is held as floats; the picture itself stays in bytes.
+Only one tile at a time is held as floats; the picture itself stays where it is.
 """
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 
 Pixels = NDArray[np.uint8]
+ReadPixels = Callable[[int, int, int, int], Pixels]  # top, left, height, width -> [height, width, 3]
 
 
 def tiles(height: int, width: int, context: int) -> list[tuple[Window, Window]]:
@@ -21,42 +24,49 @@ def tiles(height: int, width: int, context: int) -> list[tuple[Window, Window]]:
     return [(row, column) for row in cut(height, core, context) for column in cut(width, core, context)]
 
 
-def encode_tiles(engine: Engine, facts: ModelFacts, rate: int, pixels: Pixels) -> list[Frame]:
-    """Pixels [H, W, 3] to one frame of tokens [h, w] a tile; the last hop repeats the picture's edge."""
+def encode_tiles(
+    engine: Engine, facts: ModelFacts, rate: int, read: ReadPixels, height: int, width: int
+) -> Iterator[Frame]:
+    """One frame of tokens [h, w] for each tile of a picture; the last hop repeats the picture's edge."""
     hop = facts.hop
-    below, beyond = -pixels.shape[0] % hop, -pixels.shape[1] % hop
-    padded = np.pad(pixels, ((0, below), (0, beyond), (0, 0)), mode="edge") if below or beyond else pixels
-    frames = []
-    for row, column in tiles(padded.shape[0] // hop, padded.shape[1] // hop, facts.encoder_reach):
-        tile = padded[row.start * hop : row.stop * hop, column.start * hop : column.stop * hop]
-        signal = tile.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    for row, column in tiles(-(-height // hop), -(-width // hop), facts.encoder_reach):
+        top, left = row.start * hop, column.start * hop
+        bottom, right = row.stop * hop, column.stop * hop
+        pixels = read(top, left, min(bottom, height) - top, min(right, width) - left)
+        missing = ((0, max(0, bottom - height)), (0, max(0, right - width)), (0, 0))
+        signal = np.pad(pixels, missing, mode="edge").astype(np.float32) / np.float32(127.5) - np.float32(1)
         tokens = engine.encode(signal, rate)[row.kept, column.kept]
-        frames.append(Frame(np.ascontiguousarray(tokens), b""))
-    return frames
+        yield Frame(np.ascontiguousarray(tokens), b"")
 
 
-def decode_tiles(engine: Engine, facts: ModelFacts, rate: int, frames: list[Frame], height: int, width: int) -> Pixels:
-    """One frame of tokens a tile to pixels [height, width, 3].
+def decode_tiles(
+    engine: Engine, facts: ModelFacts, rate: int, frames: list[Frame], height: int, width: int
+) -> Iterator[tuple[Pixels, int, int]]:
+    """One frame of tokens a tile to the tiles' pixels [h, w, 3], each with its top and left.
 
     Raises:
         ContainerError: The frames are not those of a picture of this size.
     """
     hop = facts.hop
-    rows, columns = -(-height // hop), -(-width // hop)
-    places = tiles(rows, columns, facts.decoder_reach)
-    if len(places) != len(frames):
-        raise ContainerError(f"a picture of {width}x{height} has {len(places)} tiles, the file holds {len(frames)}")
-    grid = np.empty((rows, columns), np.int64)
-    for (row, column), frame in zip(places, frames, strict=True):
-        wanted = (row.core_stop - row.core_start, column.core_stop - column.core_start)
-        if frame.tokens.shape != wanted:
-            raise ContainerError(f"a tile holds {frame.tokens.shape} tokens instead of {wanted}")
-        grid[row.core_start : row.core_stop, column.core_start : column.core_stop] = frame.tokens
-    pixels = np.empty((rows * hop, columns * hop, 3), np.uint8)
-    for row, column in places:
+    grid = join(frames, -(-height // hop), -(-width // hop))
+    for row, column in tiles(grid.shape[0], grid.shape[1], facts.decoder_reach):
         tokens = np.ascontiguousarray(grid[row.start : row.stop, column.start : column.stop])
         kept = tuple(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column))
         signal = engine.decode(tokens, rate)[kept]
-        tile = np.rint((signal.clip(-1, 1) + 1) * np.float32(127.5)).astype(np.uint8)
-        pixels[row.core_start * hop : row.core_stop * hop, column.core_start * hop : column.core_stop * hop] = tile
-    return pixels[:height, :width]
+        pixels = np.rint((signal.clip(-1, 1) + 1) * np.float32(127.5)).astype(np.uint8)
+        top, left = row.core_start * hop, column.core_start * hop
+        yield pixels[: height - top, : width - left], top, left
+
+
+def join(frames: list[Frame], rows: int, columns: int) -> NDArray[np.int64]:
+    """The tokens of all tiles as one grid [rows, columns]. Raises ContainerError where they do not fit."""
+    places = tiles(rows, columns, 0)
+    if len(places) != len(frames):
+        raise ContainerError(f"a picture of {columns}x{rows} tokens has {len(places)} tiles, the file {len(frames)}")
+    grid = np.empty((rows, columns), np.int64)
+    for (row, column), frame in zip(places, frames, strict=True):
+        core = grid[row.core_start : row.core_stop, column.core_start : column.core_stop]
+        if frame.tokens.shape != core.shape:
+            raise ContainerError(f"a tile holds {frame.tokens.shape} tokens instead of {core.shape}")
+        core[:] = frame.tokens
+    return grid

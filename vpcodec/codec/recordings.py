@@ -1,0 +1,150 @@
+"""Recordings to token files and back, whole or a stretch, as streams of blocks."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.engines import Engine
+from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder
+from vpcodec.codec.windows import CORES
+from vpcodec.container import Frame, Header, Index, Reader, SpeechFacts, Writer
+from vpcodec.data.audio import AudioFacts, AudioSource
+from vpcodec.data.pcm import subtype_of
+from vpcodec.data.resample import Resampler, resampled_length
+from vpcodec.errors import ConfigError, ContainerError, InputError
+from vpcodec.registry import ModelFolder
+
+SAMPLE_RATE = 16_000  # Hz, of every speech model
+LEAD = 4096  # samples at 16 kHz around a stretch, more than the resampler's filter and its alignment need
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a recording in seconds; `stop` None for its end."""
+
+    start: float = 0.0
+    stop: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
+            raise ConfigError(f"from {self.start:g} to {self.stop} seconds is an empty stretch")
+
+    def samples(self, rate: int) -> tuple[int, int | None]:
+        """First sample, and the one after the last, at a sample rate."""
+        return round(self.start * rate), None if self.stop is None else round(self.stop * rate)
+
+
+WHOLE = Span()
+
+
+def encode_recording(
+    engine: Engine, model: ModelFolder, header: Header, audio: AudioSource, out: BinaryIO, span: Span = WHOLE
+) -> None:
+    """Stream a recording into a token file.
+
+    Raises:
+        InputError: The recording is damaged, or ends before the stretch begins.
+    """
+    facts = audio.facts
+    writer = Writer(out, header, model.prior(header.rate))
+    resampler = Resampler(facts.sample_rate, SAMPLE_RATE, facts.channels)
+    encoder = SpeechEncoder(engine, model.facts, header.rate, facts.channels)
+    length = 0
+    for block in stretch(audio.blocks(), *span.samples(facts.sample_rate)):
+        length += len(block)
+        writer.write_many(encoder.push(resampler.push(block)))
+    if not length:
+        raise InputError(f"{audio.name}: ends before second {span.start:g}")
+    writer.write_many(encoder.push(resampler.finish()) + encoder.finish())
+    writer.close(length)
+
+
+def decode_recording(engine: Engine, model: ModelFolder, reader: Reader) -> Iterator[Samples]:
+    """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
+
+    Raises:
+        ContainerError: The token file is damaged.
+    """
+    signal = speech_facts(reader.header)
+    decoder = SpeechDecoder(engine, model.facts, reader.header.rate)
+    resampler = Resampler(SAMPLE_RATE, signal.sample_rate, signal.channels)
+    for frame in reader.frames(model.prior(reader.header.rate)):
+        for block in decoder.push(checked(frame, signal)):
+            yield resampler.push(block)
+    ends = resampled_length(reader.length, signal.sample_rate, SAMPLE_RATE)
+    for block in decoder.finish():
+        yield resampler.push(block[: max(0, ends - resampler.received)])
+    if resampler.received != ends:
+        raise ContainerError(f"the frames hold {resampler.received} samples at 16 kHz, the footer promises {ends}")
+    yield resampler.finish(reader.length)
+
+
+def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) -> Iterator[Samples]:
+    """Blocks [n, channels] of a stretch of a recording; only the frames around it are read.
+
+    Raises:
+        InputError: The recording ends before the stretch begins.
+        ContainerError: The token file is damaged.
+    """
+    signal, rate, hop = speech_facts(index.header), index.header.rate, model.facts.hop
+    start, stop = span.samples(signal.sample_rate)
+    stop = min(index.length, index.length if stop is None else stop)
+    if start >= stop:
+        raise InputError(f"the recording ends before second {span.start:g}")
+    core = CORES["speech"] * hop
+    first = max(0, start * SAMPLE_RATE // signal.sample_rate - LEAD) // core
+    last = (resampled_length(stop, signal.sample_rate, SAMPLE_RATE) + LEAD) // core
+    decoder = SpeechDecoder(engine, model.facts, rate, first)
+    blocks: list[Samples] = []
+    for number in range(max(0, first - 1), min(len(index), last + 2)):
+        blocks += decoder.push(checked(index.read(number, model.prior(rate)), signal))
+    if last + 1 >= len(index):
+        blocks += decoder.finish()
+    # Resampling starts where a sample at 16 kHz and one at the source's rate fall on the same instant.
+    step = SAMPLE_RATE // math.gcd(SAMPLE_RATE, signal.sample_rate)
+    skipped = -first * core % step
+    offset = (first * core + skipped) * signal.sample_rate // SAMPLE_RATE
+    blocks[0] = blocks[0][skipped:]
+    resampler = Resampler(SAMPLE_RATE, signal.sample_rate, signal.channels)
+    resampled = [resampler.push(block) for block in blocks] + [resampler.finish()]
+    yield from stretch(iter(resampled), start - offset, stop - offset)
+
+
+def speech_facts(header: Header) -> SpeechFacts:
+    """The header's facts about a recording. Raises InputError for a picture."""
+    if not isinstance(header.signal, SpeechFacts):
+        raise InputError("this token file holds a picture, not a recording")
+    return header.signal
+
+
+def audio_facts(header: Header, frames: int | None = None) -> AudioFacts:
+    """What a decoded recording is to be written as."""
+    signal = speech_facts(header)
+    tags = {name: text.decode(errors="replace") for name, text in header.metadata}
+    subtype = subtype_of(signal.bit_depth, signal.floating)
+    return AudioFacts(signal.sample_rate, signal.channels, subtype, frames, tags)
+
+
+def checked(frame: Frame, signal: SpeechFacts) -> Frame:
+    """The frame, if it has as many channels as the header says. Raises ContainerError."""
+    if len(frame.tokens) != signal.channels:
+        raise ContainerError(f"a frame has {len(frame.tokens)} channels, the header says {signal.channels}")
+    return frame
+
+
+def stretch(blocks: Iterator[Samples], start: int, stop: int | None) -> Iterator[Samples]:
+    """The part of a signal from sample `start` to `stop`; nothing behind it is read."""
+    place = 0
+    for block in blocks:
+        piece = block[max(0, start - place) : None if stop is None else max(0, stop - place)]
+        if len(piece):
+            yield piece
+        place += len(block)
+        if stop is not None and place >= stop:
+            return
