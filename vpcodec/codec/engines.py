@@ -38,15 +38,16 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto") ->
         DependencyError: The engine's package is not installed.
         ModelError: The model is damaged, or lacks what the engine needs.
     """
-    from vpcodec.codec.onnx_engine import OnnxEngine, has_graphs
-
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
-    wants_gpu = device not in ("auto", "cpu")
-    if name == "onnx" or (name == "auto" and not wants_gpu and has_graphs(model)):
-        if wants_gpu:
-            raise ConfigError(f"the onnx engine runs on the CPU, not on {device}", hint="use --engine torch")
-        return OnnxEngine(model)
+    on_gpu = device not in ("auto", "cpu")
+    if name == "onnx" and on_gpu:
+        raise ConfigError(f"the onnx engine runs on the CPU, not on {device}", hint="use --engine torch")
+    if name != "torch" and not on_gpu:
+        from vpcodec.codec.onnx_engine import OnnxEngine, has_graphs
+
+        if name == "onnx" or has_graphs(model):
+            return OnnxEngine(model)
     if find_spec("torch") is None:
         raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")
     from vpcodec.codec.torch_engine import TorchEngine

@@ -111,8 +111,9 @@ def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) ->
     skipped = -first * core % step
     offset = (first * core + skipped) * signal.sample_rate // SAMPLE_RATE
     blocks[0] = blocks[0][skipped:]
+    ends = resampled_length(index.length, signal.sample_rate, SAMPLE_RATE) - first * core - skipped
     resampler = Resampler(SAMPLE_RATE, signal.sample_rate, signal.channels)
-    resampled = [resampler.push(block) for block in blocks] + [resampler.finish()]
+    resampled = [resampler.push(block) for block in stretch(iter(blocks), 0, ends)] + [resampler.finish()]
     yield from stretch(iter(resampled), start - offset, stop - offset)
 
 
