@@ -1,0 +1,39 @@
+"""Random numbers for training are seeded, never repeat, and go on after a resumption."""
+
+import torch
+
+from vpcodec.quantizers.noise import Noise
+
+SHAPE = torch.empty(3, 4)
+
+
+def test_every_draw_is_new():
+    noise = Noise()
+    assert not torch.equal(noise.uniform(SHAPE), noise.uniform(SHAPE))
+
+
+def test_the_global_seed_at_construction_decides_all_draws():
+    torch.manual_seed(1)
+    one = Noise()
+    torch.manual_seed(1)
+    other = Noise()
+    torch.manual_seed(2)
+    assert torch.equal(one.normal(SHAPE), other.normal(SHAPE))
+    assert torch.equal(one.uniform(SHAPE), other.uniform(SHAPE))
+
+
+def test_a_loaded_state_goes_on_where_the_saved_one_was():
+    noise = Noise()
+    noise.uniform(SHAPE)
+    saved = {name: value.clone() for name, value in noise.state_dict().items()}
+    upcoming = noise.uniform(SHAPE)
+    other = Noise()
+    other.load_state_dict(saved)
+    assert torch.equal(other.uniform(SHAPE), upcoming)
+
+
+def test_draws_leave_the_global_generator_alone():
+    noise = Noise()
+    before = torch.get_rng_state()
+    noise.uniform(SHAPE)
+    assert torch.equal(torch.get_rng_state(), before)
