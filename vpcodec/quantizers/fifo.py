@@ -56,4 +56,4 @@ class SampleQueue(nn.Module):
         saved = state.get(prefix + "rows")
         if saved is not None and len(saved) in (0, self.capacity):  # of a finished model, or of a run
             self.rows = self.rows.new_zeros(saved.shape)
-        super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state, prefix, *rest)

@@ -3,8 +3,9 @@
 Seeding takes a few passes instead of one a code: each round draws a share of the codes at once, every row
 with a probability in proportion to its squared distance from the codes so far (the idea of k-means||,
 Bahmani et al., arXiv 1203.6402, with as many draws as codes, so that nothing is left to merge). Lloyd's
-iterations then assign rows through a k-d tree over the codes. A code that loses all its rows moves to the
-row that is farthest from its own code. Everything is float64 and follows from the seed.
+iterations then assign rows through a k-d tree over the codes, first on a sample: what the codes must learn
+of the coarse shape, a quarter of the rows teaches four times as fast. A code that loses all its rows moves to
+the row that is farthest from its own code. Everything is float64 and follows from the seed.
 
 R rows, K codes, C channels
 """
@@ -20,6 +21,7 @@ from vpcodec.errors import DataError
 from vpcodec.quantizers.knn import build_tree
 
 SEEDING_ROUNDS = 8
+SAMPLE_ROWS = 16  # a code; at least so many are left in the sample that the iterations begin with
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +33,7 @@ class Clustering:
     Attributes:
         centroids: [K, C] float64.
         error: Mean squared distance of the rows from their centroids.
-        iterations: Lloyd's iterations that were needed.
+        iterations: Lloyd's iterations over all rows that were needed.
     """
 
     centroids: Floats
@@ -45,7 +47,7 @@ def fit_centroids(
     *,
     seed: int = 0,
     start: NDArray[Any] | None = None,
-    tolerance: float = 1e-4,
+    tolerance: float = 3e-4,
     iterations: int = 100,
 ) -> Clustering:
     """K centroids with a small mean squared distance from the rows.
@@ -66,7 +68,13 @@ def fit_centroids(
         raise DataError(f"{len(exact):,} latents are too few for {codes:,} codes", hint="fit on more of the data")
     if not np.isfinite(exact).all():
         raise DataError("the latents to fit codes on are not all finite", hint="did the training diverge?")
-    centroids = seed_centroids(exact, codes, seed) if start is None else np.array(start, dtype=np.float64)
+    if start is not None:
+        centroids = np.array(start, dtype=np.float64)
+    elif len(exact) >= 4 * SAMPLE_ROWS * codes:
+        sample = np.random.default_rng(seed).choice(exact, len(exact) // 4, replace=False, shuffle=False)
+        centroids = fit_centroids(sample, codes, seed=seed, tolerance=tolerance, iterations=iterations).centroids
+    else:
+        centroids = seed_centroids(exact, codes, seed)
     labels, distances = assign(exact, centroids)
     error = float(np.square(distances).mean())
     done = 0
@@ -74,7 +82,7 @@ def fit_centroids(
         centroids = update(exact, centroids, labels, distances)
         labels, distances = assign(exact, centroids)
         before, error = error, float(np.square(distances).mean())
-        if before - error <= tolerance * before and len(np.unique(labels)) == codes:
+        if error == 0 or (before - error <= tolerance * before and len(np.unique(labels)) == codes):
             break
     return Clustering(centroids, error, done)
 

@@ -1,13 +1,9 @@
 """VP-VAE: training without a codebook; a random move stands in for quantization.
 
 Training moves each latent vector about as far as its quantization error will be, and in such a way that
-the distribution of the latents stays what it is. Codebooks are fitted afterwards, by k-means on latents.
-
-    radius      R(z) = reach * D_M(z): distance to the M-th nearest row of a queue of earlier latents, with
-                M = rows / K, for a code will serve so many of them
-    proposal    z' uniform in the ball of radius R(z) around z
-    acceptance  min(1, (D_k(z) D_M(z) / (D_k(z') D_M(z')))^C), the Metropolis-Hastings ratio for a density
-                taken as D_k^-C; zero if z lies outside the ball around z', for then there is no way back
+the distribution of the latents stays what it is (`metropolis.Walk`). How far depends on a queue of earlier
+latents: a code will serve M = rows / K of them, so the distance to the M-th nearest row is the radius.
+Codebooks are fitted afterwards, by k-means on latents.
 
 K enters training through M alone, so one network serves several K. Rate K looks at the newest
 `rows_per_code * K` rows of the one queue: exactly those of a queue of its own.
@@ -33,10 +29,12 @@ from vpcodec.quantizers.codebook import nearest
 from vpcodec.quantizers.fifo import SampleQueue
 from vpcodec.quantizers.kmeans import fit_centroids
 from vpcodec.quantizers.knn import Neighbours
+from vpcodec.quantizers.metropolis import Walk
 from vpcodec.quantizers.noise import Noise
 from vpcodec.quantizers.ranks import from_first, gathered, world_size
 
 LATENTS_PER_CODE = 256  # k-means learns little from more
+REACHES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)  # that calibration chooses between, and in between
 
 
 class VP(Quantizer):
@@ -46,6 +44,8 @@ class VP(Quantizer):
         rates: Codebook sizes K; training draws one a batch, each gets a codebook of its own.
         channels: Size C of the latents.
         reach: Radius of the move as a multiple of D_M (the paper's eta).
+        calibrate: Choose `reach` anew with every turn of the queue, so that the moves of all tokens, the rejected
+            ones included, carry as much energy as real quantization errors; see `calibrated_reach`.
         moves: Metropolis-Hastings steps a token; the published method takes one.
         metropolis: Accept by the ratio above; False accepts every proposal (an ablation).
         density_rank: Neighbour k whose distance measures the density.
@@ -62,6 +62,8 @@ class VP(Quantizer):
 
     fitted: Tensor
     taken: Tensor
+    reach: Tensor
+    calibrated: Tensor
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class VP(Quantizer):
         channels: int = 5,
         *,
         reach: float = 1.0,
+        calibrate: bool = False,
         moves: int = 1,
         metropolis: bool = True,
         density_rank: int = 8,
@@ -95,7 +98,7 @@ class VP(Quantizer):
                 f"{self.rows_per_code * search_share:g}",
                 hint="raise quantizer.rows_per_code or quantizer.search_share",
             )
-        self.reach = reach
+        self.calibrate = calibrate
         self.moves = moves
         self.metropolis = metropolis
         self.density_rank = density_rank
@@ -111,6 +114,8 @@ class VP(Quantizer):
         self.queue = SampleQueue(self.window + int(refresh * self.window), channels)
         self.noise = Noise()
         self.register_buffer("taken", torch.zeros(len(self.rates), dtype=torch.int64))  # `pushed` when last renewed
+        self.register_buffer("reach", torch.tensor(float(reach)))
+        self.register_buffer("calibrated", torch.tensor(0))  # `pushed` when the reach was last chosen
         self.register_buffer("fitted", torch.tensor(False))
         for rate in self.rates:
             self.register_buffer(f"codebook_{rate}", torch.zeros(rate, channels))
@@ -144,6 +149,9 @@ class VP(Quantizer):
         """Moved at random, the gradient passed on as if they were not; no tokens exist before `finish`."""
         loss = moment_loss(latents, 1.0, self.mean_weight, self.variance_weight)
         points = latents.detach().flatten(0, -2)
+        if self.calibrate and int(self.queue.pushed) - int(self.calibrated) >= self.window:
+            self.reach.fill_(self.calibrated_reach())
+            self.calibrated.copy_(self.queue.pushed)
         moved, stats = self.perturb(points, rate)
         self.remember(points, progress)  # afterwards, or each vector would be a neighbour of its own
         return Quantized(latents + (moved - points).view_as(latents), None, loss, stats)
@@ -156,37 +164,21 @@ class VP(Quantizer):
         `perturbed_tokens` or not finite, `degenerate`: on duplicates, where the density has no estimate), shares of
         the proposals (`accepted`, `reversible`), and the mean `radius`.
         """
+        stats = dict.fromkeys(("warmup", "unperturbed", "degenerate", "accepted", "reversible", "radius"), 0.0)
         rows = self.rows_for(rate)
         if rows is None:
-            return points, {"warmup": float(len(points))}
+            return points, stats | {"warmup": float(len(points))}
         chosen = points.isfinite().all(-1).nonzero().squeeze(-1)
         if self.perturbed_tokens is not None and len(chosen) > self.perturbed_tokens:
             order = torch.randperm(len(chosen), generator=self.noise.generator(points.device), device=points.device)
             chosen = chosen[order[: self.perturbed_tokens]]
-        stats = {"warmup": 0.0, "unperturbed": float(len(points) - len(chosen))}
+        stats["unperturbed"] = float(len(points) - len(chosen))
         if not len(chosen):
             return points, stats
-        here = points[chosen]
         ranks = (self.density_rank, math.ceil(len(rows.rows) / rate))
-        near = rows.distances(here, ranks)
-        stats |= {"radius": self.reach * near[:, 1].mean().item(), "degenerate": float((near == 0).any(-1).sum())}
-        accepted, reversible = [], []
-        for _ in range(self.moves):
-            radius = self.reach * near[:, 1:]
-            there = here + radius * uniform_in_ball(self.noise.normal(here), self.noise.uniform(here[:, :1]))
-            near_there = rows.distances(there, ranks)
-            steps = (there - here).norm(dim=-1)
-            reversible.append(steps <= self.reach * near_there[:, 1])
-            if self.metropolis:
-                chance = acceptance(near, near_there, steps, self.reach, self.channels)
-                accepted.append(self.noise.uniform(chance) < chance)
-            else:
-                accepted.append(torch.ones_like(reversible[-1]))
-            here = torch.where(accepted[-1][:, None], there, here)
-            near = torch.where(accepted[-1][:, None], near_there, near)
-        stats["accepted"] = torch.stack(accepted).float().mean().item()
-        stats["reversible"] = torch.stack(reversible).float().mean().item()
-        return points.index_copy(0, chosen, here), stats
+        walk = Walk(ranks, float(self.reach), self.moves, self.metropolis)
+        moved, seen = walk.move(points[chosen], rows, self.noise)
+        return points.index_copy(0, chosen, moved), stats | seen
 
     def rows_for(self, rate: int) -> Neighbours | None:
         """The rows that a rate looks at, renewed when they have grown old; None while they are too few."""
@@ -220,6 +212,28 @@ class VP(Quantizer):
         self.queue.push(gathered(points[drawn & points.isfinite().all(-1)]))
 
     @torch.no_grad()
+    def calibrated_reach(self) -> float:
+        """The reach whose moves are as large, in mean square, as quantization errors; the same on every rank.
+
+        Measured on the queue with a small codebook (the lowest rate's, 256 codes at most). One vector in 8 is held
+        out, moved and quantized, the others are the queue and train the codes.
+        """
+        codes = min(self.rates[0], 256)
+        rows = self.queue.newest(codes * self.rows_per_code, int(self.queue.pushed))
+        held_out = torch.arange(len(rows), device=rows.device) % 8 == 0
+        points, others = rows[held_out], rows[~held_out]
+        centroids = torch.from_numpy(fit_centroids(others.cpu().numpy(), codes, seed=self.seed).centroids).to(rows)
+        error = (points - centroids[nearest(points, centroids)]).square().sum(-1).mean()
+        neighbours = Neighbours(others)
+        ranks = (self.density_rank, math.ceil(len(others) / codes))
+        energies = []
+        for reach in REACHES:
+            moved, _ = Walk(ranks, reach, self.moves, self.metropolis).move(points, neighbours, self.noise)
+            energies.append(float((moved - points).square().sum(-1).mean()))
+        matched = np.interp(float(error), np.maximum.accumulate(energies), REACHES)
+        return float(from_first(self.reach.new_tensor(matched)))
+
+    @torch.no_grad()
     def finish(self, latents: Iterable[Tensor]) -> None:
         """Fit one codebook a rate by k-means, the same on every rank, and let the queue go.
 
@@ -244,43 +258,15 @@ class VP(Quantizer):
         self.fitted.fill_(True)
         self.queue.release()
         self.taken.zero_()
+        self.calibrated.zero_()
         self.searched.clear()
 
     # What is searched is a function of the queue: it goes whenever that may change from outside.
 
     def _apply(self, *args: Any, **kwargs: Any) -> "VP":
         self.searched.clear()
-        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call, no-any-return]
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(self, *args: Any) -> None:
         self.searched.clear()
-        super()._load_from_state_dict(*args)  # type: ignore[no-untyped-call]
-
-
-def uniform_in_ball(normal: Tensor, uniform: Tensor) -> Tensor:
-    """[N, C] standard normal and [N, 1] uniform numbers -> [N, C], uniform in the unit ball (equation 5)."""
-    direction = normal / normal.norm(dim=-1, keepdim=True)
-    return direction * uniform ** (1 / normal.shape[-1])
-
-
-def acceptance(near: Tensor, near_there: Tensor, steps: Tensor, reach: float, channels: int) -> Tensor:
-    """Metropolis-Hastings acceptance (equations 6 to 8).
-
-    Where the density has no estimate because D_k or D_M is zero, on bit-identical latents such as those of digital
-    silence, a vector stays; a proposal may land there.
-
-    Args:
-        near: [N, 2], D_k and D_M of the vectors.
-        near_there: [N, 2], those of the proposals.
-        steps: [N], distances of the proposals from the vectors.
-        reach: Radius as a multiple of D_M.
-        channels: C.
-
-    Returns:
-        [N] probabilities, never NaN.
-    """
-    log_ratio = channels * (near.log().sum(-1) - near_there.log().sum(-1))  # -inf + inf is decided below
-    chance = log_ratio.clamp(max=0).exp()
-    chance = torch.where((near_there == 0).any(-1), 1.0, chance)
-    possible = (near > 0).all(-1) & (steps <= reach * torch.minimum(near[:, 1], near_there[:, 1]))
-    return torch.where(possible, chance, 0.0)
+        super()._load_from_state_dict(*args)
