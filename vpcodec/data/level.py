@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 BLOCK = 320  # samples, 20 ms at 16 kHz
 TARGET = -20.0  # dBFS, the level that the speech network is trained at
-QUIETEST = -100.0  # dBFS, below which a signal counts as silent
+QUIETEST = -120.0  # dBFS, below which a signal counts as silent
 STEP = 0.5  # dB per unit of a stored level
 
 
 def measure_level(samples: NDArray[np.float32]) -> int:
-    """Level of a mono signal in half decibels above -100 dBFS, 0 (silent) to 255.
+    """Level of a mono signal in half decibels above -120 dBFS, 0 (silent) to 255.
 
     Loud stretches decide, pauses hardly count: it is the mean energy of 20 ms blocks, each weighted by its
     energy.

@@ -1,0 +1,32 @@
+# The five commands of the project, and the demonstration. Everything runs in .venv, which `install` makes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test quick lint docs clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[full,dev]'
+	touch $@
+
+demo: install
+	$(BIN)/python scripts/demo.py
+
+test: install
+	$(BIN)/python -m pytest -q
+
+quick: install
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: install
+	$(BIN)/python scripts/docs.py
+
+clean:
+	rm -rf .venv demo build dist *.egg-info

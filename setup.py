@@ -1,0 +1,9 @@
+"""Puts the released models of `models/` into the wheel, as data of the package `vpcodec.models`."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["vpcodec*"]), "vpcodec.models"],
+    package_dir={"vpcodec.models": "models"},
+    package_data={"vpcodec": ["py.typed", "training/recipes/*.toml"], "vpcodec.models": ["*/*"]},
+)

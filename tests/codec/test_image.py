@@ -1,0 +1,83 @@
+"""Photos through the codec: every size, in tiles and whole."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from tests.conftest import MEDIA
+from vpcodec.codec import windows
+from vpcodec.codec.pipeline import Codec, Picture
+from vpcodec.container import Reader, Writer
+from vpcodec.errors import ContainerError, InputError, ModelError
+
+
+def png(pixels: np.ndarray) -> io.BytesIO:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    stream.seek(0)
+    return stream
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.asarray(Image.open(MEDIA / "coffee.jpg").convert("RGB"))
+
+
+def decoded(codec: Codec, content: bytes) -> np.ndarray:
+    picture = codec.decode(content)
+    assert isinstance(picture, Picture)
+    return picture.pixels
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 64), (64, 65), (100, 130)])
+def test_a_photo_comes_back_in_its_own_size(image: Codec, photo: np.ndarray, size: tuple[int, int]) -> None:
+    content = image.encode(png(photo[: size[0], : size[1]]))
+    assert decoded(image, content).shape == (*size, 3)
+    assert image.tokens(content).shape == (-(-size[0] // 8), -(-size[1] // 8))
+
+
+def test_tiles_give_the_tokens_and_the_pixels_of_the_whole_without_seams(
+    image: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = photo[:150, :210]
+    tiled = image.encode(png(part))
+    tokens, pixels = image.tokens(tiled), decoded(image, tiled)
+    monkeypatch.setitem(windows.CORES, "image", 128)
+    whole = image.encode(png(part))
+    assert len(list(Reader(io.BytesIO(whole)).frames())) == 1
+    assert (tokens == image.tokens(whole)).mean() > 0.998  # products of other shapes may round otherwise
+    if np.array_equal(tokens, image.tokens(whole)):
+        assert np.abs(pixels.astype(int) - decoded(image, whole)).max() <= 1
+
+
+def test_a_colour_profile_travels_along(image: Codec, photo: np.ndarray) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stream = io.BytesIO()
+    Image.fromarray(photo[:32, :32]).save(stream, "PNG", icc_profile=profile)
+    stream.seek(0)
+    out = io.BytesIO()
+    image.decode_to(Reader(io.BytesIO(image.encode(stream))), out, "png")
+    assert Image.open(out).info["icc_profile"] == profile
+
+
+def test_a_missing_tile_is_refused(image: Codec, photo: np.ndarray) -> None:
+    reader = Reader(io.BytesIO(image.encode(png(photo[:100, :100]))))
+    frames = list(reader.frames())
+    out = io.BytesIO()
+    writer = Writer(out, reader.header)
+    writer.write_many(frames[:-1])
+    writer.close()
+    with pytest.raises(ContainerError, match="tiles"):
+        image.decode(out.getvalue())
+
+
+def test_a_recording_is_no_photo(image: Codec) -> None:
+    with pytest.raises(InputError, match="is a recording"):
+        image.encode(MEDIA / "speech.flac")
+
+
+def test_a_token_file_of_another_model_is_refused(image: Codec, speech: Codec) -> None:
+    with pytest.raises(ModelError, match="was made with speech-tiny"):
+        image.decode(speech.encode(MEDIA / "speech.flac"))
