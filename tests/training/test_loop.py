@@ -72,8 +72,8 @@ def test_a_run_does_not_overwrite_another(media: Path, tmp_path: Path) -> None:
     train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"))
     with pytest.raises(ConfigError, match="already holds a run"):
         train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"))
+    changed = override(recipe, ["network.width=48"])
     with pytest.raises(ConfigError, match="another recipe"):
-        changed = override(recipe, ["network.width=48"])
         train(changed, Run(data=media, out=tmp_path / "model", resume=True, device="cpu"))
 
 

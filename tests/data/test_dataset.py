@@ -1,0 +1,84 @@
+"""Training crops from folders and tar shards."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from tests.conftest import MEDIA
+from vpcodec.config import Data
+from vpcodec.data.dataset import ImageCrops, SpeechCrops
+from vpcodec.data.level import TARGET
+from vpcodec.data.shards import list_media
+from vpcodec.errors import DataError
+
+OPTIONS = Data(batch=3, crop=50)
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    """A tar shard with real media, one of which a folder holds loose as well."""
+    path = tmp_path / "train-00.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("speech.flac", "coffee.jpg", "cat.png", "README.md"):
+            tar.add(MEDIA / name, name)
+    return path
+
+
+def test_shards_and_loose_files_are_listed_by_kind(shard: Path, tmp_path: Path) -> None:
+    (tmp_path / "loose.flac").write_bytes((MEDIA / "speech.flac").read_bytes())
+    assert sorted(medium.name for medium in list_media(tmp_path, "speech")) == ["loose.flac", "speech.flac"]
+    assert [medium.name for medium in list_media(shard, "image")] == ["coffee.jpg", "cat.png"]
+
+
+def test_a_member_of_a_shard_reads_as_the_file_it_was(shard: Path) -> None:
+    (medium,) = list_media(shard, "speech")
+    assert medium.read() == (MEDIA / "speech.flac").read_bytes()
+
+
+def test_speech_crops_come_at_the_level_the_network_expects(shard: Path) -> None:
+    crops = SpeechCrops(shard, Data(batch=3, crop=600, augment=False), 96, seed=0)
+    batch = crops.batch(0)
+    assert batch.shape == (3, 57600)
+    assert batch.dtype == np.float32
+    assert abs(20 * np.log10(np.sqrt(np.square(batch).mean())) - TARGET) < 6
+
+
+def test_image_crops_are_squares_in_minus_one_to_one(shard: Path) -> None:
+    batch = ImageCrops(shard, Data(batch=4, crop=8), 8, seed=0).batch(0)
+    assert batch.shape == (4, 64, 64, 3)
+    assert -1 <= batch.min() < 0 < batch.max() <= 1
+
+
+@pytest.mark.parametrize("kind", [SpeechCrops, ImageCrops])
+def test_seed_and_step_alone_decide_a_batch(shard: Path, kind: type) -> None:
+    options = Data(batch=3, crop=16)
+    first, second = (kind(shard, options, 8, seed=1) for _ in range(2))
+    second.batch(5)
+    assert np.array_equal(first.batch(7), second.batch(7))
+    assert not np.array_equal(first.batch(7), first.batch(8))
+    assert not np.array_equal(first.batch(7), kind(shard, options, 8, seed=2).batch(7))
+
+
+def test_a_recording_or_photo_smaller_than_a_crop_is_filled_up(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.full(100, 0.5), 16_000)
+    Image.new("RGB", (5, 3), (255, 255, 255)).save(tmp_path / "small.png")
+    speech = SpeechCrops(tmp_path, OPTIONS, 96, seed=0).batch(0)
+    assert (speech[:, 100:] == 0).all()
+    assert (ImageCrops(tmp_path, Data(batch=1, crop=2), 8, seed=0).batch(0) == 1).all()
+
+
+def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        list_media(tmp_path / "nowhere", "speech")
+    (tmp_path / "broken.tar").write_bytes(b"this is no tar file")
+    with pytest.raises(DataError, match=r"broken\.tar"):
+        list_media(tmp_path, "speech")
+    (tmp_path / "broken.tar").unlink()
+    (tmp_path / "broken.wav").write_bytes(io.BytesIO(b"RIFFnothing").getvalue())
+    with pytest.raises(DataError, match=r"broken\.wav"):
+        SpeechCrops(tmp_path, OPTIONS, 96, seed=0)

@@ -1,0 +1,74 @@
+"""What training reduces."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.conftest import MEDIA
+from vpcodec.config import ImageLoss, SpeechLoss
+from vpcodec.losses import ImageCriterion, SpeechCriterion, mel_filters, structural_similarity
+
+
+@pytest.fixture(scope="module")
+def speech() -> torch.Tensor:
+    samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
+    return torch.from_numpy(samples[:32000].reshape(2, 16000))
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    return torch.rand(2, 32, 40, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_a_perfect_reconstruction_costs_nothing(speech: torch.Tensor, pictures: torch.Tensor) -> None:
+    assert SpeechCriterion(SpeechLoss())(speech, speech)[0] == 0
+    total, terms = ImageCriterion(ImageLoss(lpips=0.0), None)(pictures, pictures)
+    assert abs(float(total)) < 1e-6
+    assert set(terms) == {"absolute", "squared", "structure"}
+
+
+def test_more_noise_costs_more_by_every_term(speech: torch.Tensor, pictures: torch.Tensor) -> None:
+    for criterion, signal in (
+        (SpeechCriterion(SpeechLoss()), speech),
+        (ImageCriterion(ImageLoss(lpips=0.0), None), pictures),
+    ):
+        noise = torch.randn(signal.shape, generator=torch.Generator().manual_seed(1)) * signal.std()
+        little, much = criterion(signal + 0.1 * noise, signal)[1], criterion(signal + 0.5 * noise, signal)[1]
+        assert all(little[name] < much[name] for name in little)
+
+
+def test_the_sum_is_the_terms_times_their_weights(speech: torch.Tensor) -> None:
+    weights = SpeechLoss(mel=2.0, spectrum=0.0, complex_spectrum=0.5, waveform=0.25)
+    total, terms = SpeechCriterion(weights)(0.5 * speech, speech)
+    wanted = 2 * terms["mel"] + 0.5 * terms["complex_spectrum"] + 0.25 * terms["waveform"]
+    torch.testing.assert_close(total, wanted)
+
+
+def test_gradients_stay_finite_on_silence() -> None:
+    silence = torch.zeros(1, 16000, requires_grad=True)
+    SpeechCriterion(SpeechLoss())(silence, torch.zeros(1, 16000))[0].backward()
+    assert silence.grad is not None
+    assert silence.grad.isfinite().all()
+
+
+def test_a_turned_phase_is_seen_by_the_complex_term_alone(speech: torch.Tensor) -> None:
+    terms = SpeechCriterion(SpeechLoss())(-speech, speech)[1]
+    assert terms["mel"] < 1e-5
+    assert terms["spectrum"] < 1e-5
+    assert terms["complex_spectrum"] > 0.01
+
+
+def test_mel_bands_cover_the_spectrum_and_each_weighs_one_at_most() -> None:
+    filters = mel_filters(1024, 80)
+    assert filters.shape == (513, 80)
+    assert (filters.sum(1)[1:-1] > 0).all()
+    assert filters.sum(0).max() < 1 + 1e-5
+
+
+def test_structure_falls_with_blur(pictures: torch.Tensor) -> None:
+    planes = pictures.permute(0, 3, 1, 2)
+    blurred = torch.nn.functional.avg_pool2d(planes, 3, 1, 1)
+    assert structural_similarity(planes, planes) == pytest.approx(1, abs=1e-6)
+    assert structural_similarity(blurred, planes) < 0.9
+    assert np.isfinite(structural_similarity(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)).item())

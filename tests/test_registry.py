@@ -1,0 +1,95 @@
+"""Models on disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vpcodec.autoencoder import Autoencoder
+from vpcodec.errors import ConfigError, ModelError
+from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, find_model, list_models, load_weights, save_model
+from vpcodec.training.recipes import find_recipe
+
+
+def saved(folder: Path, name: str = "speech-fsp-tiny", seed: int = 0) -> ModelFolder:
+    recipe = find_recipe(name)
+    torch.manual_seed(seed)
+    model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).eval()
+    folder.mkdir(parents=True)
+    return save_model(folder, model, recipe, {"steps": 1, "minutes": 0.5})
+
+
+def test_a_saved_model_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "mine")
+    monkeypatch.setenv("VPCODEC_MODELS", str(tmp_path))
+    assert find_model("mine").facts == find_model(str(tmp_path / "mine")).facts
+    assert "mine" in [model.name for model in list_models()]
+    assert find_model("mine").facts.vocabularies == [240]
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "mine")
+    monkeypatch.setenv("VPCODEC_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match=r"(?s)no model named 'yours'.*mine"):
+        find_model("yours")
+
+
+def test_a_loaded_model_computes_what_the_saved_one_did(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "mine")
+    torch.manual_seed(0)
+    recipe = find_recipe("speech-fsp-tiny")
+    model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).eval()
+    signal = torch.rand(1, 960)
+    assert torch.equal(folder.autoencoder()(signal)[0], model(signal)[0])
+
+
+def test_exchanged_or_damaged_weights_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "mine")
+    weights = tmp_path / "mine" / WEIGHTS
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged or exchanged"):
+        folder.autoencoder()
+    weights.unlink()
+    with pytest.raises(ModelError, match="No such file"):
+        folder.autoencoder()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("hop = 96", 'hop = "wide"'), "hop must be int"),
+        (("kind", "sort"), "unknown option sort"),
+        (("hop = 96", ""), "hop"),
+    ],
+)
+def test_a_model_file_that_makes_no_sense_is_refused(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
+    saved(tmp_path / "mine")
+    facts = tmp_path / "mine" / FACTS
+    facts.write_text(facts.read_text().replace(*change, 1))
+    with pytest.raises(ModelError, match=complaint):
+        ModelFolder(tmp_path / "mine")
+
+
+def test_a_rate_the_model_lacks_is_a_wrong_option(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "mine")
+    assert folder.checked_rate(None) == 256
+    with pytest.raises(ConfigError, match="no rate 1024"):
+        folder.checked_rate(1024)
+
+
+def test_a_new_model_starts_from_another_where_shapes_fit(tmp_path: Path) -> None:
+    other = saved(tmp_path / "other", seed=1).autoencoder()
+    recipe = find_recipe("speech-simvq-tiny")
+    model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer)
+    assert load_weights(model, tmp_path / "other") > 20
+    assert torch.equal(model.network.encoder.read.weight, other.network.encoder.read.weight)
+
+
+def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
+    recipe = find_recipe("speech-fsp-tiny")
+    with pytest.raises(ModelError, match="nowhere"):
+        load_weights(Autoencoder(recipe.kind, recipe.network, recipe.quantizer), tmp_path / "nowhere.safetensors")
