@@ -1,0 +1,234 @@
+"""The data sets that codecs are compared on, in the layouts they are handed out in.
+
+A data set is a sorted list of files; nothing is read until an item is evaluated. A folder that does not look
+as expected is a DataError that draws the layout and says where the data come from.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vpcodec.data.shards import SUFFIXES
+from vpcodec.errors import ConfigError, DataError
+from vpcodec.evaluation.downloads import download
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recording or photo: its name within the data set, and its file."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Items of one kind, and how they are prepared.
+
+    Attributes:
+        name: With its split: "librispeech/test-other".
+        kind: "speech" or "image".
+        items: In the order of their names.
+        side: Images are cut to squares of so many pixels; None for whole images, and for speech.
+    """
+
+    name: str
+    kind: str
+    items: tuple[Item, ...]
+    side: int | None = None
+
+    def sample(self, count: int | None) -> "Dataset":
+        """At most `count` items, spread evenly over the whole, so that every part of it is met; None for all."""
+        if count is None or count >= len(self.items):
+            return self
+        if count < 1:
+            raise ConfigError(f"a sample has 1 item or more, got {count}")
+        step = len(self.items) / count
+        return replace(self, items=tuple(self.items[int(index * step)] for index in range(count)))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set lies on disk.
+
+    Attributes:
+        title: Its full name.
+        kind: "speech" or "image"; None where the files decide.
+        splits: Names of its parts, the usual one first; empty for a set without.
+        side: As in `Dataset`.
+        drawing: Of the folder expected, with {split}.
+        source: Where to get it.
+        find: Files of a split below a root; empty where the layout is another.
+    """
+
+    title: str
+    kind: str
+    splits: tuple[str, ...]
+    side: int | None
+    drawing: str
+    source: str
+    find: Callable[[Path, str], Sequence[Path]]
+
+
+def first_folder(*places: Path) -> Path | None:
+    return next((place for place in places if place.is_dir()), None)
+
+
+def media(folder: Path | None, kind: str, pattern: str = "*") -> list[Path]:
+    """Files of a kind in one folder, or below it for a pattern with **."""
+    if folder is None:
+        return []
+    return [path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES[kind] and path.is_file()]
+
+
+def librispeech(root: Path, split: str) -> list[Path]:
+    inside = [root] if root.name == split else []
+    folder = first_folder(root / "LibriSpeech" / split, root / split, *inside)
+    return media(folder, "speech", "*/*/*")
+
+
+def common_voice(root: Path, split: str) -> list[Path]:
+    places = [root, root / "en", *sorted(root.glob("cv-corpus-*/en"))]
+    release = next((place for place in places if (place / f"{split}.tsv").is_file()), None)
+    if release is None:
+        return []
+    with (release / f"{split}.tsv").open(encoding="utf-8", newline="") as table:
+        rows = csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if "path" not in (rows.fieldnames or ()):
+            return []
+        # Names come from a file: only plain ones are taken.
+        names = {Path(row["path"]).name for row in rows if row["path"]}
+    return [release / "clips" / name for name in names]
+
+
+def coco(root: Path, split: str) -> list[Path]:
+    inside = [root] if root.name == split else []
+    return media(first_folder(root / split, root / "images" / split, *inside), "image")
+
+
+def imagenet(root: Path, split: str) -> list[Path]:
+    inside = [root] if root.name == split else []
+    folder = first_folder(root / split, root / "ILSVRC" / "Data" / "CLS-LOC" / split, *inside)
+    return media(folder, "image") or media(folder, "image", "n*/*")
+
+
+def celeba_hq(root: Path, split: str) -> list[Path]:
+    folder = first_folder(root / "CelebA-HQ-img", root / "CelebAMask-HQ" / "CelebA-HQ-img", root / "celeba_hq" / "val")
+    return media(folder, "image") or media(folder, "image", "*/*") or media(root, "image")
+
+
+def kodak(root: Path, split: str) -> list[Path]:
+    return [path for path in media(first_folder(root), "image") if re.fullmatch(r"kodim\d\d", path.stem)]
+
+
+LAYOUTS: dict[str, Layout] = {
+    "librispeech": Layout(
+        title="LibriSpeech",
+        kind="speech",
+        splits=("test-clean", "test-other", "dev-clean", "dev-other"),
+        side=None,
+        drawing="LibriSpeech/{split}/<speaker>/<chapter>/<utterance>.flac",
+        source="openslr.org/12, or --download",
+        find=librispeech,
+    ),
+    "common-voice": Layout(
+        title="Common Voice",
+        kind="speech",
+        splits=("test", "dev", "validated"),
+        side=None,
+        drawing="en/{split}.tsv and en/clips/<clip>.mp3 (the folder of a release)",
+        source="commonvoice.mozilla.org, after agreeing to its terms",
+        find=common_voice,
+    ),
+    "coco": Layout(
+        title="COCO 2017",
+        kind="image",
+        splits=("val2017",),
+        side=256,
+        drawing="{split}/<id>.jpg",
+        source="cocodataset.org, or --download",
+        find=coco,
+    ),
+    "imagenet": Layout(
+        title="ImageNet",
+        kind="image",
+        splits=("val",),
+        side=256,
+        drawing="{split}/<photo>.JPEG or {split}/<class>/<photo>.JPEG",
+        source="image-net.org, after registering",
+        find=imagenet,
+    ),
+    "celeba-hq": Layout(
+        title="CelebA-HQ",
+        kind="image",
+        splits=(),
+        side=256,
+        drawing="CelebA-HQ-img/<number>.jpg, celeba_hq/val/<class>/<photo>.jpg, or the photos themselves",
+        source="the project page of CelebAMask-HQ",
+        find=celeba_hq,
+    ),
+    "kodak": Layout(
+        title="Kodak",
+        kind="image",
+        splits=(),
+        side=None,
+        drawing="kodim01.png to kodim24.png",
+        source="r0k.us/graphics/kodak, or --download",
+        find=kodak,
+    ),
+}
+
+
+def open_dataset(name: str, root: Path | None = None, *, split: str | None = None, fetch: bool = False) -> Dataset:
+    """A data set by name, or any folder by its path.
+
+    Args:
+        name: A key of `LAYOUTS`, with its split after a slash if need be ("librispeech/test-other"); or a folder.
+        root: Where it lies. Not needed for a folder.
+        split: Part of it; the usual one by default.
+        fetch: Download it to `root` first, where its official source allows that.
+
+    Raises:
+        ConfigError: There is no such data set or split.
+        DataError: It is not at `root`, or not in the layout expected.
+    """
+    name, _, given = name.partition("/") if name.partition("/")[0] in LAYOUTS else (name, "", "")
+    layout = LAYOUTS.get(name)
+    if layout is None:
+        return open_folder(name, root)
+    split = split or given or next(iter(layout.splits), "")
+    if split and split not in layout.splits:
+        hint = f"it has {', '.join(layout.splits)}" if layout.splits else "it has none"
+        raise ConfigError(f"{layout.title} has no split {split!r}", hint=hint)
+    expected = f"expected below it: {layout.drawing.format(split=split)}; get it from {layout.source}"
+    if root is None:
+        raise ConfigError(f"where is {layout.title}? Name its folder with --root", hint=expected)
+    if fetch:
+        download(name, split, root)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder", hint=expected)
+    files = sorted(layout.find(root, split))
+    if not files:
+        raise DataError(f"{root}: no {layout.title}{f' {split}' if split else ''} in it", hint=expected)
+    return Dataset(f"{name}/{split}" if split else name, layout.kind, named(files), layout.side)
+
+
+def open_folder(name: str, root: Path | None) -> Dataset:
+    """All recordings, or all photos, below a folder. Raises ConfigError or DataError as `open_dataset` does."""
+    folder = root if root is not None and name == "folder" else Path(name)
+    if not folder.is_dir():
+        hint = f"choose from {', '.join(LAYOUTS)}, or name a folder"
+        raise ConfigError(f"{folder} is neither a data set nor a folder", hint=hint)
+    found = {kind: sorted(media(folder, kind, "**/*")) for kind in SUFFIXES}
+    kinds = [kind for kind, files in found.items() if files]
+    if len(kinds) != 1:
+        what = "both speech and images" if kinds else "neither speech nor images"
+        raise DataError(f"{folder}: holds {what}", hint="name a folder with one kind of media")
+    return Dataset(folder.resolve().name, kinds[0], named(found[kinds[0]], folder))
+
+
+def named(files: list[Path], folder: Path | None = None) -> tuple[Item, ...]:
+    """Items called by their file names, or by their paths below a folder."""
+    return tuple(Item(path.relative_to(folder).as_posix() if folder else path.stem, path) for path in files)

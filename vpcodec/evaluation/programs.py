@@ -1,0 +1,205 @@
+"""Speech codecs by their own programs: a WAV or PCM file in, a coded file out, and back.
+
+Each gets the sample rate that it works at. The delay of its output is taken off, because intelligibility is
+measured sample by sample; it is the shift that fits test recordings best.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from vpcodec.data.resample import resample
+from vpcodec.errors import ConfigError, DependencyError, InputError
+from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a codec's programs are called.
+
+    Attributes:
+        title: Its name for readers.
+        package: Where its programs come from, for the hint.
+        rates: bit/s of its modes; two for a codec that takes any rate between them.
+        any_rate: Whether it takes any rate between the lowest and the highest.
+        sample_rate: Hz that it works at.
+        suffix: Of its coded file; the programs go by it.
+        raw: Whether it wants bare 16-bit samples instead of a WAV file.
+        frame: Samples at `sample_rate` that a recording is filled up to a multiple of, where the program would
+            drop the rest; 0 where it does not.
+        encode: Command line, with {rate} in bit/s, {kilo} in kbit/s, {source} and {target}.
+        decode: Command line back.
+        delay: Samples at `sample_rate` by which its output lags.
+        version: Command line that prints its version; empty for a program that cannot tell.
+    """
+
+    title: str
+    package: str
+    rates: tuple[int, ...]
+    suffix: str
+    encode: str
+    decode: str
+    version: str = ""
+    any_rate: bool = False
+    sample_rate: int = SAMPLE_RATE
+    raw: bool = False
+    frame: int = 0
+    delay: int = 0
+
+
+PROGRAMS: dict[str, Program] = {
+    "opus": Program(
+        title="Opus",
+        package="opus-tools",
+        rates=(6_000, 256_000),
+        any_rate=True,
+        suffix=".opus",
+        # A fixed serial number and no padding: the same bytes every time, and no more than needed.
+        encode="opusenc --quiet --speech --serial 1 --padding 0 --discard-comments --bitrate {kilo} {source} {target}",
+        decode="opusdec --quiet --rate 16000 {source} {target}",
+        version="opusenc --version",
+    ),
+    "codec2": Program(
+        title="Codec 2",
+        package="codec2",
+        rates=(1200, 1300, 1400, 1600, 2400, 3200),
+        suffix=".c2",
+        encode="c2enc {rate} {source} {target}",
+        decode="c2dec {rate} {source} {target}",
+        sample_rate=8_000,
+        raw=True,
+        frame=320,
+        delay=160,
+    ),
+    "speex": Program(
+        title="Speex",
+        package="speex",
+        rates=(3_950, 42_200),
+        any_rate=True,
+        suffix=".spx",
+        encode="speexenc --wideband --bitrate {rate} {source} {target}",
+        decode="speexdec {source} {target}",
+        version="speexenc --version",
+    ),
+    "amrwb": Program(
+        title="AMR-WB",
+        package="ffmpeg, with the encoder libvo_amrwbenc",
+        rates=(6_600, 8_850, 12_650, 14_250, 15_850, 18_250, 19_850, 23_050, 23_850),
+        suffix=".amr",
+        encode="ffmpeg -loglevel error -i {source} -c:a libvo_amrwbenc -b:a {rate} {target}",
+        decode="ffmpeg -loglevel error -i {source} {target}",
+        delay=94,
+        version="ffmpeg -version",
+    ),
+}
+
+
+class ProgramRival(Candidate):
+    """A speech codec at one rate, or at the size of the first candidate's file.
+
+    Args:
+        codec: A key of `PROGRAMS`.
+        rate: kbit/s, or bit/s for a number of 100 or more; None for matched.
+
+    Raises:
+        ConfigError: The codec has no such rate.
+        DependencyError: Its programs are not installed.
+    """
+
+    kind = "speech"
+
+    def __init__(self, codec: str, rate: float | None) -> None:
+        self.program = PROGRAMS[codec]
+        for command in (self.program.encode, self.program.decode):
+            program = command.split()[0]
+            if shutil.which(program) is None:
+                raise DependencyError(f"{codec} needs the program {program}", hint=f"install {self.program.package}")
+        self.rate = None if rate is None else checked_rate(codec, rate if rate >= 100 else rate * 1000)
+        self.name = codec if rate is None else f"{codec}:{rate:g}"
+        self.family = self.program.title
+        self.nominal_rate = self.rate
+        self.matched = rate is None
+        self.identity = program_version(self.program.version) or self.program.encode.split()[0]
+
+    def encode(self, signal: Signal, facts: Facts) -> bytes:
+        rate = self.rate or self.matched_rate(facts.budget, len(signal) / SAMPLE_RATE)
+        with tempfile.TemporaryDirectory(prefix="vpcodec-") as folder:
+            source = Path(folder, "source.raw" if self.program.raw else "source.wav")
+            target = Path(folder, "coded" + self.program.suffix)
+            self.write(signal, source)
+            run(self.program.encode, source, target, rate)
+            return target.read_bytes()
+
+    def decode(self, content: bytes) -> Signal:
+        with tempfile.TemporaryDirectory(prefix="vpcodec-") as folder:
+            source = Path(folder, "coded" + self.program.suffix)
+            target = Path(folder, "target.raw" if self.program.raw else "target.wav")
+            source.write_bytes(content)
+            run(self.program.decode, source, target, self.rate or 0)
+            signal = self.read(target)
+        return signal[self.program.delay * SAMPLE_RATE // self.program.sample_rate :]
+
+    def matched_rate(self, budget: int | None, seconds: float) -> int:
+        """The rate nearest to that of the first candidate's file. Raises InputError where that has none."""
+        if budget is None:
+            raise InputError("nothing to match: the first candidate has no file for this item")
+        wanted = budget * 8 / seconds
+        if self.program.any_rate:
+            return round(min(max(wanted, self.program.rates[0]), self.program.rates[-1]))
+        return min(self.program.rates, key=lambda rate: abs(rate - wanted))
+
+    def write(self, signal: Signal, path: Path) -> None:
+        rate = self.program.sample_rate
+        samples = signal if rate == SAMPLE_RATE else resample(signal[:, None], SAMPLE_RATE, rate)[:, 0]
+        if self.program.frame:
+            samples = np.pad(samples, (0, self.program.delay))
+            samples = np.pad(samples, (0, -len(samples) % self.program.frame))
+        if self.program.raw:
+            np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tofile(path)
+        else:
+            soundfile.write(path, samples, rate, "PCM_16")
+
+    def read(self, path: Path) -> Signal:
+        rate = self.program.sample_rate
+        if self.program.raw:
+            samples = np.fromfile(path, "<i2").astype(np.float32) / np.float32(32768)
+        else:
+            samples, rate = soundfile.read(path, dtype="float32")
+        return samples if rate == SAMPLE_RATE else resample(samples[:, None], rate, SAMPLE_RATE)[:, 0]
+
+
+def checked_rate(codec: str, rate: float) -> int:
+    """The rate in bit/s, if the codec has it. Raises ConfigError."""
+    program = PROGRAMS[codec]
+    if program.any_rate and program.rates[0] <= rate <= program.rates[-1]:
+        return round(rate)
+    if not program.any_rate and rate in program.rates:
+        return int(rate)
+    offered = (" to " if program.any_rate else ", ").join(f"{rate / 1000:g}" for rate in program.rates)
+    raise ConfigError(f"{codec}: {rate / 1000:g} kbit/s is not one of its rates", hint=f"it offers {offered} kbit/s")
+
+
+def run(command: str, source: Path, target: Path, rate: int) -> None:
+    """One program over one file. Raises InputError with its last words where it fails."""
+    words = {"rate": rate, "kilo": rate / 1000, "source": source, "target": target}
+    arguments = [word.format(**words) for word in command.split()]
+    result = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if result.returncode or not target.is_file():
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise InputError(f"{arguments[0]} failed with exit code {result.returncode}: {lines[-1]}")
+
+
+@cache
+def program_version(command: str) -> str:
+    """The first line that a program prints about itself; empty for an empty command."""
+    if not command:
+        return ""
+    result = subprocess.run(command.split(), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    lines = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()
+    return lines[0].strip() if lines else ""
