@@ -113,7 +113,9 @@ class ModelFolder:
 
         self.verify()
         model = Autoencoder(self.facts.kind, self.facts.network, self.facts.quantizer)
-        model.load_state_dict(read_weights(self.path / WEIGHTS))
+        missing, unknown = model.load_state_dict(read_weights(self.path / WEIGHTS), strict=False)
+        if unknown or set(missing) - training_state(model):
+            raise ModelError(f"{self.path}: the weights are not those of the network in {FACTS}")
         return model.eval().requires_grad_(False)
 
 
@@ -128,8 +130,9 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
     """
     from safetensors.torch import save_file
 
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
+    left_out = training_state(model)
+    shipped = {name: value for name, value in model.state_dict().items() if name not in left_out}
+    save_file({name: value.detach().cpu().contiguous() for name, value in shipped.items()}, folder / WEIGHTS)
     quantizer, network = model.quantizer, model.network
     facts = ModelFacts(
         name=folder.resolve().name,
@@ -148,6 +151,11 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
     )
     (folder / FACTS).write_text(to_toml(facts), encoding="utf-8")
     return ModelFolder(folder)
+
+
+def training_state(model: "Autoencoder") -> set[str]:
+    """Names of tensors that training needs and a released model does not, such as a queue of latents."""
+    return {f"quantizer.{name}" for name in model.quantizer.training_state()}
 
 
 def model_roots() -> list[Path]:

@@ -109,6 +109,15 @@ class Quantizer(nn.Module, ABC):
             latents: Batches [..., input_channels] of any float type.
         """
 
+    def training_state(self) -> set[str]:
+        """Names in the `state_dict` that only training needs: those of submodules marked `training_only`."""
+        return {
+            f"{path}.{name}"
+            for path, module in self.named_modules()
+            if getattr(module, "training_only", False)
+            for name in module.state_dict()
+        }
+
     def extra_repr(self) -> str:
         return f"rates={self.rates}, channels={self.channels}"
 

@@ -20,6 +20,7 @@ class SampleQueue(nn.Module):
         channels: Size C of a row.
     """
 
+    training_only = True  # not shipped with a model
     rows: Tensor
     pushed: Tensor
 

@@ -15,6 +15,7 @@ class Noise(nn.Module):
     so far are a buffer, so a resumed run goes on with the numbers that the uninterrupted one would have drawn.
     """
 
+    training_only = True  # not shipped with a model
     state: Tensor
 
     def __init__(self) -> None:
