@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vpcodec.errors import ConfigError, ModelError
+from vpcodec.quantizers.seeding import lloyd
 from vpcodec.quantizers.vq import EMA, VQ
 
 
@@ -37,6 +38,19 @@ def test_the_started_codebook_lies_where_the_latents_are(method):
     error = (latents(200) - quantizer.eval()(latents(200)).latents).square().mean()
     assert error < 0.1 * latents(200).var()
     assert len(quantizer(latents(200)).tokens.unique()) == 16
+
+
+@pytest.mark.parametrize("case", ["kmeans1d", "kmeans1d_empty_kept"])
+def test_centres_of_a_line_are_found_even_if_one_of_them_loses_all_its_points(golden, case):
+    points, first = (torch.tensor(golden[case][key]).unsqueeze(-1) for key in ("points", "init"))
+    found = lloyd(points, first, 10).flatten().sort().values
+    assert torch.allclose(found, torch.tensor(golden["kmeans1d"]["centroids"]), atol=1e-6)
+
+
+def test_long_silence_starts_one_code_only():
+    quantizer = small().train()
+    quantizer(torch.cat([torch.zeros(1, 5000, 2), latents(100)], 1))
+    assert len(quantizer.eval()(latents(100)).tokens.unique()) == 15
 
 
 def test_evaluation_before_the_start_is_an_error_not_a_start():

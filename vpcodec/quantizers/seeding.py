@@ -13,8 +13,7 @@ from torch import Tensor
 
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.quantizers.base import Quantized
-from vpcodec.quantizers.codebook import FIGURES, CodebookQuantizer
-from vpcodec.quantizers.kmeans import fit_centroids
+from vpcodec.quantizers.codebook import FIGURES, CodebookQuantizer, nearest
 from vpcodec.quantizers.noise import Noise
 from vpcodec.quantizers.ranks import from_first, gathered
 
@@ -90,10 +89,12 @@ class SeededCodebook(CodebookQuantizer):
 
     def begin(self) -> None:
         """Set the codes to the k-means centres of the latents that wait; the same on all ranks."""
-        seed = self.noise.generator("cpu", same_on_all_ranks=True).initial_seed()
-        found = fit_centroids(self.waiting.cpu().numpy(), self.rates[0], seed=seed, iterations=ITERATIONS)
+        generator = self.noise.generator("cpu", same_on_all_ranks=True)
+        rows = torch.unique(self.waiting, dim=0)  # silence, however long, gets one code
+        order = torch.randperm(len(rows), generator=generator).to(rows.device)
+        first = rows[order].repeat(-(-self.rates[0] // len(rows)), 1)[: self.rates[0]]
         with torch.no_grad():
-            self.codebook.copy_(from_first(torch.from_numpy(found.centroids).to(self.codebook)))
+            self.codebook.copy_(from_first(lloyd(rows, first, ITERATIONS)))
             self.started.fill_(True)
         self.waiting = self.waiting[:0].clone()
         self.held = None
@@ -120,3 +121,25 @@ class SeededCodebook(CodebookQuantizer):
 
     def set_extra_state(self, state: Tensor) -> None:
         self.waiting = state.to(self.codebook)
+
+
+def lloyd(rows: Tensor, centres: Tensor, iterations: int) -> Tensor:
+    """Steps of k-means from given centres; one that loses all its rows moves to the row farthest from its own.
+
+    A few steps on the device at hand, for latents of any width: enough to start from. `kmeans.fit_centroids`
+    finds better centres, where no training comes after.
+
+    Args:
+        rows: [R, C].
+        centres: [K, C].
+        iterations: Number of steps.
+    """
+    for _ in range(iterations):
+        ids = nearest(rows, centres)
+        counts = torch.bincount(ids, minlength=len(centres))
+        distances = (rows - centres[ids]).square().sum(-1)
+        centres = torch.zeros_like(centres).index_add_(0, ids, rows) / counts.clamp(min=1).unsqueeze(-1)
+        empty = (counts == 0).nonzero().squeeze(-1)
+        farthest = rows[distances.argsort(descending=True, stable=True)[: len(empty)]]
+        centres[empty[: len(farthest)]] = farthest
+    return centres
