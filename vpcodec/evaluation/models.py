@@ -1,0 +1,66 @@
+"""Our own models as candidates: their files are those that `vpcodec encode` writes."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vpcodec.codec.pipeline import Codec, Picture
+from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
+from vpcodec.registry import ModelFacts, ModelFolder
+
+
+class ModelCandidate(Candidate):
+    """One of this package's models at one rate.
+
+    Args:
+        model: Which.
+        rate: Nominal codebook size; None for the highest.
+        engine: "auto", "onnx" or "torch".
+        device: "auto", "cpu" or "cuda".
+    """
+
+    ours = True
+
+    def __init__(
+        self, model: ModelFolder, rate: int | None = None, *, engine: str = "auto", device: str = "auto"
+    ) -> None:
+        self.codec = Codec.load(model, engine=engine, device=device)
+        self.rate = model.checked_rate(rate)
+        facts = model.facts
+        self.kind = facts.kind
+        self.family = model.name
+        self.name = model.name if len(facts.rates) == 1 else f"{model.name}@{self.rate}"
+        self.identity = f"{facts.weights_sha256} {self.codec.engine.name}"
+        self.codebook = self.rate
+        self.vocabulary = facts.vocabularies[facts.rates.index(self.rate)]
+        self.parameters = facts.parameters
+        self.multiplications = multiplications(facts)
+
+    def encode(self, signal: Signal, facts: Facts) -> bytes:
+        if self.kind == "speech":
+            return self.codec.encode_samples(signal, SAMPLE_RATE, rate=self.rate)
+        photo = io.BytesIO()
+        Image.fromarray(signal).save(photo, "PNG", compress_level=0)
+        photo.seek(0)
+        return self.codec.encode(photo, rate=self.rate)
+
+    def decode(self, content: bytes) -> Signal:
+        decoded = self.codec.decode(content)
+        return decoded.pixels if isinstance(decoded, Picture) else np.ascontiguousarray(decoded.samples[:, 0])
+
+    def tokens(self, content: bytes) -> NDArray[np.int64]:
+        return self.codec.tokens(content)
+
+
+def multiplications(facts: ModelFacts) -> float:
+    """Multiply-adds per second of speech or per pixel, encoder and decoder together.
+
+    Every weight of a network that works at token rate is used once a position, so they are counted as such;
+    the fixed Fourier matrices of the speech network are not weights and come on top.
+    """
+    if facts.kind == "speech":
+        fourier = 2 * 386 * 384
+        return (facts.parameters + fourier) * SAMPLE_RATE / facts.hop
+    return facts.parameters / facts.hop**2
