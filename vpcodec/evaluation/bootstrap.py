@@ -46,4 +46,5 @@ def estimate(values: Sequence[float], weights: Sequence[float] | None = None, se
         means[index] = numbers[drawn] @ shares[drawn] / shares[drawn].sum()
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(means, (tail, 1 - tail))
-    return Estimate(*(round(float(x), 6) for x in (numbers @ shares / shares.sum(), low, high)), count)
+    mean = numbers @ shares / shares.sum()
+    return Estimate(round(float(mean), 6), round(float(low), 6), round(float(high), 6), count)

@@ -111,7 +111,7 @@ def coco(root: Path, split: str) -> list[Path]:
 def imagenet(root: Path, split: str) -> list[Path]:
     inside = [root] if root.name == split else []
     folder = first_folder(root / split, root / "ILSVRC" / "Data" / "CLS-LOC" / split, *inside)
-    return media(folder, "image") or media(folder, "image", "n*/*")
+    return media(folder, "image") or media(folder, "image", "n[0-9]*/*")
 
 
 def celeba_hq(root: Path, split: str) -> list[Path]:

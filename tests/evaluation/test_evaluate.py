@@ -1,0 +1,186 @@
+"""An evaluation measures every item, names what fails, and goes on where it was interrupted."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tests.evaluation.conftest import MuLaw
+from vpcodec.errors import ConfigError, InputError
+from vpcodec.evaluation.bootstrap import estimate
+from vpcodec.evaluation.evaluate import evaluate
+from vpcodec.evaluation.meters import ImageMeter, SpeechMeter
+from vpcodec.evaluation.rivals import parse_rival
+from vpcodec.evaluation.rows import pack_tokens, unpack_tokens
+
+QUICK = ["si_sdr", "mel_distance"]
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "results" / "items.jsonl"
+
+
+def test_every_item_is_measured_with_every_candidate(speech, log):
+    results = evaluate(speech, [MuLaw(8), MuLaw(4)], log, metrics=QUICK)
+    fine, coarse = (candidate["metrics"]["si_sdr"] for candidate in results.candidates)
+    assert [(row.item, row.candidate) for row in results.rows[:2]] == [
+        ("clip0.wav", "mulaw-8"),
+        ("clip0.wav", "mulaw-4"),
+    ]
+    assert len(results.rows) == 10
+    assert fine["mean"] > coarse["mean"] + 10
+    assert fine["low"] <= fine["mean"] <= fine["high"]
+    assert fine["items"] == 4
+
+
+def test_bitrates_are_those_of_names_of_counts_and_of_the_disk(speech, log):
+    results = evaluate(speech.sample(4), [MuLaw(4)], log, metrics=QUICK)
+    rate, codes = results.candidates[0]["bitrate"], results.candidates[0]["codes"]
+    assert rate["unit"] == "kbit/s"
+    assert rate["nominal"] == 64  # 16,000 tokens of 4 bits a second
+    assert rate["file"]["mean"] == 128  # each in a byte
+    assert rate["entropy"] == pytest.approx(16 * codes["entropy_bits"], abs=1e-4)
+    assert codes["used"] + codes["dead"] == 16
+    assert codes["tokens"] == sum(row.size for row in results.rows)
+
+
+def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, log):
+    results = evaluate(speech, [MuLaw(8)], log, metrics=QUICK)
+    assert results.candidates[0]["failures"] == {"encode": {"count": 1, "reasons": {"cannot encode silence": 1}}}
+    assert results.rows[-1].failures == {"encode": "cannot encode silence"}
+    assert results.failures() == 1
+
+
+def test_a_damaged_file_is_named_without_its_folder(images, log):
+    results = evaluate(images, [parse_rival("jpeg:q50", "image")], log, metrics=["psnr", "ssim"])
+    (reason,) = results.candidates[0]["failures"]["read"]["reasons"]
+    assert reason.startswith("torn.png: not a readable image")
+    assert results.candidates[0]["metrics"]["psnr"]["items"] == 4
+
+
+def test_a_missing_metric_is_said_and_the_others_are_measured(images, log, monkeypatch, tmp_path):
+    monkeypatch.setattr("vpcodec.metrics.lpips.weight_folders", lambda: [tmp_path])
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    results = evaluate(images, [parse_rival("jpeg:q50", "image")], log)
+    assert set(results.unavailable) == {"lpips_vgg", "lpips_alex", "lpips_squeeze"}
+    assert "VPCODEC_LPIPS" in results.unavailable["lpips_alex"]
+    assert results.metrics() == ["psnr", "ssim"]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(speech, log, tmp_path):
+    whole = evaluate(speech, [MuLaw(8)], log, metrics=QUICK)
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join([*lines[:2], lines[2][:40]]))
+    codec = MuLaw(8)
+    again = evaluate(speech, [codec], log, metrics=QUICK)
+    kept = {json.loads(line)["row"]["item"] for line in lines[:2]}
+    assert set(codec.encoded) == {item.name for item in speech.items} - kept
+    assert again.candidates[0]["metrics"] == whole.candidates[0]["metrics"]
+
+
+def test_a_rerun_gives_the_same_files(speech, log, tmp_path):
+    texts = []
+    for name in ("first", "second"):
+        results = evaluate(speech, [MuLaw(8), MuLaw(4)], log, metrics=QUICK)
+        results.write_json(tmp_path / f"{name}.json")
+        results.write_csv(tmp_path / f"{name}.csv")
+        texts.append([(tmp_path / f"{name}.{suffix}").read_text() for suffix in ("json", "csv")])
+    assert texts[0] == texts[1]
+
+
+def test_results_of_another_version_are_not_taken_up(speech, log):
+    evaluate(speech, [MuLaw(8)], log, metrics=QUICK)
+    retrained = MuLaw(8)
+    retrained.identity = "2"
+    evaluate(speech, [retrained], log, metrics=QUICK)
+    assert set(retrained.encoded) == {item.name for item in speech.items}
+
+
+def test_json_and_csv_carry_the_same_numbers(speech, log, tmp_path):
+    results = evaluate(speech, [MuLaw(8), MuLaw(4)], log, metrics=QUICK)
+    results.write_json(tmp_path / "out.json")
+    results.write_csv(tmp_path / "out.csv")
+    written = json.loads((tmp_path / "out.json").read_text())
+    with (tmp_path / "out.csv").open(newline="") as table:
+        lines = list(csv.DictReader(table))
+    assert len(written["rows"]) == 10
+    assert [line["candidate"] for line in lines] == ["mulaw-8", "mulaw-4"]
+    for line, candidate in zip(lines, written["candidates"], strict=True):
+        assert float(line["si_sdr_mean"]) == candidate["metrics"]["si_sdr"]["mean"]
+        assert float(line["file_high"]) == candidate["bitrate"]["file"]["high"]
+        assert float(line["cvu"]) == candidate["codes"]["cvu"]
+
+
+def test_a_matched_rival_gets_no_more_bytes_than_the_first_candidate(images, log):
+    candidates = [parse_rival("jpeg:q60", "image"), parse_rival("webp", "image")]
+    results = evaluate(images, candidates, log, metrics=["psnr"])
+    coded = [row for row in results.rows if row.size]
+    pairs = list(zip(coded[::2], coded[1::2], strict=True))
+    assert len(pairs) == 4
+    assert all(webp.size <= jpeg.size for jpeg, webp in pairs)
+
+
+def test_candidates_of_the_wrong_kind_or_with_equal_names_are_refused(images, speech, log):
+    with pytest.raises(ConfigError, match="is for speech"):
+        evaluate(images, [MuLaw(8)], log)
+    with pytest.raises(ConfigError, match="names of their own"):
+        evaluate(speech, [MuLaw(8), MuLaw(8)], log)
+    with pytest.raises(ConfigError, match="no metric 'psnr'"):
+        evaluate(speech, [MuLaw(8)], log, metrics=["psnr"])
+
+
+def test_decoded_speech_may_be_a_little_shorter_but_not_much(speech, log):
+    class Short(MuLaw):
+        def decode(self, content):
+            return super().decode(content)[: -self.missing]
+
+    codec = Short(8)
+    codec.missing = 1600
+    assert evaluate(speech.sample(1), [codec], log, metrics=QUICK).failures() == 0
+    codec.missing, codec.identity = 1601, "shorter"
+    assert set(evaluate(speech.sample(1), [codec], log, metrics=QUICK).candidates[0]["failures"]) == {"decode"}
+
+
+def test_results_that_cannot_be_written_are_an_error_in_one_line(speech, log, tmp_path):
+    results = evaluate(speech.sample(1), [MuLaw(8)], log, metrics=QUICK)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        results.write_json(tmp_path / "file" / "out.json")
+
+
+def test_pictures_of_several_sizes_are_measured_in_one_go():
+    random = np.random.default_rng(0)
+    pairs = []
+    for size in ((16, 20, 3), (20, 16, 3), (16, 20, 3), (8, 8, 3)):
+        picture = random.integers(0, 256, size, dtype=np.uint8)
+        pairs.append((picture, picture))
+    scores = ImageMeter(["psnr", "ssim"]).measure(pairs)
+    assert [score.values.get("ssim") for score in scores[:3]] == pytest.approx([1, 1, 1])
+    assert "at least 11 pixels" in scores[3].failures["ssim"]
+
+
+@pytest.mark.slow
+def test_worker_processes_measure_what_this_process_measures():
+    noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    pairs = [(noise + 0.01, noise), (noise * 0.5 + 0.001, noise)]
+    with SpeechMeter(QUICK, jobs=1) as apart:
+        assert apart.measure(pairs) == SpeechMeter(QUICK).measure(pairs)
+
+
+def test_packed_tokens_keep_their_histogram():
+    tokens = np.array([[5, 0, 5], [1023, 7, 0]])
+    assert unpack_tokens(pack_tokens(tokens)).tolist() == [0, 0, 5, 5, 7, 1023]
+    assert unpack_tokens(pack_tokens(tokens[:0])).tolist() == []
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_items():
+    few, many = ([0.0, 1.0] * count for count in (5, 500))
+    assert estimate(few).mean == 0.5
+    assert estimate(few).low < estimate(many).low < 0.5 < estimate(many).high < estimate(few).high
+    assert estimate(few, seed=1) == estimate(few, seed=1)
+
+
+def test_a_weighted_mean_is_that_of_the_sums():
+    assert estimate([1.0, 4.0], weights=[2.0, 1.0]).mean == 2.0

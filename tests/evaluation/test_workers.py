@@ -1,0 +1,24 @@
+"""A process that dies loses its own call only."""
+
+import os
+
+import pytest
+
+from vpcodec.evaluation.workers import Workers
+
+
+def halve_or_die(number: int) -> float:
+    if number < 0:
+        os._exit(1)
+    return number / 2
+
+
+@pytest.mark.slow
+def test_a_call_that_kills_its_process_is_the_only_one_lost():
+    with Workers(halve_or_die, jobs=1) as workers:
+        assert workers.run([(2,), (-1,), (4,)]) == [1.0, None, 2.0]
+        assert workers.run([(6,)]) == [3.0]
+
+
+def test_without_jobs_the_calls_are_made_here():
+    assert Workers(halve_or_die, jobs=0).run([(2,), (3,)]) == [1.0, 1.5]
