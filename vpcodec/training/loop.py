@@ -65,7 +65,8 @@ class Trainer:
     Args:
         recipe: What to train.
         run: Where and how long.
-        report: Called after every step with the step, the progress and the last loss.
+        report: Called after every step with the step, the progress and the last loss; may raise
+            KeyboardInterrupt or SystemExit to stop.
     """
 
     def __init__(self, recipe: Recipe, run: Run, report: Callable[[int, float, float], None] | None = None) -> None:
@@ -126,7 +127,7 @@ class Trainer:
                 self.seconds += time.monotonic() - began
                 self.journal.add(self.step, self.seconds, progress, row)
                 if self.report:
-                    self.report(self.step, progress, row["loss"])
+                    self.tell(progress, row["loss"])
                 plateau_ends = not falls(progress, self.options) and falls(self.progress(), self.options)
                 if plateau_ends:
                     self.save(PLATEAU)
@@ -138,6 +139,15 @@ class Trainer:
                     validated = time.monotonic()
         self.save(CHECKPOINT)
         self.finish()
+
+    def tell(self, progress: float, loss: float) -> None:
+        """Report a step. A report that interrupts ends the run here, between two steps, with its state saved."""
+        assert self.report is not None
+        try:
+            self.report(self.step, progress, loss)
+        except (KeyboardInterrupt, SystemExit):
+            self.save(CHECKPOINT)
+            raise
 
     def advance(self, crops: Tensor, progress: float) -> dict[str, float]:
         """One optimizer step on crops; returns the row of the log."""
@@ -273,6 +283,7 @@ def train(recipe: Recipe, run: Run, report: Callable[[int, float, float], None] 
     elif written.exists():
         raise ConfigError(f"{run.out}: already holds a run", hint="add --resume, or choose another folder")
     run.out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, run, report)  # before anything is written: wrong data leave no run behind
     written.write_text(to_toml(recipe), encoding="utf-8")
-    Trainer(recipe, run, report).train()
+    trainer.train()
     return run.out

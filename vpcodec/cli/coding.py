@@ -1,0 +1,259 @@
+"""`vpcodec encode` and `vpcodec decode`."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vpcodec.cli.messages import Messages
+from vpcodec.cli.options import (
+    Device,
+    Engine,
+    Force,
+    Inputs,
+    Jobs,
+    Json,
+    Manifest,
+    ModelName,
+    NoProgress,
+    Output,
+    OutputDir,
+    Quiet,
+    Recursive,
+    Remove,
+    ShardPart,
+    SkipExisting,
+    Start,
+    Stdout,
+    Stop,
+    Verbose,
+)
+from vpcodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vpcodec.codec.recordings import Span
+    from vpcodec.corpus.coding import Outcome, Settings
+    from vpcodec.corpus.plan import Item
+
+
+def encode(
+    inputs: Inputs,
+    output: Output = None,
+    to_stdout: Stdout = False,
+    output_dir: OutputDir = None,
+    model: ModelName = None,
+    rate: Annotated[
+        int | None, typer.Option("--rate", metavar="K", help="Codebook size, one of the model's; its largest.")
+    ] = None,
+    start: Start = None,
+    stop: Stop = None,
+    recursive: Recursive = False,
+    jobs: Jobs = 1,
+    shard: ShardPart = None,
+    manifest: Manifest = None,
+    skip_existing: SkipExisting = False,
+    force: Force = False,
+    remove: Remove = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Inputs are samples without a header.")] = False,
+    sample_rate: Annotated[int | None, typer.Option("--sample-rate", metavar="HZ", help="Of raw samples.")] = None,
+    channels: Annotated[int, typer.Option("--channels", metavar="N", help="Of raw samples.")] = 1,
+    sample_format: Annotated[
+        str, typer.Option("--sample-format", metavar="F", help="Of raw samples, little-endian: PCM_16, FLOAT...")
+    ] = "PCM_16",
+    engine: Engine = "auto",
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Turn recordings and photos into token files.
+
+    speech.wav becomes speech.tok. In directories, outputs that are complete are not made again.
+    """
+    from vpcodec.corpus.coding import TOKENS, Settings, is_medium_name
+    from vpcodec.data.audio import RawFormat
+
+    if output is not None and is_medium_name(output):
+        raise ConfigError(f"-o {output}: encode writes token files", hint=f"name it {TOKENS}")
+    if raw and sample_rate is None:
+        raise ConfigError("--raw: nobody knows the sample rate", hint="add --sample-rate 16000, for instance")
+    if not raw and sample_rate is not None:
+        raise ConfigError("--sample-rate is for samples without a header", hint="add --raw")
+    settings = Settings(
+        task="encode",
+        model=model,
+        rate=rate,
+        raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
+        span=span_of(start, stop),
+        engine=engine,
+        device=device,
+        force=force,
+        skip_existing=skip_existing,
+        remove=remove,
+    )
+    items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
+    carry_out(
+        items, settings, jobs, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
+    )
+
+
+def decode(
+    inputs: Inputs,
+    output: Output = None,
+    to_stdout: Stdout = False,
+    output_dir: OutputDir = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="F", help="wav, flac, ogg, raw; png, webp, jpeg.")
+    ] = None,
+    start: Start = None,
+    stop: Stop = None,
+    recursive: Recursive = False,
+    jobs: Jobs = 1,
+    shard: ShardPart = None,
+    manifest: Manifest = None,
+    skip_existing: SkipExisting = False,
+    force: Force = False,
+    remove: Remove = False,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Turn token files back into recordings and photos.
+
+    speech.tok becomes speech.decoded.wav, and a photo's .decoded.png, unless -o or --format says otherwise.
+    """
+    from vpcodec.corpus.coding import Settings, checked_form
+
+    settings = Settings(
+        task="decode",
+        form=checked_form(form),
+        span=span_of(start, stop),
+        engine=engine,
+        device=device,
+        force=force,
+        skip_existing=skip_existing,
+        remove=remove,
+    )
+    items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
+    carry_out(
+        items, settings, jobs, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
+    )
+
+
+def planned(
+    task: str,
+    inputs: list[str],
+    output: str | None,
+    to_stdout: bool,
+    output_dir: str | None,
+    recursive: bool,
+    shard: str | None,
+) -> "list[Item]":
+    """The plan that the options ask for. Raises ConfigError where they contradict each other."""
+    from vpcodec.corpus.plan import make_plan
+    from vpcodec.corpus.shards import parse_shard
+    from vpcodec.data.streams import STANDARD
+
+    named = [("-o", output is not None), ("-c", to_stdout), ("--output-dir", output_dir is not None)]
+    given = [name for name, there in named if there]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} contradict each other", hint="keep one")
+    return make_plan(
+        task,
+        inputs,
+        output=STANDARD if to_stdout else output,
+        output_dir=output_dir,
+        recursive=recursive,
+        shard=parse_shard(shard) if shard else None,
+    )
+
+
+def span_of(start: float | None, stop: float | None) -> "Span":
+    """The stretch that --from and --to name."""
+    from vpcodec.codec.recordings import Span
+
+    return Span(start or 0.0, stop)
+
+
+def carry_out(
+    items: "list[Item]",
+    settings: "Settings",
+    jobs: int,
+    manifest: str | None,
+    as_json: bool,
+    messages: Messages,
+) -> None:
+    """Work on a plan, say what became of each item, and exit with 1 if one failed."""
+    from vpcodec.corpus.coding import Coder
+    from vpcodec.corpus.jobs import run
+    from vpcodec.corpus.manifest import check_manifest, summary, write_manifest
+    from vpcodec.data.streams import STANDARD
+
+    if as_json and any(item.target == STANDARD for item in items):
+        raise ConfigError("--json and the output would mix on standard output", hint="name the output with -o")
+    if manifest is not None:
+        check_manifest(manifest)
+    coder = Coder(settings)
+    outcomes: list[Outcome] = []
+
+    def state() -> tuple[float, str]:
+        words = f"{len(outcomes)} of {len(items)} files" if len(items) > 1 else ""
+        return (len(outcomes) + coder.share()) / len(items), words
+
+    try:
+        with messages.progress(state):
+            for outcome in run(items, coder, jobs):
+                outcomes.append(outcome)
+                announce(outcome, items[0].mirrored, messages)
+    except KeyboardInterrupt:
+        if len(items) > 1:
+            messages.note(f"interrupted after {len(outcomes)} of {len(items)} files; nothing is half-written")
+        raise
+    outcomes.sort(key=lambda outcome: outcome.number)
+    whole = summary(outcomes)
+    if manifest is not None:
+        write_manifest(manifest, outcomes)
+    if as_json:
+        json.dump(whole, sys.stdout, indent=1)
+        print()
+    failures = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if len(items) > 1:
+        messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
+    for outcome in failures:
+        messages.error(outcome.error, outcome.hint)
+    messages.peak_memory()
+    if failures:
+        raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
+
+
+def announce(outcome: "Outcome", mirrored: bool, messages: Messages) -> None:
+    """Say what became of an item; files from directories are many, so there only what is unusual."""
+    from vpcodec.data.streams import shown
+
+    for note in outcome.notes:
+        messages.note(f"{shown(outcome.source)}: {note}")
+    if outcome.status == "skipped" and not mirrored:
+        messages.note(f"{shown(outcome.target)}: exists already, skipped")
+    if outcome.status == "done" and not mirrored:
+        target = "standard output" if outcome.target == "-" else shown(outcome.target)
+        messages.note(f"{shown(outcome.source)} -> {target}{figures(outcome)}")
+    if outcome.status == "done":
+        rest = outcome.seconds - outcome.load_seconds - outcome.network_seconds
+        messages.detail(
+            f"{outcome.seconds:.2f} s: loading {outcome.load_seconds:.2f} s, network {outcome.network_seconds:.2f} s "
+            f"({outcome.engine}), reading, coding and writing {rest:.2f} s"
+        )
+
+
+def figures(outcome: "Outcome") -> str:
+    """Size and rate of an output that is a file."""
+    if not outcome.bytes or not outcome.amount:
+        return ""
+    bits = 8 * outcome.bytes / outcome.amount
+    rate = f"{bits / 1000:,.2f} kbit/s" if outcome.kind == "speech" else f"{bits:.3f} bits per pixel"
+    return f"  {outcome.bytes:,} bytes, {rate}"

@@ -1,0 +1,44 @@
+"""Three examples for each command, shown by -h and in the documents."""
+
+EXAMPLES = {
+    "vpcodec": (
+        "vpcodec encode speech.wav photo.png",
+        "vpcodec decode speech.tok -o back.flac",
+        "vpcodec info speech.tok",
+    ),
+    "encode": (
+        "vpcodec encode speech.wav",
+        "vpcodec encode -r corpus --output-dir tokens -j 4",
+        "arecord -f S16_LE -r 16000 | vpcodec encode - -o speech.tok",
+    ),
+    "decode": (
+        "vpcodec decode speech.tok",
+        "vpcodec decode photo.tok -o photo.webp",
+        "vpcodec decode speech.tok --from 1:30 --to 1:45 -c | aplay",
+    ),
+    "info": (
+        "vpcodec info speech.tok",
+        "vpcodec info --json *.tok",
+        "vpcodec info speech-fsp-1024",
+    ),
+    "test": (
+        "vpcodec test speech.tok",
+        "vpcodec test -q *.tok && echo all sound",
+        "vpcodec test --json *.tok",
+    ),
+    "models": (
+        "vpcodec models",
+        "vpcodec models --json",
+        "VPCODEC_MODELS=my-models vpcodec models",
+    ),
+    "train": (
+        "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 5",
+        "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 9 --resume",
+        "vpcodec train --recipe image-fsp-1024 --data photos -o fine --start image-fsp-1024",
+    ),
+}
+
+
+def epilog(examples: tuple[str, ...]) -> str:
+    """Examples as the end of a help text; the mark keeps their lines as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)

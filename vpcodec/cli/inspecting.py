@@ -1,0 +1,96 @@
+"""`vpcodec info`, `vpcodec test` and `vpcodec models`: what is there, and whether it is sound."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from vpcodec.cli.messages import Messages
+from vpcodec.cli.options import Inputs, Json, Quiet
+from vpcodec.errors import VpcodecError
+
+
+def info(inputs: Inputs, as_json: Json = False) -> None:
+    """Show what is in token files, recordings, photos and models.
+
+    Rates are given by name (nominal), as an ideal coder of single tokens would need (entropy), and on disk.
+    """
+    from vpcodec.corpus.facts import describe
+    from vpcodec.data.streams import shown
+
+    messages, found, failed = Messages(), [], 0
+    for source in inputs:
+        try:
+            found.append(describe(source))
+        except VpcodecError as error:
+            failed += 1
+            named = shown(source) in error.what
+            messages.error(error.what if named else f"{shown(source)}: {error.what}", error.hint)
+    if as_json:
+        print_json(found)
+    else:
+        for facts in found:
+            print(shown(facts.pop("input")))
+            for name, value in lines(facts):
+                print(f"  {name:<22} {value}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def check(inputs: Inputs, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Read token files whole, and say what is broken where; exit with 1 if anything is."""
+    from vpcodec.corpus.facts import problems_of
+    from vpcodec.data.streams import shown
+
+    messages, reports = Messages(quiet=quiet), []
+    for source in inputs:
+        try:
+            problems = problems_of(source)
+        except VpcodecError as error:
+            problems = [error.what]
+        reports.append({"input": source, "sound": not problems, "problems": problems})
+        for problem in problems:
+            messages.error(problem if shown(source) in problem else f"{shown(source)}: {problem}")
+    if as_json:
+        print_json(reports)
+    broken = sum(not report["sound"] for report in reports)
+    messages.note(f"{len(reports) - broken} sound, {broken} broken")
+    if broken:
+        raise typer.Exit(1)
+
+
+def models(as_json: Json = False) -> None:
+    """List the installed models."""
+    from vpcodec.corpus.facts import describe_model
+    from vpcodec.registry import list_models, model_roots
+
+    found = [describe_model(model) for model in list_models()]
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        looked = ", ".join(str(root) for root in model_roots())
+        Messages().error(f"no models in {looked}", "train one, or set VPCODEC_MODELS to a folder of models")
+        raise typer.Exit(1)
+    for model in found:
+        rates = ", ".join(f"{each['rate']} ({each['nominal']:.4g} {model['unit']})" for each in model["rates"])
+        print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {rates}")
+
+
+def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Names and values of a table, nested ones with the name of theirs before."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from lines(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                yield from lines(each if isinstance(each, dict) else {name: each}, f"{prefix}{name}.{number}.")
+        elif value not in (None, ""):
+            yield prefix + name, f"{value:,}" if isinstance(value, int) and name != "orientation" else value
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=1)
+    print()

@@ -1,0 +1,137 @@
+"""`vpcodec train`: a recipe and a folder of media become a model."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vpcodec.cli.messages import Messages
+from vpcodec.cli.options import Device, NoProgress, Quiet, complete_recipes
+from vpcodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vpcodec.config import Recipe
+
+SECONDS_PER_POSITION = 0.006  # of speech
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe", metavar="NAME|FILE", autocompletion=complete_recipes, help="A recipe by name, or a TOML file."
+        ),
+    ],
+    data: Annotated[str, typer.Option("--data", metavar="DIR", help="Folder or tar of recordings or photos.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder that becomes the model.")],
+    valid: Annotated[str | None, typer.Option("--valid", metavar="DIR", help="Media to watch the training by.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="MODEL", help="Begin with the weights of a model or checkpoint.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Train that long; as many steps as the recipe says.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change an option of the recipe.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Cores to use; 0: all.")] = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Train a model. Ctrl-C stops it after the present step and keeps its state."""
+    from vpcodec.config import override
+    from vpcodec.training.recipes import find_recipe
+
+    if minutes is not None and minutes <= 0:
+        raise ConfigError(f"--minutes {minutes:g}: a run takes longer than that")
+    chosen = override(find_recipe(recipe), settings or [])
+    messages = Messages(quiet=quiet, progress=not no_progress)
+
+    import torch
+
+    from vpcodec.training.loop import Run, train
+
+    if threads:
+        torch.set_num_threads(threads)
+    run = Run(
+        data=Path(data),
+        out=Path(output),
+        valid=Path(valid) if valid else None,
+        start=start_of(start) if start else None,
+        resume=resume,
+        minutes=minutes,
+        device=device,
+    )
+    watch = Watch(chosen)
+    with messages.progress(watch.state):
+        try:
+            train(chosen, run, watch)
+        except (KeyboardInterrupt, SystemExit):
+            if watch.stopped:
+                messages.note(f"stopped after step {watch.step:,}; add --resume to go on")
+            raise
+    messages.note(f"{output}: trained for {watch.step:,} steps, last loss {watch.loss:.4g}")
+
+
+def start_of(name: str) -> Path:
+    """The checkpoint or model folder that a name or path stands for. Raises ModelError."""
+    from vpcodec.registry import find_model
+
+    return Path(name) if Path(name).is_file() else find_model(name).path
+
+
+class Watch:
+    """Follows a run step by step. A first Ctrl-C or SIGTERM lets the step end, a second one does not wait.
+
+    Args:
+        recipe: What is trained; tells how much a step goes through.
+
+    Attributes:
+        stopped: Whether the run was ended by a signal, between two steps.
+    """
+
+    def __init__(self, recipe: "Recipe") -> None:
+        self.per_step, self.unit = float(recipe.data.batch), "images"
+        if recipe.kind == "speech":
+            self.per_step *= recipe.data.crop * SECONDS_PER_POSITION
+            self.unit = "seconds of speech"
+        self.step, self.progress, self.loss = 0, 0.0, float("nan")
+        self.stopped = False
+        self.ending: BaseException | None = None
+        self.pace = 0.0  # seconds a step, lately
+        self.latest = time.monotonic()
+        for number, ending in ((signal.SIGINT, KeyboardInterrupt()), (signal.SIGTERM, SystemExit(143))):
+            signal.signal(number, self.handler(ending))
+
+    def handler(self, ending: BaseException) -> Callable[[int, FrameType | None], None]:
+        """What a signal does."""
+
+        def end(number: int, frame: FrameType | None) -> None:
+            if self.ending:
+                raise ending
+            self.ending = ending
+
+        return end
+
+    def __call__(self, step: int, progress: float, loss: float) -> None:
+        now = time.monotonic()
+        lately = now - self.latest
+        self.pace = 0.9 * self.pace + 0.1 * lately if self.pace else lately
+        self.latest = now
+        self.step, self.progress, self.loss = step, progress, loss
+        if self.ending:
+            self.stopped = True
+            raise self.ending
+
+    def state(self) -> tuple[float, str]:
+        """Share that is done, and words for the progress bar."""
+        if not self.pace:
+            return 0.0, "reading"
+        speed = self.per_step / self.pace
+        return self.progress, f"step {self.step:,}, loss {self.loss:.4g}, {speed:.3g} {self.unit} a second"

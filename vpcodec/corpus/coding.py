@@ -1,0 +1,328 @@
+"""One file in, one file out: what `encode` and `decode` do with an item of a plan, and what became of it."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, cast
+
+from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
+from vpcodec.codec.recordings import WHOLE, Span
+from vpcodec.container import Header, Index, Reader, SpeechFacts
+from vpcodec.corpus.meter import Meter
+from vpcodec.corpus.plan import SUFFIXES, Item
+from vpcodec.corpus.proof import is_complete, read_back
+from vpcodec.data.audio import RawFormat
+from vpcodec.data.kinds import peek_medium
+from vpcodec.data.output import open_output
+from vpcodec.data.streams import STANDARD, failure, open_input, seekable, shown
+from vpcodec.errors import ConfigError, InputError, VpcodecError
+from vpcodec.registry import ModelFolder, find_model
+
+TOKENS = ".tok"
+FORMATS = {"speech": ("wav", "flac", "ogg", "raw"), "image": ("png", "webp", "jpeg")}  # the first is the default
+SUFFIX_FORMATS = {
+    **{f".{form}": form for forms in FORMATS.values() for form in forms},
+    ".jpg": "jpeg",
+    ".pcm": "raw",
+    ".oga": "ogg",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is done with every item of a plan.
+
+    Attributes:
+        task: Which of the two.
+        model: Name or path; None for the default of each kind.
+        rate: None for the model's highest.
+        form: Format of what is decoded; None to go by the output's name.
+        raw: What samples without a header are; None for files with one.
+        span: Stretch of a recording.
+        force: Replace what is there.
+        skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
+        remove: Delete inputs whose output was read back.
+    """
+
+    task: Literal["encode", "decode"]
+    model: str | None = None
+    rate: int | None = None
+    form: str | None = None
+    raw: RawFormat | None = None
+    span: Span = WHOLE
+    engine: str = "auto"
+    device: str = "auto"
+    force: bool = False
+    skip_existing: bool = False
+    remove: bool = False
+
+
+@dataclass
+class Outcome:
+    """What became of one item.
+
+    Attributes:
+        status: "done", "skipped" or "failed".
+        kind: "speech" or "image", once known.
+        amount: Seconds or pixels that went through.
+        bytes: Of the token file or the medium written; 0 if it went into a pipe.
+        seconds: Time for all of it; `load_seconds` and `network_seconds` are parts of that.
+        notes: What the user should know.
+        error: Why it failed, `hint` what to do, `exit_code` what a lone failure of this sort ends with.
+    """
+
+    number: int
+    source: str
+    target: str
+    status: Literal["done", "skipped", "failed"] = "done"
+    kind: str = ""
+    model: str = ""
+    rate: int = 0
+    engine: str = ""
+    amount: float = 0.0
+    bytes: int = 0
+    seconds: float = 0.0
+    load_seconds: float = 0.0
+    network_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+
+
+class Coder:
+    """Works on items one after the other; loads each model once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.codecs: dict[str, Codec] = {}
+        self.reading: BinaryIO | None = None
+
+    def process(self, item: Item) -> Outcome:
+        """Do what is to be done with an item. Whatever is wrong with it is part of the outcome."""
+        outcome = Outcome(item.number, item.source, item.target)
+        began = time.perf_counter()
+        try:
+            if item.clash:
+                what = f"{shown(item.source)}: would have the same output as {shown(item.clash)}"
+                raise InputError(what, hint="rename one of them")
+            (self.encode if self.settings.task == "encode" else self.decode)(item, outcome)
+        except BrokenPipeError:
+            raise
+        except VpcodecError as error:
+            fail(outcome, error)
+        except MemoryError:
+            fail(outcome, InputError("does not fit into memory"))
+        except OSError as error:
+            fail(outcome, failure(error.filename or item.source, error))
+        except Exception as error:  # one file that shows a bug must not stop a thousand others
+            fail(outcome, InputError(f"internal error, {type(error).__name__}: {error}", hint="please report it"))
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+    def encode(self, item: Item, outcome: Outcome) -> None:
+        """Turn a recording or photo into a token file."""
+        settings = self.settings
+        target = outcome.target = item.target + TOKENS if item.open_ended else item.target
+        with self.open_source(item.source, target) as stream:
+            kind = "speech"
+            if settings.raw is None:
+                medium, stream = peek_medium(stream)
+                kind = medium.kind
+            model = find_model(settings.model or DEFAULT_MODELS[kind])
+            rate = model.checked_rate(settings.rate)
+            outcome.kind, outcome.model, outcome.rate = kind, model.name, rate
+            if self.is_kept(item, target) or (
+                item.mirrored and not settings.force and is_complete(target, item.source, model, rate)
+            ):
+                outcome.status = "skipped"
+                return
+            damaged = item.mirrored and os.path.isfile(target)  # `is_complete` has refused all others
+            with self.open_target(item, target, settings.force or damaged) as out:
+                codec = self.load(model, outcome)
+                with timed(codec, outcome):
+                    notes = codec.encode_to(stream, out, rate=rate, raw=settings.raw, span=settings.span)
+                outcome.notes += notes
+        if os.path.isfile(target) and target != STANDARD:
+            with open(target, "rb") as written:
+                index = Index(written)
+                outcome.amount = amount_of(index.header, index.length)
+            outcome.bytes = os.path.getsize(target)
+        if settings.remove:
+            read_back(target, index.header, index.length, model)
+            os.unlink(item.source)
+
+    def decode(self, item: Item, outcome: Outcome) -> None:
+        """Turn a token file into a recording or photo."""
+        settings = self.settings
+        with ExitStack() as resources:
+            stream = resources.enter_context(self.open_source(item.source, item.target))
+            reader: Reader | Index
+            if settings.span == WHOLE:
+                reader = Reader(stream)
+            else:
+                reader = Index(resources.enter_context(seekable(stream)))
+            header = reader.header
+            form = settings.form or form_of(item.target, header.kind, item.open_ended)
+            if form not in FORMATS[header.kind]:
+                fitting = ", ".join(FORMATS[header.kind])
+                raise ConfigError(
+                    f"{shown(item.source)}: {header.kind} is not written as {form}", hint=f"use {fitting}"
+                )
+            target = outcome.target = f"{item.target}.decoded.{form}" if item.open_ended else item.target
+            outcome.kind, outcome.model, outcome.rate = header.kind, header.model, header.rate
+            if self.is_kept(item, target) or (item.mirrored and not settings.force and same_time(target, item.source)):
+                outcome.status = "skipped"
+                return
+            with self.open_target(item, target, settings.force) as out:
+                codec = self.load(find_model(header.model), outcome)
+                codec.check(header)
+                with timed(codec, outcome):
+                    if isinstance(reader, Index):
+                        notes = codec.decode_span_to(reader, out, form, settings.span)
+                    else:
+                        notes = codec.decode_to(reader, out, form)
+                outcome.notes += notes
+            length = reader.length
+        outcome.amount = amount_of(header, length)
+        if os.path.isfile(target) and target != STANDARD:
+            outcome.bytes = os.path.getsize(target)
+        if settings.remove:
+            read_back(target, header, length)
+            os.unlink(item.source)
+
+    def load(self, model: ModelFolder, outcome: Outcome) -> Codec:
+        """The codec of a model, loaded when it is first needed."""
+        began = time.perf_counter()
+        key = str(model.path)
+        if key not in self.codecs:
+            codec = Codec.load(model, engine=self.settings.engine, device=self.settings.device)
+            codec.engine = Meter(codec.engine)
+            self.codecs[key] = codec
+        outcome.engine = self.codecs[key].engine.name
+        outcome.load_seconds = time.perf_counter() - began
+        return self.codecs[key]
+
+    @contextmanager
+    def open_source(self, source: str, target: str) -> Iterator[BinaryIO]:
+        """The input's bytes. Raises InputError for a directory, and where reading would destroy the input."""
+        if source != STANDARD and os.path.isdir(source):
+            raise InputError(f"{shown(source)}: is a directory", hint="add -r for the files in it")
+        if STANDARD not in (source, target) and os.path.exists(target) and os.path.samefile(source, target):
+            raise InputError(f"{shown(source)}: is input and output at once", hint="name another output with -o")
+        if self.settings.remove and (STANDARD in (source, target) or not is_plain(target)):
+            raise ConfigError("--rm needs files on both sides", hint="name the output with -o")
+        with open_input(source) as stream:
+            self.reading = stream
+            try:
+                yield stream
+            finally:
+                self.reading = None
+
+    @contextmanager
+    def open_target(self, item: Item, target: str, force: bool) -> Iterator[BinaryIO]:
+        """Where the output's bytes go; folders of a mirrored tree are made on the way."""
+        if item.open_ended and (folder := os.path.dirname(target)):
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                raise failure(folder, error) from None
+        like = item.source if item.source != STANDARD and is_plain(item.source) else None
+        with open_output(target, force=force, like=like) as out:
+            yield cast(BinaryIO, Prompt(out)) if target == STANDARD else out
+
+    def is_kept(self, item: Item, target: str) -> bool:
+        """Whether an output that is there is to be left alone unseen."""
+        return self.settings.skip_existing and target != STANDARD and os.path.lexists(target)
+
+    def share(self) -> float:
+        """How much of the present input has been read, 0 to 1; 0 where nobody can tell."""
+        try:
+            descriptor = self.reading.fileno() if self.reading else -1
+            return os.lseek(descriptor, 0, os.SEEK_CUR) / max(1, os.fstat(descriptor).st_size)
+        except (OSError, ValueError):
+            return 0.0
+
+
+class Prompt:
+    """Standard output that hands on every piece at once, so that whoever reads it can go on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+
+    def write(self, data: bytes) -> int:
+        count = self.stream.write(data)
+        self.stream.flush()
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
+    """Note how long the network takes."""
+    meter = cast(Meter, codec.engine)
+    before = meter.seconds
+    yield
+    outcome.network_seconds = meter.seconds - before
+
+
+def fail(outcome: Outcome, error: VpcodecError) -> None:
+    """Note a failure, naming the input where the message names no file."""
+    names = (shown(outcome.source), shown(outcome.target))
+    named = isinstance(error, ConfigError) or any(name in error.what for name in names)
+    outcome.status = "failed"
+    outcome.error = error.what if named else f"{names[0]}: {error.what}"
+    outcome.hint, outcome.exit_code = error.hint, error.exit_code
+
+
+def form_of(target: str, kind: str, open_ended: bool) -> str:
+    """The format that an output's name asks for, else the default of its kind.
+
+    Raises:
+        ConfigError: The name has a suffix that says nothing.
+    """
+    suffix = os.path.splitext(target)[1].lower()
+    if open_ended or target == STANDARD or not suffix:
+        return FORMATS[kind][0]
+    if suffix not in SUFFIX_FORMATS:
+        raise ConfigError(f"{shown(target)}: {suffix} is not a known format", hint="choose one with --format")
+    return SUFFIX_FORMATS[suffix]
+
+
+def checked_form(form: str | None) -> str | None:
+    """A format by its name or suffix: `jpg` is `jpeg`. Raises ConfigError for one that nobody writes."""
+    if form is None:
+        return None
+    known = SUFFIX_FORMATS.get(f".{form.lower().lstrip('.')}")
+    if known is None:
+        forms = ", ".join(form for forms in FORMATS.values() for form in forms)
+        raise ConfigError(f"--format {form}: not a known format", hint=f"use {forms}")
+    return known
+
+
+def is_medium_name(name: str) -> bool:
+    """Whether a file of this name would be taken for a recording or photo."""
+    return name.lower().endswith(SUFFIXES["encode"])
+
+
+def amount_of(header: Header, length: int) -> float:
+    """Seconds of a recording, pixels of a photo."""
+    signal = header.signal
+    return length / signal.sample_rate if isinstance(signal, SpeechFacts) else float(signal.width * signal.height)
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path is, or will be, an ordinary file."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
+def same_time(target: str, source: str) -> bool:
+    """Whether a file is there and as old as the one it was made from; outputs get their input's time."""
+    try:
+        return abs(os.stat(target).st_mtime - os.stat(source).st_mtime) < 2 and os.path.getsize(target) > 0
+    except OSError:
+        return False

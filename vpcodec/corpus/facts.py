@@ -1,0 +1,170 @@
+"""What is in a token file, a recording, a photo or a model, as plain tables for people and programs."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.engines import Engine
+from vpcodec.codec.pipeline import Codec
+from vpcodec.container import Frame, Header, Reader, SpeechFacts, verify
+from vpcodec.container.header import MAGIC
+from vpcodec.corpus.coding import amount_of
+from vpcodec.data.audio import open_audio
+from vpcodec.data.image import open_image
+from vpcodec.data.kinds import medium_of
+from vpcodec.data.streams import STANDARD, open_input, peek, seekable, shown, size_of
+from vpcodec.errors import VpcodecError
+from vpcodec.registry import ModelFolder, find_model, list_models
+
+SPEECH_RATE = 16_000  # samples a second of every speech model
+EVALUATION = "evaluation.json"
+
+
+def describe(source: str) -> dict[str, Any]:
+    """What a path holds, or the model of that name; "type" says which.
+
+    Raises:
+        InputError: It is nothing that can be read.
+        ContainerError: It is a damaged token file.
+    """
+    if os.path.isdir(source) or source in (model.name for model in list_models()):
+        return {"input": source, **describe_model(find_model(source))}
+    with open_input(source) as stream, seekable(stream) as whole:
+        head, _ = peek(whole)
+        if head.startswith(MAGIC):
+            return {"input": source, **describe_tokens(whole)}
+        medium = medium_of(head, shown(source))
+        facts = describe_recording(whole) if medium.kind == "speech" else describe_photo(whole)
+        return {"input": source, "type": medium.kind, "format": medium.format, **facts}
+
+
+def describe_tokens(stream: BinaryIO) -> dict[str, Any]:
+    """A token file: its model, its source, and its rate by name, by entropy and on disk."""
+    size = size_of(stream)
+    reader = Reader(stream)
+    header = reader.header
+    counts = np.zeros(header.vocabulary, np.int64)
+    frames = tokens = 0
+    for tokens_of_frame in readable_tokens(reader, header):
+        counts += np.bincount(tokens_of_frame.ravel(), minlength=header.vocabulary)
+        frames, tokens = frames + 1, tokens + tokens_of_frame.size
+    amount = amount_of(header, reader.length)
+    per = tokens / amount
+    source = dict(vars(header.signal))
+    if isinstance(header.signal, SpeechFacts):
+        source["samples"], source["seconds"] = reader.length, round(amount, 6)
+    return {
+        "type": "tokens",
+        "kind": header.kind,
+        "model": header.model,
+        "weights": header.weights.hex(),
+        "rate": header.rate,
+        "vocabulary": header.vocabulary,
+        "tokens": tokens,
+        "frames": frames,
+        "bytes": size,
+        "unit": "bit/s" if header.kind == "speech" else "bit/pixel",
+        "nominal": round(per * float(np.log2(header.vocabulary)), 6),
+        "entropy": round(per * entropy(counts), 6),
+        "on_disk": round(8 * size / amount, 6),
+        "source": source,
+        "metadata": {name: printable(content) for name, content in header.metadata},
+    }
+
+
+def readable_tokens(reader: Reader, header: Header) -> Iterator[NDArray[np.int64]]:
+    """The tokens of each frame; the model is asked only for what its coder knows beforehand."""
+    prior = find_model(header.model).prior(header.rate) if header.prior else None
+    frame: Frame
+    for frame in reader.frames(prior):
+        yield frame.tokens
+
+
+def entropy(counts: NDArray[np.int64]) -> float:
+    """Bits a token of an ideal code for these counts."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def printable(content: bytes) -> str:
+    """Metadata as text, or their size."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"{len(content):,} bytes"
+
+
+def describe_recording(stream: BinaryIO) -> dict[str, Any]:
+    """A recording; read to its end where only that tells its length."""
+    with open_audio(stream) as audio:
+        facts = audio.facts
+        frames = sum(map(len, audio.blocks())) if facts.frames is None else facts.frames
+    return {
+        "sample_rate": facts.sample_rate,
+        "channels": facts.channels,
+        "samples": frames,
+        "seconds": round(frames / facts.sample_rate, 6),
+        "sample_format": facts.subtype,
+        "tags": facts.tags,
+    }
+
+
+def describe_photo(stream: BinaryIO) -> dict[str, Any]:
+    photo = open_image(stream)
+    facts = photo.facts
+    return {
+        "width": facts.width,
+        "height": facts.height,
+        "channels": facts.channels,
+        "bit_depth": facts.bit_depth,
+        "orientation": facts.orientation,
+        "colour_profile_bytes": len(facts.icc),
+        "notes": list(photo.notes),
+    }
+
+
+def describe_model(model: ModelFolder) -> dict[str, Any]:
+    """An installed model; rates by name follow from its hop and its vocabularies."""
+    facts = model.facts
+    speech = facts.kind == "speech"
+    per = SPEECH_RATE / facts.hop if speech else 1 / facts.hop**2
+    rates = [
+        {"rate": rate, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(vocabulary)), 6)}
+        for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
+    ]
+    return {
+        "type": "model",
+        "name": model.name,
+        "kind": facts.kind,
+        "unit": "bit/s" if speech else "bit/pixel",
+        "rates": rates,
+        "parameters": facts.parameters,
+        "quantizer": facts.quantizer.get("method", ""),
+        "weights": model.checksum.hex(),
+        "path": str(model.path),
+        "evaluation": str(path) if (path := model.path / EVALUATION).is_file() else None,
+    }
+
+
+def problems_of(source: str) -> list[str]:
+    """What is wrong with a token file and where, one line each; empty for a sound one whose model is here.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with open_input(source) as stream, seekable(stream) as whole:
+        try:
+            header = Reader(whole).header
+        except VpcodecError as error:
+            return [error.what]
+        prior, problems = None, []
+        try:
+            model = find_model(header.model)
+            Codec(model, cast(Engine, None)).check(header)  # asks for no computation
+            prior = model.prior(header.rate) if header.prior else None
+        except VpcodecError as error:
+            problems.append(error.what)
+        whole.seek(0)
+        return problems + verify(whole, prior)
