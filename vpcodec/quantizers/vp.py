@@ -182,16 +182,16 @@ class VP(Quantizer):
 
     def rows_for(self, rate: int) -> Neighbours | None:
         """The rows that a rate looks at, renewed when they have grown old; None while they are too few."""
-        place = self.rates.index(rate)
+        place, longest = self.rates.index(rate), rate * self.rows_per_code
         pushed, taken = int(self.queue.pushed), int(self.taken[place])
-        longest = rate * self.rows_per_code
-        if pushed - taken > self.refresh * min(taken, longest):
-            taken = pushed
+        fewest = self.density_rank * rate  # with fewer, M would fall below k
+        held = min(taken, longest)
+        if pushed - taken > self.refresh * held or round(held * self.search_share) < fewest:
+            taken, held = pushed, min(pushed, longest)
             self.taken[place] = taken
             self.searched.pop(rate, None)
-        held = min(taken, longest)
-        searched = int(held * self.search_share)
-        if searched < self.density_rank * rate:
+        searched = round(held * self.search_share)
+        if searched < fewest:
             return None
         if rate not in self.searched:
             rows = self.queue.newest(held, taken)
