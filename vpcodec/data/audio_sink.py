@@ -140,5 +140,7 @@ class AudioSink:
     ) -> None:
         if error is None:
             self.close()
-        else:
-            self._resources.close()
+            return
+        with self._resources:
+            if self._encoder:
+                self._encoder.abandon()

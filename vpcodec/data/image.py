@@ -198,7 +198,7 @@ def conversions(stored: Image.Image, facts: ImageFacts) -> list[str]:
     if stored.mode == "CMYK":
         notes.append("CMYK becomes RGB")
     if stored.info.get("icc_profile") and not facts.icc:
-        notes.append("the colour profile does not fit RGB pixels and is left out")
+        notes.append("the colour profile does not fit its pixels and is left out")
     return notes
 
 

@@ -4,7 +4,9 @@ Every name works, since Python opens the files, and no error of a stream is lost
 callbacks keep it, and it is raised when the library returns.
 """
 
+import io
 import os
+from contextlib import suppress
 from typing import BinaryIO, NoReturn
 
 import numpy as np
@@ -17,9 +19,9 @@ from vpcodec.errors import InputError
 
 TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
 ENDLESS = 1 << 48  # libsndfile's count for a stream of unknown length is far above
-MP3_SLACK = 2 * 1152  # samples by which the length in an MP3 header may differ from what comes out
+MP3_SLACK = 1152  # samples by which the length in an MP3 header may differ from what comes out
 WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
-OGG_PAGE_BYTES = 65_307  # the largest page
+OGG_PAGE_BYTES = 65_307  # the largest page: 27 bytes, 255 lengths, 255 times 255 bytes
 OGG_LAST_PAGE = 4  # flag in a page header
 
 
@@ -54,6 +56,17 @@ class Callbacks:
         return self.stream.tell()
 
 
+class Forward(soundfile.SoundFile):  # type: ignore[misc]  # it is untyped
+    """A sound file that is only read or written onwards.
+
+    Where soundfile takes a file for seekable it seeks after every block, which costs time, changes what MP3 and
+    OGG decode to, and fails in a FLAC of unknown length.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class Decoder:
     """Reads a recording.
 
@@ -75,7 +88,7 @@ class Decoder:
         stream.seek(0)
         self.callbacks = Callbacks(stream)
         try:
-            self.file = soundfile.SoundFile(self.callbacks)
+            self.file = Forward(self.callbacks)
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
             self.refuse(error)
         self.sample_rate: int = self.file.samplerate
@@ -137,7 +150,7 @@ class Encoder:
         self.callbacks = Callbacks(stream)
         self.subtype = subtype
         try:
-            self.file = soundfile.SoundFile(self.callbacks, "w", sample_rate, channels, subtype, format=form.upper())
+            self.file = Forward(self.callbacks, "w", sample_rate, channels, subtype, format=form.upper())
         except (soundfile.SoundFileError, ValueError):
             raise InputError(
                 f"{form} cannot hold {channels} channels at {sample_rate:,} Hz", hint="use --format wav"
@@ -157,6 +170,12 @@ class Encoder:
 
     def close(self) -> None:
         self.call(self.file.close)
+
+    def abandon(self) -> None:
+        """Let go of a file that will not be completed, without touching its stream again."""
+        self.callbacks.stream = io.BytesIO()
+        with suppress(soundfile.SoundFileError):
+            self.file.close()
 
     def call(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         """Call libsndfile; where the stream failed meanwhile, that error is the one to know about."""
@@ -181,9 +200,11 @@ def check_aiff_size(stream: BinaryIO, name: str) -> None:
 
 
 def ends_with_last_page(stream: BinaryIO) -> bool:
-    """Whether the last page of an OGG file is marked as such."""
+    """Whether an OGG file ends with a whole page that is marked as the last one."""
     size = size_of(stream)
     stream.seek(max(0, size - OGG_PAGE_BYTES))
     tail = stream.read()
-    page = tail.rfind(b"OggS")
-    return page >= 0 and len(tail) > page + 27 and bool(tail[page + 5] & OGG_LAST_PAGE)
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return False
+    return bool(page[5] & OGG_LAST_PAGE) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])

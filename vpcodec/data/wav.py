@@ -120,10 +120,11 @@ def read_header(stream: BinaryIO, name: str) -> WavHeader:
             header.tags.update(read_tags(kept))
     if not header.subtype:
         raise InputError(f"{name}: the WAV header does not say what its samples are (no fmt chunk)")
-    if form[:4] != b"RIFF" and length == UNKNOWN and wide < 1 << 63:
-        length = wide
-    riff = int.from_bytes(form[4:8], "little")
-    unknown = is_unknown(length) and (length > 0 or is_unknown(riff) or riff + 8 <= position)
+    if form[:4] != b"RIFF" and length == UNKNOWN:
+        length, unknown = wide, not 0 < wide < 1 << 63
+    else:
+        riff = int.from_bytes(form[4:8], "little")
+        unknown = is_unknown(length) and (length > 0 or is_unknown(riff) or riff + 8 <= position)
     if size is None:
         header.frames = None if unknown else length // header.frame_bytes
         return header

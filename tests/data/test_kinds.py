@@ -1,0 +1,73 @@
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, features
+
+from vpcodec.data.kinds import Medium, medium_in, medium_of, peek_medium
+from vpcodec.errors import InputError
+
+MEDIA = Path(__file__).resolve().parents[1] / "media"
+
+SOUND = [("WAV", "wav"), ("RF64", "wav"), ("WAVEX", "wav"), ("AIFF", "aiff"), ("FLAC", "flac"), ("OGG", "ogg")]
+PHOTOS = ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM"] + (["AVIF"] if features.check("avif") else [])
+
+
+@pytest.mark.parametrize(("form", "expected"), SOUND)
+def test_a_recording_is_known_by_its_first_bytes(coded, stereo, form, expected):
+    subtype = "VORBIS" if form == "OGG" else "PCM_16"
+    assert medium_of(coded(stereo, form, subtype)[:4096], "x") == Medium("speech", expected)
+
+
+def test_an_mp3_is_known_with_and_without_tags_in_front(coded, stereo):
+    plain = coded(stereo, "MP3", "MPEG_LAYER_III")
+    assert medium_of(plain[:4096], "x") == Medium("speech", "mp3")
+    assert medium_of(b"ID3\x04" + plain[:4096], "x") == Medium("speech", "mp3")
+
+
+@pytest.mark.parametrize("form", PHOTOS)
+def test_a_photo_is_known_by_its_first_bytes(form):
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(stream, form)
+    assert medium_of(stream.getvalue()[:4096], "x") == Medium("image", form.lower())
+
+
+def test_the_suffix_does_not_matter(tmp_path):
+    disguised = tmp_path / "photo.wav"
+    disguised.write_bytes((MEDIA / "coffee.jpg").read_bytes())
+    assert medium_in(disguised) == Medium("image", "jpeg")
+
+
+def test_looking_into_a_pipe_takes_nothing_from_it(pipe):
+    data = (MEDIA / "coffee.jpg").read_bytes()
+    medium, stream = peek_medium(pipe(data))
+    assert medium.kind == "image"
+    assert b"".join(iter(lambda: stream.read(777), b"")) == data
+
+
+def test_looking_into_a_file_leaves_it_at_its_beginning():
+    with open(MEDIA / "speech.flac", "rb") as stream:
+        medium, same = peek_medium(stream)
+        assert (medium.kind, same.tell()) == ("speech", 0)
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"", "is empty"),
+        (b"plain text under another name", "neither a recording nor a photo"),
+        (b"RIFF\x10\0\0\0AVI LIST", "neither a recording nor a photo"),
+        (b"xxxxxxxxWAVE", "neither a recording nor a photo"),
+        (b"\xff\xff\xff\xff" * 4, "neither a recording nor a photo"),
+        (b"R", "neither a recording nor a photo"),
+        (b"\0\0\0\x20ftypM4A \0\0\0\0", "AAC"),
+        (b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\xd6VP\x01", "vpcodec decode"),
+    ],
+)
+def test_anything_else_is_refused_with_what_it_is(head, words):
+    with pytest.raises(InputError, match="clip") as refusal:
+        medium_of(head, "clip")
+    assert words in str(refusal.value)
