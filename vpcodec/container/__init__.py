@@ -6,7 +6,6 @@
                     signal=SpeechFacts(sample_rate=44100, channels=2))
     writer = Writer(stream, header)                     # the stream need not seek
     writer.write(Frame(tokens, side=b"\\x40\\x3f"))       # tokens [channels, time] or [height, width] int64
-    writer.write_many(frames)                           # same bytes, faster
     writer.close(length=samples_of_each_channel)        # 0 for an image; the stream stays open
 
     reader = Reader(stream)                             # reader.header is there at once

@@ -91,7 +91,6 @@ state = state div K. The state must now be 1, and the first byte of the payload 
 """
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -123,7 +122,7 @@ class Frame:
 
 
 class Writer:
-    """Writes a token file from front to back. The same frames give the same bytes, one by one or many at a time.
+    """Writes a token file from front to back.
 
     Args:
         stream: Where the bytes go; need not seek.
@@ -141,21 +140,16 @@ class Writer:
 
     def write(self, frame: Frame) -> None:
         """Append one frame. Raises ContainerError for tokens that the header's vocabulary lacks."""
-        self.write_many([frame])
-
-    def write_many(self, frames: Sequence[Frame]) -> None:
-        """Append frames; many at a time are coded faster than one after the other."""
-        for frame in frames:
-            check_frame(frame, len(self.sizes), self.header)
-        coded = encode_tokens([frame.tokens for frame in frames], self.header.levels, self.header.kind, self.prior)
-        for frame, (coding, payload) in zip(frames, coded, strict=True):
-            content = bytes([FRAME_MARK + coding])
-            for number in (*frame.tokens.shape, len(frame.side), len(payload)):
-                content += varint(number)
-            content += frame.side + payload
-            content += word(zlib.crc32(content) + len(self.sizes))
-            self.stream.write(content)
-            self.sizes.append(len(content))
+        number = len(self.sizes)
+        check_frame(frame, number, self.header)
+        coding, payload = encode_tokens(frame.tokens, self.header.levels, self.header.kind, self.prior)
+        content = bytes([FRAME_MARK + coding])
+        for size in (*frame.tokens.shape, len(frame.side), len(payload)):
+            content += varint(size)
+        content += frame.side + payload
+        content += word(zlib.crc32(content) + number)
+        self.stream.write(content)
+        self.sizes.append(len(content))
 
     def close(self, length: int = 0) -> None:
         """Write the footer; the stream stays open.

@@ -29,7 +29,7 @@ class Coded(NamedTuple):
     def decode(self, header: Header, prior: bytes | None) -> Frame:
         """Raises ContainerError for a payload that no tokens make."""
         try:
-            tokens = decode_tokens(self.coding, self.payload, self.shape, header.levels, header.kind, prior)
+            tokens = decode_tokens(self.coding, [self.payload], self.shape, header.levels, header.kind, prior)[0]
         except ContainerError as error:
             raise ContainerError(f"frame {self.number}: {error.what}") from error
         return Frame(tokens, self.side)
