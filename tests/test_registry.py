@@ -36,11 +36,15 @@ def test_a_model_that_is_not_there_is_named_with_those_that_are(
         find_model("yours")
 
 
-def test_a_loaded_model_computes_what_the_saved_one_did(tmp_path: Path) -> None:
+def test_a_loaded_model_computes_in_32_bits_with_the_saved_ones_matrices_in_16(tmp_path: Path) -> None:
     folder = saved(tmp_path / "mine")
     torch.manual_seed(0)
     recipe = find_recipe("speech-fsp-tiny")
     model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).eval()
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half())
     signal = torch.rand(1, 960)
     assert torch.equal(folder.autoencoder()(signal)[0], model(signal)[0])
 
@@ -87,6 +91,7 @@ def test_a_new_model_starts_from_another_where_shapes_fit(tmp_path: Path) -> Non
     model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer)
     assert load_weights(model, tmp_path / "other") > 20
     assert torch.equal(model.network.encoder.read.weight, other.network.encoder.read.weight)
+    assert other.network.encoder.read.weight.dtype == torch.float32
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:

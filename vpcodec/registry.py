@@ -23,6 +23,8 @@ from vpcodec.config import Network, Recipe, from_table, read_toml, to_toml
 from vpcodec.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vpcodec.autoencoder import Autoencoder
 
 FACTS = "model.toml"
@@ -131,8 +133,9 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
     from safetensors.torch import save_file
 
     left_out = training_state(model)
-    shipped = {name: value for name, value in model.state_dict().items() if name not in left_out}
-    save_file({name: value.detach().cpu().contiguous() for name, value in shipped.items()}, folder / WEIGHTS)
+    shipped = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in left_out}
+    save_file({name: stored(name, value).contiguous() for name, value in shipped.items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # the library keeps its files to their owner
     quantizer, network = model.quantizer, model.network
     facts = ModelFacts(
         name=folder.resolve().name,
@@ -156,6 +159,14 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
 def training_state(model: "Autoencoder") -> set[str]:
     """Names of tensors that training needs and a released model does not, such as a queue of latents."""
     return {f"quantizer.{name}" for name in model.quantizer.training_state()}
+
+
+def stored(name: str, value: "Tensor") -> "Tensor":
+    """A tensor as it ships: the network's matrices in 16 bits, everything else as it is.
+
+    The rounded matrices are the released model. Everyone computes with them, in 32 bits, so tokens agree.
+    """
+    return value.half() if name.startswith("network.") and value.ndim > 1 else value
 
 
 def model_roots() -> list[Path]:
@@ -208,12 +219,16 @@ def load_weights(model: "Autoencoder", source: Path) -> int:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """The tensors of a safetensors file. Raises ModelError if it is missing or damaged."""
+    """The tensors of a safetensors file, 16-bit ones widened to 32 bits.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        return {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read ({error})") from error
 
