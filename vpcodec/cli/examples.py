@@ -31,6 +31,11 @@ EXAMPLES = {
         "vpcodec models --json",
         "VPCODEC_MODELS=my-models vpcodec models",
     ),
+    "export": (
+        "vpcodec export *.tok -o tokens.npz",
+        "vpcodec export -r tokens -o tokens.parquet",
+        "vpcodec export -r tokens --to webdataset -o - | gzip > tokens.tar.gz",
+    ),
     "train": (
         "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 5",
         "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 9 --resume",

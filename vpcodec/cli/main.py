@@ -6,6 +6,7 @@ answer at once.
 
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 
 from vpcodec.cli.coding import decode, encode
 from vpcodec.cli.examples import EXAMPLES, epilog
+from vpcodec.cli.exporting import export
 from vpcodec.cli.help import Command
 from vpcodec.cli.inspecting import check, info, models
 from vpcodec.cli.messages import PROGRAM, Messages, report_error
@@ -45,13 +47,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "encode": encode,
     "decode": decode,
     "info": info,
     "test": check,
     "models": models,
     "train": train,
+    "export": export,
 }
 for name, command in COMMANDS.items():
     app.command(name, cls=Command, epilog=epilog(EXAMPLES[name]))(command)

@@ -46,6 +46,7 @@ def train(
 ) -> None:
     """Train a model. Ctrl-C stops it after the present step and keeps its state."""
     from vpcodec.config import override
+    from vpcodec.registry import ModelFolder
     from vpcodec.training.recipes import find_recipe
 
     if minutes is not None and minutes <= 0:
@@ -76,7 +77,8 @@ def train(
             if watch.stopped:
                 messages.note(f"stopped after step {watch.step:,}; add --resume to go on")
             raise
-    messages.note(f"{output}: trained for {watch.step:,} steps, last loss {watch.loss:.4g}")
+    facts = ModelFolder(Path(output)).facts
+    messages.note(f"{output}: {facts.kind} model, trained for {facts.steps:,} steps in {facts.minutes:g} minutes")
 
 
 def start_of(name: str) -> Path:

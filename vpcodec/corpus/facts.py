@@ -1,5 +1,6 @@
 """What is in a token file, a recording, a photo or a model, as plain tables for people and programs."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
@@ -14,7 +15,7 @@ from vpcodec.corpus.coding import amount_of
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.kinds import medium_of
-from vpcodec.data.streams import STANDARD, open_input, peek, seekable, shown, size_of
+from vpcodec.data.streams import open_input, peek, seekable, shown, size_of
 from vpcodec.errors import VpcodecError
 from vpcodec.registry import ModelFolder, find_model, list_models
 
