@@ -1,0 +1,62 @@
+"""README tells the truth: its commands run, its Python runs, its links lead somewhere."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.conftest import MEDIA, ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAM = Path(sys.executable).with_name("vpcodec")
+NEEDS_DATA = ("vpcodec evaluate", "vpcodec train")  # run by tests of their own, on small data
+
+
+def blocks(heading: str, language: str = "") -> list[str]:
+    """The fenced blocks of one section in one language."""
+    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, flags=re.S)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with the files that README's commands name."""
+    soundfile.write(tmp_path / "speech.wav", *soundfile.read(MEDIA / "speech.flac"))
+    shutil.copy(tmp_path / "speech.wav", tmp_path / "long.wav")
+    shutil.copy(MEDIA / "coffee.jpg", tmp_path / "photo.jpg")
+    (tmp_path / "recordings").mkdir()
+    shutil.copy(MEDIA / "speech.flac", tmp_path / "recordings")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_use_section_run_as_they_stand(desk: Path) -> None:
+    lines = [line.split("#")[0].strip() for line in blocks("Use")[0].splitlines()]
+    lines = [line.replace("aplay", "cat > piped.wav") for line in lines if line and not line.startswith(NEEDS_DATA)]
+    assert len(lines) >= 5
+    for line in lines:
+        command = line.replace("vpcodec ", f"'{PROGRAM}' ")
+        run = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=desk, capture_output=True, text=True)
+        assert run.returncode == 0, f"{line}\n{run.stderr}"
+    assert (desk / "speech.decoded.wav").is_file()
+    assert (desk / "photo.tok").stat().st_size < (desk / "photo.jpg").stat().st_size / 5
+    assert (desk / "tokens" / "speech.tok").is_file()
+    assert (desk / "piped.wav").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_the_python_of_the_use_section_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(blocks("Use", "python")[0], names)
+    assert names["recording"].samples.shape == (68480, 1)  # type: ignore[attr-defined]
+
+
+def test_every_link_of_the_documents_leads_to_a_file() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
