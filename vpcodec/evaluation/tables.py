@@ -1,0 +1,90 @@
+"""Columns of the tables that sum a run up, for the report and for Markdown alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vpcodec.evaluation.meters import METRICS
+from vpcodec.evaluation.results import Results
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of a candidate's summary.
+
+    Attributes:
+        title: Its name for readers.
+        unit: Of its values; may be empty.
+        value: The figure, or None where the candidate has none.
+        shown: It as text.
+        detail: What stands small below it; may be empty.
+        more_is_better: None where there is no better.
+    """
+
+    title: str
+    unit: str
+    value: Callable[[dict[str, Any]], float | None]
+    shown: Callable[[float], str]
+    detail: Callable[[dict[str, Any]], str] = lambda candidate: ""
+    more_is_better: bool | None = None
+
+
+def columns_of(results: Results) -> list[Column]:
+    """All columns that at least one candidate has a value in."""
+    columns = [rate_column("file", "on disk", results), rate_column("nominal", "nominal", results)]
+    columns.append(rate_column("entropy", "entropy", results))
+    columns += [metric_column(results.kind, name) for name in results.metrics()]
+    columns += [
+        Column("CVU", "", lambda each: each["codes"].get("cvu"), lambda value: f"{value:.4f}"),
+        Column("codes used", "", lambda each: each["codes"].get("used"), lambda value: f"{value:,.0f}", of_all_codes),
+        speed_column("encode", results),
+        speed_column("decode", results),
+        Column(
+            "parameters", "", lambda each: each["speed"]["parameters"] or None, lambda value: f"{value / 1e6:.2f} M"
+        ),
+        Column(
+            "memory", "peak", lambda each: each["speed"].get("peak_memory"), lambda value: f"{value / 2**20:,.0f} MiB"
+        ),
+        Column("failures", "", lambda each: failed(each) or None, lambda value: f"{value:,.0f}"),
+    ]
+    return [column for column in columns if any(column.value(each) is not None for each in results.candidates)]
+
+
+def rate_column(name: str, title: str, results: Results) -> Column:
+    def value(candidate: dict[str, Any]) -> float | None:
+        rate = candidate["bitrate"].get(name)
+        return rate["mean"] if isinstance(rate, dict) else rate
+
+    return Column(title, results.candidates[0]["bitrate"]["unit"], value, lambda rate: f"{rate:.3f}")
+
+
+def metric_column(kind: str, name: str) -> Column:
+    metric = METRICS[kind][name]
+
+    def value(candidate: dict[str, Any]) -> float | None:
+        return candidate["metrics"].get(name, {}).get("mean")
+
+    def interval(candidate: dict[str, Any]) -> str:
+        figures = candidate["metrics"][name]
+        return f"{figures['low']:.{metric.digits}f} to {figures['high']:.{metric.digits}f}"
+
+    unit = "higher is better" if metric.more_is_better else "lower is better"
+    return Column(metric.title, unit, value, lambda mean: f"{mean:.{metric.digits}f}", interval, metric.more_is_better)
+
+
+def speed_column(step: str, results: Results) -> Column:
+    unit = results.candidates[0]["speed"]["speed_unit"]
+    return Column(step, unit, lambda each: each["speed"].get(step), lambda speed: f"{speed:.3g}")
+
+
+def of_all_codes(candidate: dict[str, Any]) -> str:
+    return f"of {candidate['codes']['vocabulary']:,.0f}"
+
+
+def failed(candidate: dict[str, Any]) -> int:
+    return sum(failure["count"] for failure in candidate["failures"].values())
+
+
+def count(number: int, what: str) -> str:
+    """ "1 item", "2 items"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
