@@ -51,8 +51,11 @@ class SymbolDecoder:
         self.payload = payload
         self.state = 0
         self.position = 0
-        if payload[:1] == b"\0" and len(payload) != least:
-            raise ContainerError(f"adaptive payload of {len(payload)} bytes starts with 0, expected {least} bytes")
+        if len(payload) < least or (payload[:1] == b"\0" and len(payload) > least):
+            raise ContainerError(
+                f"modelled payload of {len(payload)} bytes starting with {payload[:1].hex()}, expected {least} bytes, "
+                "or more that start with another byte than 00"
+            )
 
     def take(self, weights: Sequence[int]) -> int:
         """The next symbol, given the weights of all that can occur."""
@@ -74,6 +77,6 @@ class SymbolDecoder:
         """Raises ContainerError where the payload does not end with its last symbol."""
         if self.position != len(self.payload) or self.state != FIRST_STATE:
             raise ContainerError(
-                f"adaptive payload of {len(self.payload)} bytes is damaged, or made with another prior: "
+                f"modelled payload of {len(self.payload)} bytes is damaged, or made with another prior: "
                 f"{self.position} bytes used, last state {self.state}, expected {FIRST_STATE}"
             )

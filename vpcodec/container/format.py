@@ -52,17 +52,17 @@ first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1
 
 ## Frame
 
-    byte       a0 + coding: a0 flat, a1 adaptive
+    byte       a0 + coding: a0 flat, a1 modelled
     varint     rows: channels of speech, height of an image tile
     varint     columns: time of speech, width of an image tile
     varint     number of side bytes, at most 4,096
     varint     size of the payload in bytes
     bytes      side bytes: what the model needs besides tokens (speech: the level of each channel)
     bytes      payload: the tokens, row after row, in the coding named
-    checksum   of the frame before it, plus the number of the frame (0 for the first), modulo 2^32
+    checksum   of the frame before it, plus the number of the frame (0 for the first) times 9e3779b1, modulo 2^32
 
 A frame has 1 to 65,536 tokens. Frames need not have equal shapes, and each is decoded without the others. Because
-the number of the frame is added to the checksum, a frame that is lost, doubled or out of place is noticed.
+its number is part of the checksum, a frame that is lost, doubled or out of place is noticed.
 
 ## Footer
 
@@ -88,6 +88,75 @@ To decode, start with state = 0 and repeat for each step:
 
 Then take in all bytes that are left in the same way, and for each token of the rest: token = state mod K,
 state = state div K. The state must now be 1, and the first byte of the payload is not 0.
+
+## Modelled coding
+
+A prior, made from tokens of the same model, weighs the values that each digit may have; the payload is one number
+from which they are taken. Only integers occur. `a div b` and `a mod b` are those of numbers from 0 on; `a >> b` is a
+divided by 2^b and rounded down, of negative numbers too.
+
+### The prior
+
+    4 bytes    d6 50 52 01
+    varint     kind: 0 speech, 1 image
+    varint     vocabulary K, at most 65,536
+    varint     number of digits D, 1 to 32
+    varints    their radices r(0), r(1), ..., 2 to 256 each, with a product from K to 131,072
+    varint     number of neighbours L, 1 to 16 for speech, 1 to 10 for images
+    varint     width H, 1 to 64
+    varint     1 if an order follows, else 0
+    words      order: for each token the number that its digits make; without it, that number is the token
+    numbers    the tables, each number two bytes, lowest first, in two's complement
+
+The digits d(0), d(1), ... of a number are those in base (r(0), r(1), ...), lowest first. No two tokens have the same
+number. The tables, row after row:
+
+    context    for each neighbour, for each digit i: r(i) + 1 rows of D * H numbers
+    offset     D * H numbers
+    earlier    for each digit j, for each digit i before it: r(i) rows of H numbers
+    matrix     for each digit j: H rows of r(j) numbers
+    usual      for each digit j: r(0) * ... * r(j-1) rows of r(j) numbers
+
+Nothing follows the tables, and they are such that no sum below can reach 2^31 in size, whatever the tokens.
+
+### Order of coding
+
+Position (y, x) of a frame, row y and column x, belongs to wave x in speech, x + 3y in an image. Waves are coded one
+after the other; within a wave digit 0 of all its positions in the order of their rows, then digit 1 of all, and so on.
+
+The neighbours of a position are the first L of:
+
+    speech     (y, x-1), (y, x-2), ..., (y, x-16)
+    image      (y, x-1), (y-1, x), (y-1, x-1), (y-1, x+1), (y, x-2), (y-2, x), (y-1, x-2), (y-1, x+2), (y-2, x-1),
+               (y-2, x+1)
+
+### Weights of a digit
+
+To weigh the values of digit j at a position:
+
+1. For each h below H, add up: number j * H + h of offset; for each neighbour and each of its digits i, number
+   j * H + h of the row of context that belongs to the neighbour, to i and to the value of that digit, or, where the
+   neighbour is outside the frame, the last row of those that belong to the neighbour and to i; for each i below j,
+   number h of the row of earlier that belongs to j, to i and to the value of digit i at this position. Let hidden(h)
+   be the sum, or 0 where that is negative.
+2. For each value v: score(v) = (sum over h of hidden(h) * matrix(j, h, v)) >> 10, plus number v of the row of usual
+   whose number in its table is d(0) + r(0) * d(1) + ... up to digit j - 1 of this position.
+3. weight(v) = power(highest score - score(v)), where power(d) for d up to 960 is the largest number n with
+   n^64 <= 2^(960 - d), and 1 for d above 960.
+
+### The number
+
+To decode, start with state = 0 and repeat for each digit, in the order of coding:
+
+1. total = sum of the weights of all values of the digit.
+2. While state < total * 2^12 and payload bytes are left: state = state * 256 + next byte.
+3. q = state div total; m = state mod total.
+4. The value of the digit is the largest v with under <= m, where under is the sum of the weights of all values
+   below v.
+5. state = q * weight(v) + m - under.
+
+At the end no bytes are left, the state is 2^12, and each number belongs to a token. A payload has at least (tokens of
+the frame) div 64 bytes; one of just as many may start with zeros, any other does not start with 0.
 """
 
 import zlib
@@ -104,6 +173,7 @@ from vpcodec.errors import ContainerError
 
 FRAME_MARK = 0xA0
 FOOTER_MARK = 0xE5
+NUMBER_FACTOR = 0x9E3779B1  # odd; turns a small step of the number into a large one of the checksum
 LARGEST_FRAME = 1 << 16  # tokens
 LARGEST_SIDE = 1 << 12  # bytes
 
@@ -147,7 +217,7 @@ class Writer:
         for size in (*frame.tokens.shape, len(frame.side), len(payload)):
             content += varint(size)
         content += frame.side + payload
-        content += word(zlib.crc32(content) + number)
+        content += word(zlib.crc32(content) + number * NUMBER_FACTOR)
         self.stream.write(content)
         self.sizes.append(len(content))
 

@@ -1,4 +1,4 @@
-"""Adaptive coding of a frame: a prior weighs the digits, asymmetric numeral systems write them down.
+"""Modelled coding of a frame: a prior weighs the digits, asymmetric numeral systems write them down.
 
 Positions are coded in waves that do not look at each other, and digit after digit within a wave, so that a whole wave
 is weighed at once: down a diagonal of an image, and across the channels and frames of speech.

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from vpcodec.container.entropy import CODINGS, decode_tokens, largest_payload
 from vpcodec.container.fields import varint
-from vpcodec.container.format import FOOTER_MARK, FRAME_MARK, LARGEST_FRAME, LARGEST_SIDE, Frame
+from vpcodec.container.format import FOOTER_MARK, FRAME_MARK, LARGEST_FRAME, LARGEST_SIDE, NUMBER_FACTOR, Frame
 from vpcodec.container.header import LARGEST_BODY, MAGIC, VERSION, Header, header_from_body
 from vpcodec.container.source import Source
 from vpcodec.errors import ContainerError
 
 MARKS = bytes([*(FRAME_MARK + coding for coding in CODINGS), FOOTER_MARK])
+NUMBER_INVERSE = pow(NUMBER_FACTOR, -1, 1 << 32)
 
 
 class Coded(NamedTuple):
@@ -108,10 +109,10 @@ def read_footer(source: Source, first: int, last: int) -> Footer:
 
 
 def check(source: Source, number: int, content: bytes, reach: int, what: str) -> int:
-    """Read a checksum and return the number added to it, at most `reach` beyond the one expected."""
+    """Read a checksum and return the number that went into it, at most `reach` beyond the one expected."""
     found = int.from_bytes(source.take(4, f"checksum of {what}"), "little")
-    expected = zlib.crc32(content) + number & 0xFFFFFFFF
-    beyond = found - expected & 0xFFFFFFFF
+    expected = zlib.crc32(content) + number * NUMBER_FACTOR & 0xFFFFFFFF
+    beyond = (found - expected) * NUMBER_INVERSE & 0xFFFFFFFF
     if beyond > reach:
         raise ContainerError(f"{what} is damaged or out of place: checksum {found:08x} found, {expected:08x} expected")
     return number + beyond

@@ -11,7 +11,7 @@ from vpcodec.container.parts import MARKS, Coded, Footer, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
 
-FARTHEST = 1 << 16  # frames in a row that resyncing believes to be lost
+FARTHEST = 1 << 12  # frames in a row that resyncing believes to be lost
 
 
 class Reader:
@@ -87,7 +87,7 @@ class Reader:
                 found = read_part(self.source, self.header, number, number)
             except ContainerError as error:
                 damaged(error.what)
-                resumed = self.resume(start + 1, number)
+                resumed = self.resume(number)
                 damaged(f"{self.source.mark - start:,} bytes skipped from byte {start:,} on")
                 if resumed is None:
                     return
@@ -100,27 +100,26 @@ class Reader:
             else:
                 self.footer = found
 
-    def resume(self, offset: int, number: int) -> Coded | Footer | None:
-        """The next part that is sound, at an offset or after it, with the source marked at its start.
+    def resume(self, number: int) -> Coded | Footer | None:
+        """The next part that is sound, at the mark of the source or after it, which moves to its start.
 
-        None where none is left, with the source marked at the end of the stream.
+        None where none is left; the mark is then at the end of the stream.
         """
-        self.source.rewind(offset)
-        while True:
+        self.source.rewind(self.source.mark)
+        while ahead := self.source.peek(PIECE):
+            start = self.source.offset
+            for step, byte in enumerate(ahead):
+                if byte in MARKS:
+                    self.source.rewind(start + step)
+                    try:
+                        part = read_part(self.source, self.header, number, number + FARTHEST)
+                    except ContainerError:
+                        continue
+                    self.source.set_mark(start + step)
+                    return part
+            self.source.rewind(start + len(ahead))
             self.source.set_mark()
-            ahead = self.source.peek(PIECE)
-            if not ahead:
-                return None
-            step = next((index for index, byte in enumerate(ahead) if byte in MARKS), len(ahead))
-            offset += step
-            self.source.rewind(offset)
-            if step < len(ahead):
-                self.source.set_mark()
-                try:
-                    return read_part(self.source, self.header, number, number + FARTHEST)
-                except ContainerError:
-                    offset += 1
-                    self.source.rewind(offset)
+        return None
 
 
 class Index:
@@ -152,11 +151,11 @@ class Index:
         if not isinstance(found, Footer):
             raise ContainerError(f"token file is truncated: byte {start:,} is no footer ({FOOTER_MARK:02x})")
         self.footer = found
-        self.starts = list(accumulate(found.sizes, initial=source.offset))
-        if found.frames:
-            self.starts.append(start)
-        if self.starts[-1] != start or self.starts[-2:][0] >= start > source.offset:
-            raise ContainerError(f"footer at byte {start:,} tells frames up to byte {self.starts[-1]:,}")
+        self.starts = [*accumulate(found.sizes, initial=source.offset), start]
+        if not found.frames:
+            del self.starts[0]
+        if not source.offset <= self.starts[-2:][0] <= start:
+            raise ContainerError(f"footer at byte {start:,} tells frames up to byte {self.starts[-2]:,}")
 
     def __len__(self) -> int:
         return self.footer.frames

@@ -62,11 +62,12 @@ class Source:
         """The bytes from an offset not before the mark up to here."""
         return bytes(self.held[offset - self.mark : self.offset - self.mark])
 
-    def set_mark(self) -> None:
-        """Let go of everything before the next byte."""
-        del self.held[: self.offset - self.mark]
-        self.mark = self.offset
+    def set_mark(self, offset: int | None = None) -> None:
+        """Let go of everything before an offset; before the next byte if none is given."""
+        offset = self.offset if offset is None else offset
+        del self.held[: offset - self.mark]
+        self.mark = offset
 
     def rewind(self, offset: int) -> None:
-        """Go back, or forward over bytes held, to an offset not before the mark."""
+        """Make the byte at an offset not before the mark the next one."""
         self.offset = offset

@@ -95,7 +95,7 @@ class Weights:
             tokens[self.prior.order] = np.arange(vocabulary)
             numbers = tokens[numbers]
         if numbers.max(initial=0) >= vocabulary:
-            raise ContainerError(f"adaptive payload holds digits of no token below {vocabulary}")
+            raise ContainerError(f"modelled payload holds digits of no token below {vocabulary}")
         return numbers
 
     def look(self, rows: NDArray[np.int64]) -> Ints:

@@ -1,0 +1,193 @@
+"""A second decoder of token files, written from docs/format.md alone: plain Python, slow, shares no code."""
+
+import hashlib
+import itertools
+import zlib
+from functools import cache
+
+
+class Bytes:
+    """Reads the fields of the specification one after the other."""
+
+    def __init__(self, content, position=0):
+        self.content = content
+        self.position = position
+
+    def take(self, count):
+        taken = self.content[self.position : self.position + count]
+        assert len(taken) == count, "truncated"
+        self.position += count
+        return taken
+
+    def byte(self):
+        return self.take(1)[0]
+
+    def varint(self):
+        number = shift = 0
+        while True:
+            byte = self.byte()
+            number += (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return number
+
+    def varints(self, count):
+        return [self.varint() for _ in range(count)]
+
+    def word(self):
+        return int.from_bytes(self.take(4), "little")
+
+    def numbers(self, rows, columns):
+        return [[int.from_bytes(self.take(2), "little", signed=True) for _ in range(columns)] for _ in range(rows)]
+
+    def check(self, start, added=0):
+        expected = (zlib.crc32(self.content[start : self.position]) + added) % 2**32
+        assert self.word() == expected, "checksum"
+
+
+def decode(content, prior=None):
+    """A dictionary with the header's fields, the length and the frames: pairs of rows of tokens and side bytes."""
+    file = Bytes(content)
+    assert file.take(4) == bytes.fromhex("d6565001")
+    body = Bytes(file.take(file.varint()))
+    file.check(0)
+    traits = body.byte()
+    result = {"kind": ["speech", "image"][traits & 1], "depth": traits >> 1 & 7, "weights": body.take(8)}
+    if traits >> 4 & 1:
+        assert hashlib.sha256(prior).digest()[:4] == body.take(4), "another prior"
+    result["rate"] = body.varint()
+    result["levels"] = body.varints(body.varint())
+    result["facts"] = body.varints(2 if result["kind"] == "speech" else 3)
+    result["model"] = body.take(body.varint()).decode()
+    result["metadata"] = []
+    while body.position < len(body.content):
+        name = body.take(body.varint()).decode()
+        result["metadata"].append((name, body.take(body.varint())))
+
+    vocabulary = product(result["levels"])
+    result["frames"], sizes = [], []
+    while content[file.position] != 0xE5:
+        start = file.position
+        coding = file.byte()
+        rows, columns, sides, size = file.varints(4)
+        side, payload = file.take(sides), file.take(size)
+        file.check(start, len(sizes) * 0x9E3779B1)
+        sizes.append(file.position - start)
+        if coding == 0xA0:
+            tokens = flat(payload, vocabulary, rows * columns)
+        else:
+            assert coding == 0xA1
+            tokens = Model(prior).decode(payload, rows, columns)
+        result["frames"].append(([tokens[row * columns :][:columns] for row in range(rows)], side))
+
+    start = file.position
+    file.byte()
+    assert file.varint() == len(sizes)
+    result["length"] = file.varint()
+    assert file.varints(max(0, len(sizes) - 1)) == sizes[:-1]
+    file.check(start)
+    size = file.position - start
+    assert Bytes(content[file.position :][::-1]).varint() == size
+    return result
+
+
+def product(numbers):
+    result = 1
+    for number in numbers:
+        result *= number
+    return result
+
+
+def flat(payload, vocabulary, count):
+    step = max(n for n in range(1, 64) if vocabulary**n <= 2**63)
+    taken = iter(payload)
+    state, tokens = 0, []
+    for _ in range(count // step):
+        while state < vocabulary**step * 2**64 and (byte := next(taken, None)) is not None:
+            state = state * 256 + byte
+        state, number = divmod(state, vocabulary**step)
+        tokens += [number // vocabulary**place % vocabulary for place in range(step)]
+    for byte in taken:
+        state = state * 256 + byte
+    for _ in range(count % step):
+        state, token = divmod(state, vocabulary)
+        tokens.append(token)
+    assert state == 1
+    return tokens
+
+
+SPEECH = [(0, -distance) for distance in range(1, 17)]
+IMAGE = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-1, 2), (-2, -1), (-2, 1)]
+
+
+@cache
+def power(distance):
+    low, high = 1, 2**15
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if middle**64 <= 2 ** max(960 - distance, 0) else (low, middle - 1)
+    return low
+
+
+class Model:
+    """Modelled coding."""
+
+    def __init__(self, prior):
+        file = Bytes(prior)
+        assert file.take(4) == bytes.fromhex("d6505201")
+        self.image, self.vocabulary, digits = file.varints(3)
+        self.radices = file.varints(digits)
+        neighbours, self.width, ordered = file.varints(3)
+        self.neighbours = (IMAGE if self.image else SPEECH)[:neighbours]
+        order = [file.word() for _ in range(self.vocabulary)] if ordered else range(self.vocabulary)
+        self.token = {number: token for token, number in enumerate(order)}
+        every = range(digits)
+        self.context = [
+            [file.numbers(radix + 1, digits * self.width) for radix in self.radices] for _ in range(neighbours)
+        ]
+        [self.offset] = file.numbers(1, digits * self.width)
+        self.earlier = [[file.numbers(self.radices[i], self.width) for i in range(j)] for j in every]
+        self.matrix = [file.numbers(self.width, radix) for radix in self.radices]
+        self.usual = [file.numbers(product(self.radices[:j]), self.radices[j]) for j in every]
+        assert file.position == len(prior)
+
+    def decode(self, payload, rows, columns):
+        """The tokens, row after row."""
+        taken = iter(payload)
+        state = 0
+        digits = {(y, x): [] for y in range(rows) for x in range(columns)}
+        wave = (lambda at: at[1] + 3 * at[0]) if self.image else (lambda at: at[1])
+        for _, group in itertools.groupby(sorted(digits, key=lambda at: (wave(at), at[0])), wave):
+            positions = list(group)
+            for digit in range(len(self.radices)):
+                for position in positions:
+                    weights = self.weigh(digits, position, digit)
+                    total = sum(weights)
+                    while state < total * 2**12 and (byte := next(taken, None)) is not None:
+                        state = state * 256 + byte
+                    quotient, rest = divmod(state, total)
+                    value = max(v for v in range(len(weights)) if sum(weights[:v]) <= rest)
+                    digits[position].append(value)
+                    state = quotient * weights[value] + rest - sum(weights[:value])
+        assert next(taken, None) is None
+        assert state == 2**12
+        return [self.token[self.number(digits[y, x])] for y in range(rows) for x in range(columns)]
+
+    def number(self, digits):
+        return sum(value * product(self.radices[:place]) for place, value in enumerate(digits))
+
+    def weigh(self, digits, position, digit):
+        """Weights of the values of one digit of one position."""
+        block = slice(digit * self.width, (digit + 1) * self.width)
+        rows = [self.offset[block]]
+        for (up, right), tables in zip(self.neighbours, self.context, strict=True):
+            values = digits.get((position[0] + up, position[1] + right), self.radices)
+            rows += [table[value][block] for table, value in zip(tables, values, strict=True)]
+        rows += [table[value] for table, value in zip(self.earlier[digit], digits[position], strict=True)]
+        hidden = [max(0, sum(column)) for column in zip(*rows, strict=True)]
+        usual = self.usual[digit][self.number(digits[position])]
+        scores = [
+            (sum(h * row[value] for h, row in zip(hidden, self.matrix[digit], strict=True)) >> 10) + usual[value]
+            for value in range(self.radices[digit])
+        ]
+        return [power(max(scores) - score) for score in scores]

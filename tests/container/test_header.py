@@ -1,0 +1,84 @@
+import io
+from dataclasses import replace
+
+import pytest
+
+from tests.container.conftest import speech_header, written
+from vpcodec.container import Header, ImageFacts, Reader, SpeechFacts
+from vpcodec.container.header import DEPTHS
+from vpcodec.errors import ContainerError
+
+
+def read_back(header: Header) -> Header:
+    return Reader(io.BytesIO(header.to_bytes())).header
+
+
+@pytest.mark.parametrize(("bits", "floating"), DEPTHS)
+def test_speech_facts_come_back(bits: int, floating: bool) -> None:
+    header = Header("speech", b"weights!", 16384, (16384,), SpeechFacts(192_000, 128, bits, floating))
+    assert read_back(header) == header
+    assert header.kind == "speech"
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_image_facts_come_back(channels: int) -> None:
+    header = Header("image", b"weights!", 240, (8, 6, 5), ImageFacts(1, 70_000, channels, 16))
+    assert read_back(header) == header
+    assert header.kind == "image"
+    assert header.vocabulary == 240
+
+
+def test_names_and_metadata_of_any_script_come_back() -> None:
+    metadata = (("icc", bytes(range(256)) * 9), ("title", "Straße 東京".encode()), ("", b""))
+    header = Header("模型-ä", b"weights!", 2, (2,), SpeechFacts(8000), metadata, b"prio")
+    assert read_back(header) == header
+
+
+def test_header_and_footer_of_a_clip_take_less_than_60_bytes() -> None:
+    assert len(written(speech_header(prior=b"x"), [], length=160_000, prior=b"x")) < 60
+
+
+def test_the_bytes_are_those_of_the_specification() -> None:
+    header = Header("m", b"12345678", 1024, (8, 5, 5, 5), SpeechFacts(300, 2, 24))
+    assert header.to_bytes().hex(" ") == (
+        "d6 56 50 01 15"  # magic, version, size
+        " 04 31 32 33 34 35 36 37 38"  # traits: 24 bits, speech; weights
+        " 80 08 04 08 05 05 05"  # rate, number of levels, levels
+        " ac 02 02 01 6d"  # sample rate, channels, length of the name, name
+        " 8c ec 76 f9"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": b"short"}, "5 bytes, expected 8"),
+        ({"prior": b"no"}, "2 bytes, expected 4"),
+        ({"levels": ()}, "levels"),
+        ({"levels": (8, 1)}, "levels"),
+        ({"levels": (5000, 5000)}, "levels"),
+        ({"rate": 0}, "rate is 0"),
+        ({"signal": SpeechFacts(0)}, "sample rate is 0"),
+        ({"signal": SpeechFacts(8000, bit_depth=12)}, "12-bit integers"),
+        ({"signal": ImageFacts(5, 0)}, "height is 0"),
+    ],
+)
+def test_values_that_the_file_cannot_hold_are_refused(change: dict[str, object], message: str) -> None:
+    values: dict[str, object] = {
+        "model": "m",
+        "weights": b"12345678",
+        "rate": 1024,
+        "levels": (8, 5, 5, 5),
+        "signal": SpeechFacts(16_000),
+    }
+    with pytest.raises(ContainerError, match=message):
+        Header(**{**values, **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"model": "m" * 256}, "256 bytes"), ({"metadata": (("icc", bytes(70_000)),)}, "70,0.. bytes, expected 65,536")],
+)
+def test_long_names_and_large_metadata_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ContainerError, match=message):
+        replace(speech_header(), **change).to_bytes()  # type: ignore[arg-type]
