@@ -122,7 +122,8 @@ def test_a_frame_too_short_in_the_middle_is_refused(speech: Codec, samples: np.n
     frames = list(reader.frames())
     out = io.BytesIO()
     writer = Writer(out, reader.header)
-    writer.write_many([frames[-1], *frames[:-1]])
+    for frame in [frames[-1], *frames[:-1]]:
+        writer.write(frame)
     writer.close(len(samples))
     with pytest.raises(ContainerError, match="only the last"):
         speech.decode(out.getvalue())

@@ -168,8 +168,8 @@ class Codec:
         signal = ImageHeader(facts.width, facts.height, facts.channels, 8 if facts.bit_depth <= 8 else 16)
         metadata = {PROFILE: facts.icc} if facts.icc else {}
         writer = Writer(out, self.header(rate, signal, metadata), self.model.prior(rate))
-        tiles = encode_tiles(self.engine, self.model.facts, rate, photo.window, facts.height, facts.width)
-        writer.write_many(list(tiles))
+        for tile in encode_tiles(self.engine, self.model.facts, rate, photo.window, facts.height, facts.width):
+            writer.write(tile)
         writer.close()
 
     def speech_header(self, audio: AudioSource, rate: int) -> Header:

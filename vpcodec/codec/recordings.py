@@ -58,10 +58,12 @@ def encode_recording(
     length = 0
     for block in stretch(audio.blocks(), *span.samples(facts.sample_rate)):
         length += len(block)
-        writer.write_many(encoder.push(resampler.push(block)))
+        for frame in encoder.push(resampler.push(block)):
+            writer.write(frame)
     if not length:
         raise InputError(f"{audio.name}: ends before second {span.start:g}")
-    writer.write_many(encoder.push(resampler.finish()) + encoder.finish())
+    for frame in encoder.push(resampler.finish()) + encoder.finish():
+        writer.write(frame)
     writer.close(length)
 
 
