@@ -1,0 +1,141 @@
+"""Graphs for ONNX Runtime: every quantizer exports, computes what torch computes, and stores no weight twice."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from vpcodec.autoencoder import Autoencoder
+from vpcodec.codec.onnx_engine import ENCODER, GRAPHS, OnnxEngine, has_graphs
+from vpcodec.codec.torch_engine import TorchEngine
+from vpcodec.config import Network, Recipe, override
+from vpcodec.errors import ModelError
+from vpcodec.graphs import write_graphs
+from vpcodec.quantizers import QUANTIZERS
+from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256
+from vpcodec.training.recipes import find_recipe
+
+KINDS = ("speech", "image")
+SMALL = Network(width=32, encoder_blocks=1, decoder_blocks=2, expansion=2, kernel=3)
+
+
+def make_model(folder: Path, recipe: Recipe) -> ModelFolder:
+    """A model of random weights whose latents spread over all of the codebook."""
+    torch.manual_seed(0)
+    model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer)
+    quantizer = model.quantizer
+    quantizer.finish(torch.randn(4, 1024, quantizer.input_channels))
+    folder.mkdir()
+    return save_model(folder, model.eval(), recipe, {"steps": 0, "minutes": 0.0})
+
+
+def signal_of(kind: str, *positions: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    shape = (positions[0] * 96,) if kind == "speech" else (positions[0] * 8, positions[-1] * 8, 3)
+    return random.uniform(-1, 1, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", QUANTIZERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_of_every_quantizer_give_the_tokens_and_the_signal_of_torch(
+    tmp_path: Path, kind: str, method: str
+) -> None:
+    model = make_model(tmp_path / "model", find_recipe(f"{kind}-{method}-tiny"))
+    write_graphs(model.path)
+    reference, engine = TorchEngine(model, "cpu"), OnnxEngine(model)
+    (rate,) = model.facts.rates
+    for positions in ((1, 1), (7, 50), (70, 3)):
+        signal = signal_of(kind, *positions)
+        tokens = reference.encode(signal, rate)
+        np.testing.assert_array_equal(engine.encode(signal, rate), tokens)
+        np.testing.assert_allclose(engine.decode(tokens, rate), reference.decode(tokens, rate), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path: Path, kind: str) -> None:
+    settings = ["quantizer.rates=[16, 64, 512]"]
+    model = make_model(tmp_path / "model", override(find_recipe(f"{kind}-vp-tiny"), settings))
+    weights = load_file(model.path / WEIGHTS)
+    torch.manual_seed(1)
+    weights["rate_conditions"] = torch.randn_like(weights["rate_conditions"])
+    change_weights(model.path, weights)
+    model = ModelFolder(model.path)
+    write_graphs(model.path)
+    reference, engine = TorchEngine(model, "cpu"), OnnxEngine(model)
+    signal = signal_of(kind, 20, 30)
+    decoded = []
+    for rate in model.facts.rates:
+        tokens = engine.encode(signal, rate)
+        np.testing.assert_array_equal(tokens, reference.encode(signal, rate))
+        decoded.append(engine.decode(tokens % 16, rate))
+        np.testing.assert_allclose(decoded[-1], reference.decode(tokens % 16, rate), rtol=0, atol=1e-4)
+    assert not np.allclose(decoded[0], decoded[1])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    folder = tmp_path_factory.mktemp("models") / "model"
+    model = make_model(folder, Recipe(kind="speech", quantizer={"method": "fsp", "rates": [256]}, network=SMALL))
+    write_graphs(folder)
+    return model
+
+
+def test_graphs_hold_the_places_of_weights_and_not_the_weights(exported: ModelFolder) -> None:
+    for path in exported.path.glob("*.onnx"):
+        graph = onnx.load(path, load_external_data=False).graph
+        assert all(weight.data_location == onnx.TensorProto.EXTERNAL for weight in graph.initializer)
+        assert not any(weight.raw_data or weight.float_data for weight in graph.initializer)
+
+
+def test_weights_stored_in_16_bits_are_widened_to_those_of_torch(tmp_path: Path) -> None:
+    model = make_model(
+        tmp_path / "model", Recipe(kind="image", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
+    )
+    halves = {name: value.half() for name, value in load_file(model.path / WEIGHTS).items()}
+    change_weights(model.path, halves)
+    model = ModelFolder(model.path)
+    write_graphs(model.path)
+    signal = signal_of("image", 9, 9)
+    tokens = OnnxEngine(model).encode(signal, 256)
+    np.testing.assert_array_equal(tokens, TorchEngine(model, "cpu").encode(signal, 256))
+
+
+def test_a_model_whose_graphs_compute_something_else_is_left_without_graphs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(
+        tmp_path / "model", Recipe(kind="speech", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
+    )
+    monkeypatch.setattr(OnnxEngine, "encode", lambda *_: np.zeros(24, np.int64))
+    with pytest.raises(ModelError, match="tokens at rate 256 differ"):
+        write_graphs(model.path)
+    assert not has_graphs(model)
+
+
+def test_a_damaged_graph_is_not_run(exported: ModelFolder, tmp_path: Path) -> None:
+    for path in exported.path.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    damaged = bytearray((tmp_path / ENCODER).read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / ENCODER).write_bytes(damaged)
+    with pytest.raises(ModelError, match=r"encoder\.onnx: damaged or exchanged"):
+        OnnxEngine(ModelFolder(tmp_path)).encode(np.zeros(96, np.float32), 256)
+
+
+def test_a_model_without_graphs_says_how_to_get_them(exported: ModelFolder, tmp_path: Path) -> None:
+    for name in (FACTS, WEIGHTS):
+        (tmp_path / name).write_bytes((exported.path / name).read_bytes())
+    assert not (tmp_path / GRAPHS).exists()
+    with pytest.raises(ModelError, match="has no graphs for the onnx engine"):
+        OnnxEngine(ModelFolder(tmp_path))
+
+
+def change_weights(folder: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Store other weights in a model folder, and their checksum."""
+    before = sha256(folder / WEIGHTS)
+    save_file(weights, folder / WEIGHTS)
+    facts = (folder / FACTS).read_text().replace(before, sha256(folder / WEIGHTS))
+    (folder / FACTS).write_text(facts)

@@ -1,0 +1,103 @@
+"""The quick engine: graphs written by `vpcodec.graphs`, run by ONNX Runtime on a CPU. Needs no torch.
+
+A graph is loaded when it is first needed, so encoding never reads the decoder. The graphs hold no weights: they
+point into `weights.safetensors`, which ONNX Runtime maps into memory.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.config import read_toml
+from vpcodec.errors import ConfigError, DependencyError, ModelError
+from vpcodec.registry import ModelFolder, sha256
+
+ENCODER = "encoder.onnx"
+QUANTIZER = "quantizer-{rate}.onnx"
+DECODER = "decoder-{rate}.onnx"
+GRAPHS = "graphs.toml"  # checksum of each graph
+
+
+def has_graphs(model: ModelFolder) -> bool:
+    """Whether a model was exported for this engine."""
+    return (model.path / GRAPHS).is_file()
+
+
+class OnnxEngine:
+    """Computes windows with ONNX Runtime.
+
+    Args:
+        model: Whose graphs.
+        threads: That share the work; the bytes that come out do not depend on it. As many as there are cores if None.
+
+    Raises:
+        DependencyError: onnxruntime is not installed.
+        ModelError: The model has no graphs, or its weights are damaged.
+    """
+
+    name = "onnx on cpu"
+
+    def __init__(self, model: ModelFolder, threads: int | None = None) -> None:
+        if not has_graphs(model):
+            raise ModelError(
+                f"model {model.name} has no graphs for the onnx engine",
+                hint=f"use --engine torch, or write them: vpcodec export {model.path} --to onnx",
+            )
+        model.verify()
+        self.folder = model.path
+        try:
+            self.checksums = read_toml(model.path / GRAPHS)
+        except ConfigError as error:
+            raise ModelError(error.what) from error
+        self.threads = threads
+        self.sessions: dict[str, Any] = {}
+
+    def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        latents = self.run(ENCODER, signal[None])[0]
+        rows = latents.reshape(-1, latents.shape[-1])
+        quantizer = QUANTIZER.format(rate=rate)
+        step = self.session(quantizer).get_inputs()[0].shape[0]
+        padded = np.pad(rows, ((0, -len(rows) % step), (0, 0)))
+        tokens = [self.run(quantizer, padded[start : start + step]) for start in range(0, len(rows), step)]
+        return np.concatenate(tokens)[: len(rows)].reshape(latents.shape[:-1])
+
+    def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+        signal: NDArray[np.float32] = self.run(DECODER.format(rate=rate), tokens[None])[0]
+        return signal
+
+    def run(self, name: str, given: NDArray[Any]) -> NDArray[Any]:
+        """The output of a graph."""
+        session = self.session(name)
+        output: NDArray[Any] = session.run(None, {session.get_inputs()[0].name: given})[0]
+        return output
+
+    def session(self, name: str) -> Any:
+        """A graph, ready to run; loaded when it is first asked for."""
+        if name not in self.sessions:
+            self.sessions[name] = load(self.folder / name, self.checksums.get(name, ""), self.threads)
+        return self.sessions[name]
+
+
+def load(path: Path, checksum: str, threads: int | None) -> Any:
+    """A session for a graph.
+
+    Raises:
+        DependencyError: onnxruntime is not installed.
+        ModelError: The graph is missing or damaged.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyError("the onnx engine needs onnxruntime", hint="pip install onnxruntime") from error
+    if sha256(path) != checksum:
+        raise ModelError(f"{path}: damaged or exchanged", hint="install the model again, or use --engine torch")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; they are raised too
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its classes share no base of their own
+        raise ModelError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,182 @@
+"""Graphs for ONNX Runtime, written from the trained module itself.
+
+    encoder.onnx          signal [1, T*hop] or [1, H*hop, W*hop, 3]  ->  latents [1, T, C] or [1, H, W, C]
+    quantizer-RATE.onnx   latents [rows, C]                          ->  tokens [rows]
+    decoder-RATE.onnx     tokens [1, T] or [1, H, W]                 ->  signal
+
+Each is a trace of the module, so the arithmetic of ids has one source. Weights are not copied: the graphs hold,
+for each, its place in `weights.safetensors`. A quantizer takes a fixed number of rows, as many as its module searches at a time, so that a large
+codebook needs no more memory here than there.
+
+The trace is taken by torch's TorchScript exporter: it needs no further package, and keeps the operations of the
+modules one to one.
+"""
+
+import json
+import struct
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from vpcodec.autoencoder import Autoencoder
+from vpcodec.codec.onnx_engine import DECODER, ENCODER, GRAPHS, QUANTIZER, OnnxEngine
+from vpcodec.errors import ModelError
+from vpcodec.graph_operations import OPSET, registered
+from vpcodec.quantizers.codebook import CELLS
+from vpcodec.registry import WEIGHTS, ModelFolder, sha256
+
+ROWS = 2048  # positions that a quantizer without codebook takes at a time
+POSITIONS = 24  # along each axis of the example signal
+CLOSE = 1e-4  # largest difference of a sample or colour from torch's
+TYPES = {"F32": onnx.TensorProto.FLOAT, "F16": onnx.TensorProto.FLOAT16, "BF16": onnx.TensorProto.BFLOAT16}
+Compute = Callable[[Autoencoder, Tensor], Tensor]
+Place = tuple[str, int, int]  # of a tensor in a file: type, first byte, number of bytes
+
+
+class Part(nn.Module):
+    """A part of the model as a module that takes and returns one tensor."""
+
+    def __init__(self, model: Autoencoder, compute: Compute) -> None:
+        super().__init__()
+        self.model = model
+        self.compute = compute
+
+    def forward(self, given: Tensor) -> Tensor:
+        return self.compute(self.model, given)
+
+
+def write_graphs(folder: Path) -> None:
+    """Write the graphs of every rate into a model folder, compare them with torch, and note their checksums.
+
+    Args:
+        folder: A model folder with its weights.
+
+    Raises:
+        ModelError: There is no model in it, or its graphs do not compute what torch computes.
+    """
+    model = ModelFolder(folder)
+    autoencoder = model.autoencoder()
+    places = places_of_tensors(folder / WEIGHTS)
+    (folder / GRAPHS).unlink(missing_ok=True)
+    checksums = {}
+    for name, graph in parts(autoencoder, model.facts.kind):
+        point_to_weights(graph, places)
+        (folder / name).write_bytes(graph.SerializeToString())
+        checksums[name] = sha256(folder / name)
+    lines = "".join(f'"{name}" = "{checksum}"\n' for name, checksum in checksums.items())
+    (folder / GRAPHS).write_text(f"# SHA-256 of each graph.\n{lines}", encoding="utf-8")
+    try:
+        compare(model, autoencoder)
+    except ModelError:
+        (folder / GRAPHS).unlink()  # without it the graphs are not used
+        raise
+
+
+def parts(model: Autoencoder, kind: str) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """File name and graph of all that the engine needs of a model."""
+    quantizer, network = model.quantizer, model.network
+    axes = {1: "time"} if kind == "speech" else {1: "height", 2: "width"}
+    signal = example(kind, network.hop)
+    latents = network.encode(signal).flatten(0, -2)
+    yield ENCODER, trace(model, lambda m, x: m.network.encode(x).float(), signal, ("signal", "latents"), axes)
+    for rate in quantizer.rates:
+        rows = ROWS if quantizer.radices else max(1, CELLS["cpu"] // quantizer.vocabulary(rate))
+        some = latents[torch.arange(rows) % len(latents)]
+        encode, decode = at_rate(rate)
+        yield QUANTIZER.format(rate=rate), trace(model, encode, some, ("latents", "tokens"), {})
+        yield DECODER.format(rate=rate), trace(model, decode, model.encode(signal, rate), ("tokens", "signal"), axes)
+
+
+def at_rate(rate: int) -> tuple[Compute, Compute]:
+    """Latents to tokens, and tokens to signal, at a rate."""
+    return lambda model, latents: model.quantizer.encode(latents, rate), lambda model, tokens: model.decode(
+        tokens, rate
+    )
+
+
+def trace(
+    model: Autoencoder, compute: Compute, given: Tensor, names: tuple[str, str], axes: dict[int, str]
+) -> onnx.ModelProto:
+    """The graph of a part of a model.
+
+    Args:
+        model: The trained module.
+        compute: What the part computes.
+        given: An example of what it takes.
+        names: Of its input and its output.
+        axes: Axes of the input whose size may vary, by name.
+    """
+    part = Part(model, compute).eval()
+    part(given)  # a codebook that is made from others is now there, and the trace takes it as it is
+    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), registered():
+        warnings.simplefilter("ignore")  # of the exporter's age, and of facts about the model that a trace fixes
+        path = Path(temporary) / "graph.onnx"
+        torch.onnx.export(
+            part,
+            (given,),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            training=torch.onnx.TrainingMode.PRESERVE,  # a change of mode would drop that codebook
+            do_constant_folding=False,  # it would store transposed weights
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_axes={names[0]: axes},
+        )
+        return onnx.load(path)
+
+
+def places_of_tensors(path: Path) -> dict[str, Place]:
+    """Where a safetensors file holds each of its tensors."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    data = 8 + length
+    return {
+        name: (entry["dtype"], data + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        for name, entry in header.items()
+    }
+
+
+def point_to_weights(graph: onnx.ModelProto, places: dict[str, Place]) -> None:
+    """Replace the numbers of every weight by where `weights.safetensors` holds them; 16 bits are widened when loaded."""
+    for weight in graph.graph.initializer:
+        stored, offset, length = places[weight.name.removeprefix("model.")]
+        if TYPES[stored] != weight.data_type:
+            wide = weight.name
+            weight.name += ".stored"
+            widen = onnx.helper.make_node("Cast", [weight.name], [wide], to=weight.data_type)
+            graph.graph.node.insert(0, widen)
+        weight.data_type = TYPES[stored]
+        onnx.external_data_helper.set_external_data(weight, WEIGHTS, offset, length)
+        weight.ClearField("raw_data")
+
+
+def compare(model: ModelFolder, autoencoder: Autoencoder) -> None:
+    """Raises ModelError unless the graphs compute what torch computes, for every rate."""
+    engine = OnnxEngine(model)
+    signal = example(model.facts.kind, model.facts.hop)
+    for rate in model.facts.rates:
+        tokens = autoencoder.encode(signal, rate)
+        found = engine.encode(signal[0].numpy(), rate)
+        if not np.array_equal(found, tokens[0].numpy()):
+            differing = np.count_nonzero(found != tokens[0].numpy())
+            raise ModelError(f"{model.path}: {differing} of {found.size} tokens at rate {rate} differ from torch's")
+        furthest = np.abs(engine.decode(found, rate) - autoencoder.decode(tokens, rate)[0].numpy()).max()
+        if not furthest <= CLOSE:
+            raise ModelError(f"{model.path}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
+
+
+def example(kind: str, hop: int) -> Tensor:
+    """A signal that is the same every time: noise that changes in strength."""
+    random = np.random.default_rng(0)
+    shape = (1, POSITIONS * hop) if kind == "speech" else (1, POSITIONS * hop, (POSITIONS + 1) * hop, 3)
+    noise = random.uniform(-1, 1, shape) * np.linspace(0.01, 1, shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
+    return torch.from_numpy(noise.astype(np.float32))
