@@ -64,8 +64,9 @@ class Axis:
                 if len(found) >= 3:
                     break
             return found
-        step = 10.0 ** math.floor(math.log10((self.high - self.low) / 4))
-        step *= max((factor for factor in (1, 2, 2.5, 5) if (self.high - self.low) / (step * factor) >= 3), default=1)
+        length = self.high - self.low
+        power = 10.0 ** math.floor(math.log10(length / 6))
+        step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if length / (power * factor) <= 6)
         first = math.ceil(self.low / step - 1e-9)
         return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
@@ -106,7 +107,11 @@ def rate_plot(lines: Sequence[Line], x_label: str, y_label: str) -> str:
 
 
 def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:
-    """How often each code occurs, most frequent first: series and counts over their mean, of each model."""
+    """How often each code occurs, most frequent first; a curve ends where the codes that never occur begin.
+
+    Args:
+        curves: Number of the series, and the counts of all codes over their mean, of each model.
+    """
     floor = 1e-2
     highest = max((max(counts) for _, counts in curves), default=1.0)
     x = Axis(0, 100, LEFT, WIDTH - RIGHT)
@@ -116,13 +121,12 @@ def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:
     body.append(f'<path class="even" d="M{LEFT} {even}H{WIDTH - RIGHT}"/>')
     body.append(f'<text class="tick" x="{WIDTH - RIGHT - 2}" y="{even - 5}" text-anchor="end">even use</text>')
     for series, counts in curves:
-        kept = thinned(sorted(counts, reverse=True))
+        kept = [(share, count) for share, count in thinned(sorted(counts, reverse=True)) if count > 0]
         path = " ".join(f"{x.place(share)},{y.place(max(count, floor))}" for share, count in kept)
         body.append(f'<polyline class="line s{series % SERIES}" points="{path}"/>')
-        for share, count in kept[len(kept) // 8 :: max(1, len(kept) // 4)]:
-            body.append(
-                f'<g class="s{series % SERIES}">{marker(series, x.place(share), y.place(max(count, floor)))}</g>'
-            )
+        for share, count in (kept[len(kept) // 3], kept[-1]):
+            mark = marker(series, x.place(share), y.place(max(count, floor)))
+            body.append(f'<g class="s{series % SERIES}">{mark}</g>')
     return picture(body, "How often each code occurs, most frequent first")
 
 

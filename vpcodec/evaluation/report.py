@@ -40,8 +40,8 @@ def page(results: Results, exhibits: Sequence[Exhibit]) -> str:
         "summary": ("Summary", summary(results)),
         "rates": ("Quality over bitrate", rate_section(results)),
         "codes": ("Use of the codes", usage_section(results)),
-        "spread": ("Items, spread out", spread_section(results)),
-        "examples": ("See and hear" if results.kind == "image" else "Listen", exhibit_section(results, exhibits)),
+        "spread": ("Spread over the items", spread_section(results)),
+        "examples": ("Before and after", exhibit_section(results, exhibits)),
         "items": ("Every item", item_section(results)),
     }
     filled = {name: section for name, section in sections.items() if section[1]}
@@ -116,7 +116,7 @@ def series_of(results: Results) -> dict[str, int]:
 def summary(results: Results) -> str:
     """One row a candidate, one column a figure, the best of each metric marked."""
     series = series_of(results)
-    columns = columns_of(results)
+    columns = columns_of(results.kind, results.candidates)
     head = "".join(f'<th scope="col">{escape(column.title)}<small>{column.unit}</small></th>' for column in columns)
     rows = "".join(
         f'<tr><th scope="row">{swatch(series[candidate["family"]])}{escape(candidate["name"])}</th>'
@@ -178,17 +178,17 @@ def usage_section(results: Results) -> str:
     for number, (name, usage) in enumerate(results.usage.items()):
         even = usage.tokens / len(usage.counts)
         curves.append((number, [float(value) / even for value in usage.counts]))
-        text = (
-            f"{name}: CVU {usage.cvu:.4f}, {usage.entropy_bits:.2f} bits a token, "
-            f"{usage.used:,} of {len(usage.counts):,} codes used, {usage.tokens:,} tokens"
-        )
-        listed.append(f"<li>{swatch(number)}{escape(text)}</li>")
+        used = f"{usage.used:,} of {len(usage.counts):,} codes used by {usage.tokens:,} tokens"
+        figures = f"CVU {usage.cvu:.4f}, {usage.entropy_bits:.2f} bits a token, {used}"
+        listed.append(f"<li>{swatch(number)}<span><b>{escape(name)}</b><br>{figures}</span></li>")
     explained = (
-        "Were all codes used evenly, the curve would lie on the dashed line; codes that never occur end it at the right."
-        " CVU is the perplexity over the number of codes."
+        "Were all codes used evenly, the curve would lie on the dashed line; it ends where the codes that never occur"
+        " begin. CVU is the perplexity over the number of codes."
     )
-    plot = f'<div class="plots"><div class="card">{usage_plot(curves)}</div></div>'
-    return f'<p class="soft">{explained}</p><ul class="legend">{"".join(listed)}</ul>{plot}'
+    legend = f'<ul class="legend">{"".join(listed)}</ul>'
+    return (
+        f'<p class="soft">{explained}</p><div class="plots"><div class="card">{usage_plot(curves)}</div>{legend}</div>'
+    )
 
 
 def spread_section(results: Results) -> str:

@@ -110,7 +110,7 @@ def version(name: str, signal: Signal, row: Row | None) -> Version:
 
 
 def spectrogram(signal: Signal, rows: int = 128) -> io.BytesIO:
-    """A PNG of 0 to 8 kHz over time, 70 dB below full scale to full scale, at most 900 columns."""
+    """A PNG of 0 to 8 kHz over time, in a range of 65 dB that suits speech, at most 900 columns."""
     window = 512
     hop = max(160, -(-len(signal) // 900))
     padded = np.pad(signal.astype(np.float64), window // 2)
@@ -118,7 +118,7 @@ def spectrogram(signal: Signal, rows: int = 128) -> io.BytesIO:
     power = np.abs(np.fft.rfft(frames * np.hanning(window)))[:, : rows * 2] ** 2
     pooled = power.reshape(len(power), rows, 2).mean(-1)
     decibels = 10 * np.log10(pooled / (window / 8) ** 2 + 1e-12)
-    levels = np.clip((decibels + 70) / 70 * 255, 0, 255).astype(np.uint8)
+    levels = np.clip((decibels + 75) / 65 * 255, 0, 255).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(levels.T[::-1]), "L")
     places = [place for place, _ in COLOURS]
     channels = [np.interp(np.arange(256), places, [colour[each] for _, colour in COLOURS]) for each in range(3)]

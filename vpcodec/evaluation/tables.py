@@ -1,11 +1,15 @@
 """Columns of the tables that sum a run up, for the report and for Markdown alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vpcodec.evaluation.meters import METRICS
-from vpcodec.evaluation.results import Results
+from vpcodec.evaluation.results import RATE_UNITS, SPEED_UNITS
+
+# How multiply-adds are counted.
+WORK_UNITS = {"speech": "millions a second", "image": "thousands a pixel"}
+WORK_SCALE = {"speech": 1e6, "image": 1e3}
 
 
 @dataclass(frozen=True)
@@ -29,33 +33,35 @@ class Column:
     more_is_better: bool | None = None
 
 
-def columns_of(results: Results) -> list[Column]:
-    """All columns that at least one candidate has a value in."""
-    columns = [rate_column("file", "on disk", results), rate_column("nominal", "nominal", results)]
-    columns.append(rate_column("entropy", "entropy", results))
-    columns += [metric_column(results.kind, name) for name in results.metrics()]
+def columns_of(kind: str, candidates: Sequence[dict[str, Any]]) -> list[Column]:
+    """All columns that at least one candidate's summary has a value in."""
+    columns = [
+        rate_column(kind, *names) for names in (("file", "on disk"), ("nominal", "nominal"), ("entropy", "entropy"))
+    ]
+    columns += [metric_column(kind, name) for name in METRICS[kind]]
     columns += [
         Column("CVU", "", lambda each: each["codes"].get("cvu"), lambda value: f"{value:.4f}"),
         Column("codes used", "", lambda each: each["codes"].get("used"), lambda value: f"{value:,.0f}", of_all_codes),
-        speed_column("encode", results),
-        speed_column("decode", results),
+        speed_column(kind, "encode"),
+        speed_column(kind, "decode"),
         Column(
             "parameters", "", lambda each: each["speed"]["parameters"] or None, lambda value: f"{value / 1e6:.2f} M"
         ),
+        Column("multiply-adds", WORK_UNITS[kind], multiplications, lambda value: f"{value / WORK_SCALE[kind]:.3g}"),
         Column(
             "memory", "peak", lambda each: each["speed"].get("peak_memory"), lambda value: f"{value / 2**20:,.0f} MiB"
         ),
         Column("failures", "", lambda each: failed(each) or None, lambda value: f"{value:,.0f}"),
     ]
-    return [column for column in columns if any(column.value(each) is not None for each in results.candidates)]
+    return [column for column in columns if any(column.value(each) is not None for each in candidates)]
 
 
-def rate_column(name: str, title: str, results: Results) -> Column:
+def rate_column(kind: str, name: str, title: str) -> Column:
     def value(candidate: dict[str, Any]) -> float | None:
         rate = candidate["bitrate"].get(name)
         return rate["mean"] if isinstance(rate, dict) else rate
 
-    return Column(title, results.candidates[0]["bitrate"]["unit"], value, lambda rate: f"{rate:.3f}")
+    return Column(title, RATE_UNITS[kind], value, lambda rate: f"{rate:.3f}")
 
 
 def metric_column(kind: str, name: str) -> Column:
@@ -72,9 +78,12 @@ def metric_column(kind: str, name: str) -> Column:
     return Column(metric.title, unit, value, lambda mean: f"{mean:.{metric.digits}f}", interval, metric.more_is_better)
 
 
-def speed_column(step: str, results: Results) -> Column:
-    unit = results.candidates[0]["speed"]["speed_unit"]
-    return Column(step, unit, lambda each: each["speed"].get(step), lambda speed: f"{speed:.3g}")
+def speed_column(kind: str, step: str) -> Column:
+    return Column(step, SPEED_UNITS[kind], lambda each: each["speed"].get(step), lambda speed: f"{speed:.3g}")
+
+
+def multiplications(candidate: dict[str, Any]) -> float | None:
+    return candidate["speed"].get("multiplications")
 
 
 def of_all_codes(candidate: dict[str, Any]) -> str:

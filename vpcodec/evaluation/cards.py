@@ -1,0 +1,185 @@
+"""Cards of models and tables of results, written from measurements and never by hand.
+
+A model's `evaluation.json` holds the summary of its last run on each data set; `card.md` and the tables between
+markers in other documents are made from it.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vpcodec.errors import InputError, ModelError
+from vpcodec.evaluation.results import FORMAT, Results, write_whole
+from vpcodec.evaluation.tables import Column, columns_of, count
+from vpcodec.registry import ModelFolder
+
+EVALUATION, RECIPE, CARD = "evaluation.json", "recipe.toml", "card.md"
+
+# A table stands between these; a kind after "results" leaves the other one out.
+MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def record(results: Results, model: ModelFolder) -> Path:
+    """Put a run into a model's `evaluation.json`, in place of its last run on the same data set.
+
+    Kept are the model's own candidates, whose family is the model's name, and the codecs that it was compared with.
+
+    Raises:
+        ModelError: The file that is there is damaged, or the model was not part of the run.
+        InputError: The file cannot be written.
+    """
+    run = results.summary()
+    own = [each for each in run["candidates"] if each["ours"] and each["family"] == model.name]
+    if not own:
+        raise ModelError(f"{model.name} was not part of this evaluation")
+    run["candidates"] = own + [each for each in run["candidates"] if not each["ours"]]
+    runs = [other for other in read_runs(model) if other["dataset"] != run["dataset"]]
+    runs = sorted([*runs, run], key=lambda each: str(each["dataset"]))
+    path = model.path / EVALUATION
+    write_whole(path, json.dumps({"format": FORMAT, "runs": runs}, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def read_runs(model: ModelFolder) -> list[dict[str, Any]]:
+    """Runs in a model's `evaluation.json`; none where it was never evaluated. Raises ModelError for a damaged one."""
+    path = model.path / EVALUATION
+    if not path.is_file():
+        return []
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ModelError(f"{path}: format {content['format']}, this program reads {FORMAT}")
+        runs: list[dict[str, Any]] = content["runs"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: not a readable evaluation", hint="evaluate the model again") from error
+    return runs
+
+
+def write_card(model: ModelFolder) -> Path:
+    """Write a model's `card.md` from its other files.
+
+    Raises:
+        ModelError: One of them is missing or damaged.
+        InputError: The card cannot be written.
+    """
+    facts = model.facts
+    try:
+        recipe = (model.path / RECIPE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{model.path / RECIPE}: cannot be read ({error})") from error
+    suffix = {"speech": "wav", "image": "png"}[facts.kind]
+    extent = {"speech": f"{facts.hop} samples at 16 kHz", "image": f"{facts.hop}x{facts.hop} pixels"}[facts.kind]
+    rates = ", ".join(
+        f"{rate:,} ({vocabulary:,} codes)" if rate != vocabulary else f"{rate:,}"
+        for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
+    )
+    table = {
+        "kind": facts.kind,
+        "method": str(facts.quantizer.get("method", "")),
+        "codebook sizes": rates,
+        "one token": extent,
+        "parameters": f"{facts.parameters:,}",
+        "trained": f"{facts.steps:,} steps, {facts.minutes:,.0f} minutes",
+        "SHA-256 of the weights": f"`{facts.weights_sha256}`",
+    }
+    rows = "\n".join(f"| {name} | {value} |" for name, value in table.items())
+    runs = [run_section(run) for run in read_runs(model)]
+    text = f"""<!-- Made by a command from {model.path.name}'s other files; what is written by hand here is lost. -->
+# {facts.name}
+
+| | |
+|---|---|
+{rows}
+
+```
+vpcodec encode in.{suffix} --model {facts.name} -o out.tok
+vpcodec decode out.tok -o back.{suffix}
+```
+
+## Results
+
+{"".join(runs) or "Not evaluated yet."}
+## Training
+
+The recipe that made it:
+
+```toml
+{recipe.strip()}
+```
+"""
+    path = model.path / CARD
+    write_whole(path, text)
+    return path
+
+
+def run_section(run: dict[str, Any]) -> str:
+    """One run as a heading, a line on the data, and a table."""
+    what = {"speech": "recording", "image": "image"}[run["kind"]]
+    if run["kind"] == "speech":
+        extent = f"{run['total_extent'] / 60:.1f} minutes at 16 kHz"
+    else:
+        extent = f"cut to {run['side']}x{run['side']} pixels" if run["side"] else "whole"
+    unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run["unavailable"].items())
+    table = markdown_table(run["kind"], run["candidates"])
+    return f"### {run['dataset']}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
+
+
+def markdown_table(kind: str, candidates: Sequence[dict[str, Any]]) -> str:
+    """Candidates and their figures. Speed and memory, which depend on the machine, stay out."""
+    columns = [column for column in columns_of(kind, candidates) if column.title not in ("encode", "decode", "memory")]
+    head = ["codec", *(f"{column.title} ({column.unit})" if is_rate(column) else column.title for column in columns)]
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * len(columns) + "|"]
+    for candidate in candidates:
+        values = [column.value(candidate) for column in columns]
+        shown = [
+            column.shown(value) if value is not None else "–" for column, value in zip(columns, values, strict=True)
+        ]
+        lines.append(f"| {' | '.join([candidate['name'], *shown])} |")
+    return "\n".join(lines) + "\n"
+
+
+def is_rate(column: Column) -> bool:
+    return column.unit.startswith(("kbit", "bit"))
+
+
+def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> str:
+    """All runs of some models: a table a data set, each codec that they were compared with once.
+
+    Args:
+        models: In the order of the rows.
+        kind: "speech" or "image"; None for both.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for model in models:
+        for run in read_runs(model):
+            if kind in (None, run["kind"]):
+                together = merged.setdefault(run["dataset"], run | {"candidates": [], "unavailable": {}})
+                known = {each["name"] for each in together["candidates"]}
+                together["candidates"] += [each for each in run["candidates"] if each["name"] not in known]
+    for run in merged.values():
+        run["candidates"].sort(key=lambda each: not each["ours"])  # ours first, else as they came
+    return "\n".join(run_section(merged[name]).rstrip() + "\n" for name in sorted(merged))
+
+
+def fill_tables(document: Path, models: Sequence[ModelFolder]) -> bool:
+    """Write the tables of results between `<!-- results -->` and `<!-- /results -->` of a document.
+
+    Returns:
+        Whether the document changed.
+
+    Raises:
+        InputError: It cannot be read or written, or has no such markers.
+    """
+    try:
+        text = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{document}: cannot be read ({error})") from error
+    filled, places = MARKERS.subn(lambda found: found[1] + results_tables(models, found[2]) + found[3], text)
+    if not places:
+        hint = "put <!-- results --> and <!-- /results --> on lines of their own where the tables shall be"
+        raise InputError(f"{document}: has no place for results", hint=hint)
+    if filled != text:
+        write_whole(document, filled)
+    return filled != text
