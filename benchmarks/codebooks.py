@@ -1,0 +1,111 @@
+"""Fitting codebooks: our k-means beside faiss and scikit-learn, where they are installed.
+
+    python benchmarks/codebooks.py [--json FILE] [--markdown FILE] [--codes 256 1024 4096 16384] [--rows 1000000]
+
+Rows are standard normal in 5 channels. Times are processor seconds on one thread, so that other work on the
+machine hardly counts; the error is the mean squared distance of 50,000 other rows from their nearest code.
+faiss runs its 25 iterations and scikit-learn its mini-batches with the defaults of both.
+"""
+
+import argparse
+import importlib.util
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tables import put_table
+
+from vpcodec.quantizers.kmeans import assign, fit_centroids
+
+CHANNELS = 5
+LATENTS_PER_CODE = 256  # all three see at most so many
+
+
+def ours(rows: np.ndarray, codes: int) -> np.ndarray:
+    return fit_centroids(rows, codes).centroids
+
+
+def of_faiss(rows: np.ndarray, codes: int) -> np.ndarray:
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    means = faiss.Kmeans(CHANNELS, codes, niter=25, seed=0, max_points_per_centroid=LATENTS_PER_CODE)
+    means.train(rows)
+    return means.centroids
+
+
+def of_scikit_learn(rows: np.ndarray, codes: int) -> np.ndarray:
+    from sklearn.cluster import MiniBatchKMeans
+
+    return MiniBatchKMeans(codes, random_state=0, batch_size=max(1024, 4 * codes), n_init=1).fit(rows).cluster_centers_
+
+
+FITTERS: dict[str, tuple[str, Callable[[np.ndarray, int], np.ndarray]]] = {
+    "ours": ("scipy", ours),
+    "faiss": ("faiss", of_faiss),
+    "scikit-learn, mini-batches": ("sklearn", of_scikit_learn),
+}
+
+
+def measure(codes: int, rows: int) -> dict[str, Any]:
+    """Seconds, error and codes without rows of each library for one codebook size."""
+    generator = np.random.default_rng(codes)
+    train = generator.standard_normal((min(rows, codes * LATENTS_PER_CODE), CHANNELS), dtype=np.float32)
+    others = generator.standard_normal((50_000, CHANNELS))
+    cells: dict[str, Any] = {"rows": len(train)}
+    for name, (module, fit) in FITTERS.items():
+        if importlib.util.find_spec(module) is None:
+            continue
+        began = time.process_time()
+        centroids = fit(train, codes)
+        seconds = time.process_time() - began
+        exact = np.ascontiguousarray(centroids, dtype=np.float64)
+        cells[name] = {
+            "seconds": seconds,
+            "error": float(np.square(assign(others, exact)[1]).mean()),
+            "unused": int(codes - len(np.unique(assign(train.astype(np.float64), exact)[0]))),
+        }
+        print(f"K = {codes:,}, {name}: {cells[name]}", flush=True)
+    return cells
+
+
+def markdown(results: dict[str, Any]) -> str:
+    lines = ["| K | rows | library | s | error | codes without rows |", "|---:|---:|---|---:|---:|---:|"]
+    for codes, cells in results["codes"].items():
+        lines += [
+            f"| {int(codes):,} | {cells['rows']:,} | {name} | {cells[name]['seconds']:.1f} | "
+            f"{cells[name]['error']:.4f} | {cells[name]['unused']} |"
+            for name in FITTERS
+            if name in cells
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--markdown", type=Path, help="page to put the table into")
+    parser.add_argument("--codes", type=int, nargs="+", default=[256, 1024, 4096, 16384])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--from", dest="earlier", type=Path, help="take the figures of an earlier run")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    results: dict[str, Any] = {"machine": platform.machine(), "codes": {}}
+    if arguments.earlier:
+        results = json.loads(arguments.earlier.read_text())
+    for codes in [] if arguments.earlier else arguments.codes:
+        results["codes"][str(codes)] = measure(codes, arguments.rows)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.markdown:
+        put_table(arguments.markdown, "codebooks", markdown(results))
+    print(markdown(results))
+
+
+if __name__ == "__main__":
+    main()

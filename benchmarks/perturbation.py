@@ -1,0 +1,246 @@
+"""What the random move of VP-VAE costs: ours beside the published search, at every codebook size.
+
+    python benchmarks/perturbation.py [--json FILE] [--markdown FILE] [--quick]
+    python benchmarks/perturbation.py --from FILE --markdown FILE         tables from an earlier run
+
+Times are processor seconds on one thread, so that other work on the machine hardly counts. Latents are
+standard normal in 5 channels, the queue holds 80 rows a code, as published. The published search takes
+query rows in chunks, whatever their number, so its time for a step is that of 256 tokens (its chunk at
+K = 16384) times the tokens there are. Every cell runs in a process of its own; its memory is the growth of
+that process's peak.
+"""
+
+import argparse
+import json
+import multiprocessing
+import platform
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import scipy
+import torch
+from tables import put_table
+
+from vpcodec.quantizers.codebook import nearest
+from vpcodec.quantizers.kmeans import fit_centroids
+from vpcodec.quantizers.knn import Neighbours
+from vpcodec.quantizers.vp import VP
+
+CHANNELS = 5
+ROWS_PER_CODE = 80
+DENSITY_RANK = 8
+RATES = (256, 1024, 4096, 16384)
+BATCHES = (2736, 8192)
+CHUNK = 256  # tokens
+SPEECH_BATCH = 1336  # tokens of a training step of the speech recipes: 8 crops of a second
+
+# Ways to make a step cheaper, or its moves larger, with the options that choose them.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as published": {},
+    "fifth of the rows": {"search_share": 0.2},
+    "512 tokens": {"perturbed_tokens": 512},
+    "fifth of the rows, 512 tokens": {"search_share": 0.2, "perturbed_tokens": 512},
+}
+ABLATION: dict[str, dict[str, Any]] = {
+    "as published": {},
+    "every proposal accepted": {"metropolis": False},
+    "2 moves": {"moves": 2},
+    "4 moves": {"moves": 4},
+    "reach calibrated": {"calibrate": True},
+    "2 moves, reach calibrated": {"moves": 2, "calibrate": True},
+    "4 moves, reach calibrated": {"moves": 4, "calibrate": True},
+    "fifth of the rows": {"search_share": 0.2},
+    "rows up to a tenth old": {"stale": True},
+}
+
+
+def megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def start(rate: int) -> torch.Tensor:
+    """[80 K, 5], the same queue for every contestant."""
+    torch.set_num_threads(1)
+    return torch.randn(rate * ROWS_PER_CODE, CHANNELS, generator=torch.Generator().manual_seed(rate))
+
+
+def filled(rate: int, rows: torch.Tensor, **options: Any) -> VP:
+    quantizer = VP((rate,), CHANNELS, **options).train()
+    quantizer.queue.push(rows)
+    return quantizer
+
+
+def chunked_distances(points: torch.Tensor, rows: torch.Tensor, ranks: tuple[int, int]) -> torch.Tensor:
+    """The search as published: all distances of a chunk of points, then the smallest."""
+    smallest = torch.cdist(points, rows).topk(max(ranks), largest=False).values
+    return smallest[:, [rank - 1 for rank in ranks]]
+
+
+def measure_published(rate: int) -> dict[str, float]:
+    """Seconds and memory of the two searches of a move for one chunk of tokens."""
+    rows = start(rate)
+    points = torch.randn(CHUNK, CHANNELS)
+    before = megabytes()
+    seconds = 2 * seconds_of(lambda: chunked_distances(points, rows, (DENSITY_RANK, ROWS_PER_CODE)))
+    return {"token_seconds": seconds / CHUNK, "megabytes": megabytes() - before}
+
+
+def measure_ours(rate: int, options: dict[str, Any], batches: tuple[int, ...]) -> dict[str, float]:
+    """Seconds of the move by number of tokens, of renewing the rows, and memory."""
+    rows = start(rate)
+    quantizer = filled(rate, rows, **options)
+    before = megabytes()
+    result = {"renew_seconds": seconds_of(lambda: quantizer.rows_for(rate))}
+    for tokens in batches:
+        points = torch.randn(tokens, CHANNELS)
+        result[f"move_{tokens}_seconds"] = seconds_of(lambda points=points: quantizer.perturb(points, rate))
+    return result | {"megabytes": megabytes() - before}
+
+
+def measure_agreement(rate: int) -> dict[str, float]:
+    """How far the distances found by the tree are from those of the published search in float64, relatively."""
+    rows = start(rate)
+    points = torch.randn(64, CHANNELS)
+    ours = Neighbours(rows).distances(points, (DENSITY_RANK, ROWS_PER_CODE)).double()
+    gaps = [(points.double()[:, None] - some.double()).norm(dim=-1) for some in rows.split(65536)]
+    every = torch.cat(gaps, 1).topk(ROWS_PER_CODE, largest=False).values[:, [DENSITY_RANK - 1, ROWS_PER_CODE - 1]]
+    return {"largest_difference": float(((ours - every).abs() / every).max())}
+
+
+def measure_ablation(rate: int, options: dict[str, Any]) -> dict[str, float]:
+    """What a variant does to the latents, and what it costs."""
+    torch.manual_seed(0)
+    rows = start(rate)
+    stale = options.pop("stale", False)
+    quantizer = filled(rate, rows, **options)
+    if quantizer.calibrate:
+        quantizer.reach.fill_(quantizer.calibrated_reach())
+        quantizer.calibrate = False
+    quantizer.rows_for(rate)
+    if stale:
+        quantizer.queue.push(torch.randn(len(rows) // 10, CHANNELS))
+    points = torch.randn(4096, CHANNELS)
+    codes = torch.from_numpy(fit_centroids(rows.numpy(), rate).centroids).float()
+    error = (points - codes[nearest(points, codes)]).square().sum(-1).mean()
+    began = time.process_time()
+    moved, stats = quantizer.perturb(points, rate)
+    seconds = time.process_time() - began
+    wandered = moved
+    for _ in range(4):
+        wandered, _ = quantizer.perturb(wandered, rate)
+    return {
+        "reach": float(quantizer.reach),
+        "accepted": stats["accepted"],
+        "energy": float((moved - points).square().sum(-1).mean() / error),
+        "variance_growth": float((moved.var(0) - points.var(0)).mean()),
+        "variance_growth_of_5": float((wandered.var(0) - points.var(0)).mean()),
+        "seconds": seconds,
+    }
+
+
+def apart(work: Callable[..., dict[str, float]], *given: Any) -> dict[str, float]:
+    """The result of a measurement in a fresh process."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(work, given)
+
+
+def measure(rates: tuple[int, ...]) -> dict[str, Any]:
+    results: dict[str, Any] = {
+        "machine": {"processor": platform.machine(), "torch": torch.__version__, "scipy": scipy.__version__},
+        "published": {},
+        "ours": {},
+        "agreement": {},
+        "ablation": {},
+    }
+    for rate in rates:
+        results["published"][str(rate)] = apart(measure_published, rate)
+        results["ours"][str(rate)] = {
+            name: apart(measure_ours, rate, options, (SPEECH_BATCH, *(() if options else BATCHES)))
+            for name, options in SETTINGS.items()
+        }
+        results["agreement"][str(rate)] = apart(measure_agreement, rate)
+        print(f"K = {rate}: done", flush=True)
+    for name, options in ABLATION.items():
+        results["ablation"][name] = apart(measure_ablation, 256, dict(options))
+        print(f"{name}: done", flush=True)
+    return results
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The tables of `docs/vp.md`."""
+    lines = [
+        "| K | tokens | published search, s | ours, s | ratio | published, MB | ours, MB | renewing the rows, s |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for rate, published in results["published"].items():
+        ours = results["ours"][rate]["as published"]
+        for tokens in BATCHES:
+            theirs = published["token_seconds"] * tokens
+            move = ours[f"move_{tokens}_seconds"]
+            lines.append(
+                f"| {int(rate):,} | {tokens:,} | {theirs:.2f} | {move:.3f} | {theirs / move:.0f} | "
+                f"{published['megabytes']:.0f} | {ours['megabytes']:.0f} | {ours['renew_seconds']:.2f} |"
+            )
+    rates = list(results["published"])
+    first, last = rates[0], rates[-1]
+    moves = {rate: results["ours"][rate]["as published"][f"move_{BATCHES[0]}_seconds"] for rate in rates}
+    theirs = results["published"][last]["token_seconds"] / results["published"][first]["token_seconds"]
+    ours = moves[last] / moves[first]
+    worst = max(cell["largest_difference"] for cell in results["agreement"].values())
+    lines += [
+        "",
+        f"From K = {int(first):,} to {int(last):,} the queue grows {int(last) // int(first)} times, "
+        f"the published search {theirs:.0f} times dearer, ours {ours:.1f} times. "
+        f"Largest relative difference of a distance from brute force in float64: {worst:.1e}.",
+        "",
+        f"Seconds of a move of {SPEECH_BATCH:,} tokens (one thread):",
+        "",
+        "| setting | " + " | ".join(f"K = {int(rate):,}" for rate in rates) + " |",
+        "|---|" + "---:|" * len(rates),
+    ]
+    for name in SETTINGS:
+        cells = [f"{results['ours'][rate][name][f'move_{SPEECH_BATCH}_seconds']:.3f}" for rate in rates]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| variant, K = 256 | reach | accepted | energy | variance growth | after 5 moves in a row | s |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, cell in results["ablation"].items():
+        lines.append(
+            f"| {name} | {cell['reach']:.2f} | {cell['accepted']:.2f} | {cell['energy']:.2f} | "
+            f"{cell['variance_growth']:+.4f} | {cell['variance_growth_of_5']:+.4f} | {cell['seconds']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--markdown", type=Path, help="page to put the tables into")
+    parser.add_argument("--from", dest="earlier", type=Path, help="take the figures of an earlier run")
+    parser.add_argument("--quick", action="store_true", help="the two smaller codebooks only")
+    arguments = parser.parse_args()
+    results = (
+        json.loads(arguments.earlier.read_text())
+        if arguments.earlier
+        else measure(RATES[: 2 if arguments.quick else 4])
+    )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.markdown:
+        put_table(arguments.markdown, "perturbation", markdown(results))
+    print(markdown(results))
+
+
+if __name__ == "__main__":
+    main()
