@@ -13,6 +13,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -77,16 +78,17 @@ def write_npz(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     facts = [each.facts for each in everything]
     names = ("names", "kinds", "models", "weights", "rates", "vocabularies", "lengths", "shapes")
     columns = ("name", "kind", "model", "weights", "rate", "vocabulary", "length", "shape")
-    arrays = {plural: np.array([row[name] for row in facts]) for plural, name in zip(names, columns, strict=True)}
-    ids = np.concatenate([each.ids.ravel() for each in everything]) if everything else np.zeros(0, np.uint16)
+    arrays: dict[str, Any] = {
+        plural: np.array([row[name] for row in facts]) for plural, name in zip(names, columns, strict=True)
+    }
+    ids = np.concatenate([each.ids.ravel() for each in everything])
     np.savez_compressed(out, ids=ids, **arrays)
 
 
 def write_parquet(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     """One row a file. Raises DependencyError without pyarrow."""
     try:
-        import pyarrow
-        from pyarrow import parquet
+        pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise DependencyError("Parquet needs pyarrow", hint="pip install pyarrow") from None
     text, number, numbers = pyarrow.string(), pyarrow.int64(), pyarrow.list_(pyarrow.int32())

@@ -32,7 +32,6 @@ from vpcodec.cli.options import (
 from vpcodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vpcodec.codec.recordings import Span
     from vpcodec.corpus.coding import Outcome, Settings
     from vpcodec.corpus.plan import Item
 
@@ -72,8 +71,7 @@ def encode(
 
     speech.wav becomes speech.tok. In directories, outputs that are complete are not made again.
     """
-    from vpcodec.corpus.coding import TOKENS, Settings, is_medium_name
-    from vpcodec.data.audio import RawFormat
+    from vpcodec.corpus.formats import TOKENS, is_medium_name
 
     if output is not None and is_medium_name(output):
         raise ConfigError(f"-o {output}: encode writes token files", hint=f"name it {TOKENS}")
@@ -81,12 +79,19 @@ def encode(
         raise ConfigError("--raw: nobody knows the sample rate", hint="add --sample-rate 16000, for instance")
     if not raw and sample_rate is not None:
         raise ConfigError("--sample-rate is for samples without a header", hint="add --raw")
+    items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
+    check_span(start, stop)
+
+    from vpcodec.codec.recordings import Span
+    from vpcodec.corpus.coding import Settings
+    from vpcodec.data.audio import RawFormat
+
     settings = Settings(
         task="encode",
         model=model,
         rate=rate,
         raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
-        span=span_of(start, stop),
+        span=Span(start or 0.0, stop),
         engine=engine,
         device=device,
         force=force,
@@ -127,12 +132,19 @@ def decode(
 
     speech.tok becomes speech.decoded.wav, and a photo's .decoded.png, unless -o or --format says otherwise.
     """
-    from vpcodec.corpus.coding import Settings, checked_form
+    from vpcodec.corpus.formats import checked_form
+
+    chosen = checked_form(form)
+    items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
+    check_span(start, stop)
+
+    from vpcodec.codec.recordings import Span
+    from vpcodec.corpus.coding import Settings
 
     settings = Settings(
         task="decode",
-        form=checked_form(form),
-        span=span_of(start, stop),
+        form=chosen,
+        span=Span(start or 0.0, stop),
         engine=engine,
         device=device,
         force=force,
@@ -173,11 +185,10 @@ def planned(
     )
 
 
-def span_of(start: float | None, stop: float | None) -> "Span":
-    """The stretch that --from and --to name."""
-    from vpcodec.codec.recordings import Span
-
-    return Span(start or 0.0, stop)
+def check_span(start: float | None, stop: float | None) -> None:
+    """Raise ConfigError for a stretch without length."""
+    if stop is not None and stop <= (start or 0.0):
+        raise ConfigError(f"--from {start or 0:g} --to {stop:g}: the end is not behind the beginning")
 
 
 def carry_out(

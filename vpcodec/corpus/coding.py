@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, Literal, cast
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.codec.recordings import WHOLE, Span
 from vpcodec.container import Header, Index, Reader, SpeechFacts
+from vpcodec.corpus.formats import FORMATS, TOKENS, form_of
 from vpcodec.corpus.meter import Meter
-from vpcodec.corpus.plan import SUFFIXES, Item
+from vpcodec.corpus.plan import Item
 from vpcodec.corpus.proof import is_complete, read_back
 from vpcodec.data.audio import RawFormat
 from vpcodec.data.kinds import peek_medium
@@ -19,15 +20,6 @@ from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, failure, open_input, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 from vpcodec.registry import ModelFolder, find_model
-
-TOKENS = ".tok"
-FORMATS = {"speech": ("wav", "flac", "ogg", "raw"), "image": ("png", "webp", "jpeg")}  # the first is the default
-SUFFIX_FORMATS = {
-    **{f".{form}": form for forms in FORMATS.values() for form in forms},
-    ".jpg": "jpeg",
-    ".pcm": "raw",
-    ".oga": "ogg",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,36 +269,6 @@ def fail(outcome: Outcome, error: VpcodecError) -> None:
     outcome.status = "failed"
     outcome.error = error.what if named else f"{names[0]}: {error.what}"
     outcome.hint, outcome.exit_code = error.hint, error.exit_code
-
-
-def form_of(target: str, kind: str, open_ended: bool) -> str:
-    """The format that an output's name asks for, else the default of its kind.
-
-    Raises:
-        ConfigError: The name has a suffix that says nothing.
-    """
-    suffix = os.path.splitext(target)[1].lower()
-    if open_ended or target == STANDARD or not suffix:
-        return FORMATS[kind][0]
-    if suffix not in SUFFIX_FORMATS:
-        raise ConfigError(f"{shown(target)}: {suffix} is not a known format", hint="choose one with --format")
-    return SUFFIX_FORMATS[suffix]
-
-
-def checked_form(form: str | None) -> str | None:
-    """A format by its name or suffix: `jpg` is `jpeg`. Raises ConfigError for one that nobody writes."""
-    if form is None:
-        return None
-    known = SUFFIX_FORMATS.get(f".{form.lower().lstrip('.')}")
-    if known is None:
-        forms = ", ".join(form for forms in FORMATS.values() for form in forms)
-        raise ConfigError(f"--format {form}: not a known format", hint=f"use {forms}")
-    return known
-
-
-def is_medium_name(name: str) -> bool:
-    """Whether a file of this name would be taken for a recording or photo."""
-    return name.lower().endswith(SUFFIXES["encode"])
 
 
 def amount_of(header: Header, length: int) -> float:

@@ -4,18 +4,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vpcodec.corpus.formats import SUFFIXES
 from vpcodec.corpus.shards import Shard
 from vpcodec.data.streams import STANDARD
 from vpcodec.errors import ConfigError
-
-# Names that are taken from a directory, by what is done with them.
-SUFFIXES = {
-    "encode": (
-        *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
-        *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
-    ),
-    "decode": (".tok",),
-}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Rules 1, 6 and 8 of the command's manners: names, and what an output takes over from its input."""
+
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.cli.conftest import Command
+
+
+def test_rule_1_without_o_the_output_has_the_name_of_the_input_with_the_new_suffix(
+    vpcodec: Command, media: Path
+) -> None:
+    assert vpcodec("encode", "speech.wav", "photo.png").returncode == 0
+    assert vpcodec.names("*.tok") == ["photo.tok", "speech.tok"]
+
+
+def test_rule_1_decoding_never_takes_the_name_of_an_original(vpcodec: Command, tokens: Path) -> None:
+    assert vpcodec("decode", "speech.tok", "photo.tok").returncode == 0
+    assert vpcodec.names() == ["photo.decoded.png", "photo.tok", "speech.decoded.wav", "speech.tok"]
+
+
+@pytest.mark.parametrize("name", ["back.flac", "back.ogg", "back.raw", "back.wav"])
+def test_rule_1_the_name_of_the_output_chooses_its_format(vpcodec: Command, tokens: Path, name: str) -> None:
+    assert vpcodec("decode", "speech.tok", "-o", name).returncode == 0
+    if not name.endswith("raw"):
+        assert soundfile.info(vpcodec.folder / name).format == name[-4:].strip(".").upper()
+    else:
+        assert (vpcodec.folder / name).stat().st_size == 4 * 16_000
+
+
+@pytest.mark.parametrize(
+    "stem", [b"with space", b"new\nline", b"-dash", b"caf\xe9", b"quo'te\"", b"\xf0\x9f\x8e\xa4", b"..."]
+)
+def test_rule_6_names_may_hold_anything(vpcodec: Command, media: Path, stem: bytes) -> None:
+    folder = os.fsencode(vpcodec.folder)
+    os.rename(folder + b"/speech.wav", folder + b"/" + stem + b".wav")
+    encoded = vpcodec("encode", "--", stem + b".wav")
+    assert encoded.returncode == 0
+    assert encoded.stderr.count(b"\n") == 1
+    decoded = vpcodec("decode", "--json", "--format", "flac", "--output-dir", b"out" + stem, "--", stem + b".tok")
+    assert decoded.returncode == 0
+    assert os.path.exists(folder + b"/out" + stem + b"/" + stem + b".decoded.flac")
+
+
+def test_rule_8_modification_time_and_mode_are_kept(vpcodec: Command, media: Path) -> None:
+    os.chmod(media / "speech.wav", 0o640)
+    os.utime(media / "speech.wav", ns=(10**18, 1_234_567_890_123_456_789))
+    assert vpcodec("encode", "speech.wav").returncode == 0
+    assert vpcodec("decode", "speech.tok").returncode == 0
+    for name in ("speech.tok", "speech.decoded.wav"):
+        status = (media / name).stat()
+        assert status.st_mode & 0o777 == 0o640
+        assert status.st_mtime_ns == 1_234_567_890_123_456_789
+
+
+def test_rule_8_rate_channels_and_sample_format_come_back(vpcodec: Command, media: Path) -> None:
+    vpcodec("encode", "speech.wav")
+    vpcodec("decode", "speech.tok")
+    before, after = (soundfile.info(media / name) for name in ("speech.wav", "speech.decoded.wav"))
+    for fact in ("samplerate", "channels", "subtype", "frames"):
+        assert getattr(after, fact) == getattr(before, fact)
+
+
+def test_rule_8_one_line_says_what_does_not_come_back(vpcodec: Command, media: Path) -> None:
+    from PIL import Image
+
+    Image.open(media / "photo.png").convert("RGBA").resize((64, 48)).save(media / "plain.png")
+    Image.new("RGBA", (40, 30), (255, 0, 0, 100)).save(media / "glass.png")
+    ended = vpcodec("encode", "glass.png")
+    assert b"glass.png: transparency is laid on white\n" in ended.stderr
+    assert b"plain" not in vpcodec("encode", "plain.png", "-o", "p.tok").stderr.split(b"->")[1]
