@@ -17,7 +17,7 @@ from torch import Tensor
 from vpcodec.errors import DependencyError
 
 BLOCK = 2**25  # distances held at a time: 128 MiB
-LEAF_ROWS = 32  # measured: builds in half the time of scipy's default of 16, and is searched as fast
+LEAF_ROWS = 32
 
 
 class Neighbours:
@@ -58,6 +58,7 @@ def build_tree(rows: Tensor) -> Any:
         raise DependencyError(
             "VP-VAE searches neighbours with scipy, which is not installed", hint="pip install 'vpcodec[full]'"
         ) from error
+    # Halving space instead of the rows builds the tree in about half the time; searching takes as long.
     return cKDTree(rows.double().numpy(), leafsize=LEAF_ROWS, balanced_tree=False)
 
 
