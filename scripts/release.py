@@ -1,0 +1,101 @@
+"""Turn a finished training run into a released model: weights, prior of the entropy coder, graphs, evaluation, card.
+
+    python scripts/release.py RUN NAME --data TRAINING_MEDIA --test FOLDER ... [--against opus:6 avif ...]
+
+The prior is trained on tokens of the training media, never of the test media. Every figure of `evaluation.json` and
+`card.md` comes from files written as `vpcodec encode` writes them. `notes.md`, which the card takes up, is the one
+file of a model that is written by hand: what it was trained on, what follows, what breaks.
+"""
+
+import argparse
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.windows import CORES
+from vpcodec.config import to_toml
+from vpcodec.container.prior_training import train_prior
+from vpcodec.data.shards import list_media
+from vpcodec.evaluation.cards import record, write_card
+from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.models import ModelCandidate
+from vpcodec.evaluation.run import Outputs, run_evaluation
+from vpcodec.graphs import write_graphs
+from vpcodec.registry import FACTS, WEIGHTS, ModelFolder
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+PRIOR_MEDIA = 1500  # drawn at random, all windows of each
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="folder of the finished training run")
+    parser.add_argument("name", help="name of the model")
+    parser.add_argument("--data", type=Path, required=True, help="training media, for the prior")
+    parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders to evaluate on")
+    parser.add_argument("--against", nargs="*", default=[], help="rivals to evaluate beside it")
+    parser.add_argument("--skip-prior", action="store_true", help="keep the prior that is there")
+    options = parser.parse_args()
+
+    folder = copy_model(options.run, options.name)
+    write_graphs(folder)
+    model = ModelFolder(folder)
+    if not options.skip_prior:
+        for rate in model.facts.rates:
+            write_prior(model, rate, options.data)
+    for test in options.test:
+        evaluate(model, test, options.against)
+    print(write_card(model))
+
+
+def copy_model(run: Path, name: str) -> Path:
+    """The shipped files of a run under the model's name."""
+    folder = MODELS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (WEIGHTS, "recipe.toml"):
+        shutil.copyfile(run / file, folder / file)
+    facts = replace(ModelFolder(run).facts, name=name)
+    (folder / FACTS).write_text(to_toml(facts), encoding="utf-8")
+    return folder
+
+
+def write_prior(model: ModelFolder, rate: int, data: Path) -> None:
+    """Train the prior of one rate on tokens of training media."""
+    path = model.path / f"prior-{rate}.bin"
+    path.unlink(missing_ok=True)
+    codec = Codec.load(model)
+    media = list_media(data, model.facts.kind)
+    chosen = np.random.default_rng(0).permutation(len(media))[:PRIOR_MEDIA]
+    frames: list[NDArray[np.int64]] = []
+    for index in chosen:
+        tokens = codec.tokens(codec.encode(io.BytesIO(media[index].read()), rate=rate))
+        frames += list(windows(tokens, model.facts.kind))
+    path.write_bytes(train_prior(frames, model.radices(rate), model.facts.kind))
+    print(f"{path}: {path.stat().st_size:,} bytes from {sum(frame.size for frame in frames):,} tokens")
+
+
+def windows(tokens: NDArray[np.int64], kind: str) -> Iterator[NDArray[np.int64]]:
+    """Tokens [rows, columns] in pieces as frames hold them."""
+    core = CORES[kind]
+    rows = core if kind == "image" else len(tokens)
+    for top in range(0, len(tokens), rows):
+        for left in range(0, tokens.shape[1], core):
+            yield tokens[top : top + rows, left : left + core]
+
+
+def evaluate(model: ModelFolder, test: Path, against: list[str]) -> None:
+    """Measure every rate on a folder and file the figures with the model."""
+    dataset = open_dataset(str(test))
+    candidates = [ModelCandidate(model, rate) for rate in model.facts.rates]
+    results = run_evaluation(dataset, candidates, against, Outputs())
+    record(results, model)
+
+
+if __name__ == "__main__":
+    main()
