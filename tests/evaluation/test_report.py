@@ -1,0 +1,234 @@
+"""The report holds everything in one page, says what failed, and works in a browser: sort, play, slide."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evaluation.conftest import MuLaw
+from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.evaluate import evaluate
+from vpcodec.evaluation.plots import Axis, Line, Point, quantile, rate_plot, spread_plot, usage_plot
+from vpcodec.evaluation.report import write_report
+from vpcodec.evaluation.rivals import parse_rival
+from vpcodec.evaluation.run import Outputs, run_evaluation
+from vpcodec.evaluation.showcase import choose
+
+QUICK = ["si_sdr", "mel_distance"]
+
+
+@pytest.fixture
+def image_report(images, tmp_path) -> Path:
+    """Of two qualities of JPEG and one of WebP, one photo being damaged."""
+    outputs = Outputs(report=tmp_path / "images.html")
+    run_evaluation(images, [], ["jpeg:q10", "jpeg:q60", "webp:q30"], outputs, metrics=["psnr", "ssim"])
+    return tmp_path / "images.html"
+
+
+@pytest.fixture
+def speech_report(speech, tmp_path) -> Path:
+    """Of two codecs with tokens, one recording being silent."""
+    run_evaluation(speech, [MuLaw(3), MuLaw(8)], [], Outputs(report=tmp_path / "speech.html"), metrics=QUICK)
+    return tmp_path / "speech.html"
+
+
+def test_the_page_loads_nothing_from_elsewhere(image_report, speech_report):
+    for path in (image_report, speech_report):
+        page = path.read_text()
+        sources = re.findall(r'(?:src|href|data-media)="([^"]*)"', page)
+        assert sources
+        assert all(source.startswith(("data:", "#")) for source in sources)
+        assert not re.search(r"url\(|@import|https?://", page)
+
+
+def test_what_failed_and_what_was_not_measured_stands_before_the_summary(images, tmp_path, monkeypatch):
+    monkeypatch.setattr("vpcodec.metrics.lpips.weight_folders", lambda: [tmp_path])
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    outputs = Outputs(report=tmp_path / "out.html")
+    run_evaluation(images, [], ["jpeg:q10"], outputs, metrics=["psnr", "lpips_alex"])
+    page = outputs.report.read_text()
+    assert page.index("no weights for LPIPS-alex") < page.index('id="summary"')
+    assert page.index("torn.png: not a readable image") < page.index('id="summary"')
+
+
+def test_names_of_files_cannot_become_markup(images, tmp_path):
+    first = images.items[0].path
+    first.rename(first.with_name("<img src=x onerror=alert(1)>&'\".png"))
+    outputs = Outputs(report=tmp_path / "out.html")
+    run_evaluation(open_dataset(str(first.parent)), [], ["jpeg:q10"], outputs, metrics=["psnr"])
+    assert "<img src=x" not in outputs.report.read_text()
+
+
+def test_the_worst_items_are_those_of_the_first_candidate(images, tmp_path):
+    results = evaluate(images, [parse_rival("jpeg:q10", "image")], tmp_path / "log", metrics=["psnr"])
+    values = {row.item: row.values["psnr"] for row in results.rows if row.values}
+    chosen = choose(results, 1)
+    assert chosen[0] == (min(values, key=values.get), "worst")
+    assert chosen[1][1] == "median"
+
+
+def test_a_run_in_which_everything_failed_still_has_a_report(speech, tmp_path):
+    only_silence = type(speech)(speech.name, speech.kind, speech.items[-1:])
+    results = evaluate(only_silence, [MuLaw(8)], tmp_path / "log", metrics=QUICK)
+    write_report(results, only_silence, [MuLaw(8)], tmp_path / "out.html")
+    assert "cannot encode silence (1)" in (tmp_path / "out.html").read_text()
+
+
+def test_a_report_made_again_is_the_same(speech, tmp_path):
+    outputs = Outputs(report=tmp_path / "out.html")
+    run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK)
+    first = outputs.report.read_text()
+    run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK)
+    assert outputs.report.read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "logarithmic"),
+    [(0, 1, False), (-45, 25, False), (0.93, 0.931, False), (2e5, 9e5, False), (0.9, 140, True), (0.23, 0.8, True)],
+)
+def test_an_axis_has_a_few_round_ticks_within_itself(low, high, logarithmic):
+    axis = Axis(low, high, 0, 100, logarithmic)
+    ticks = axis.ticks()
+    assert 2 <= len(ticks) <= 9
+    assert all(-0.2 <= axis.place(tick) <= 100.2 for tick in ticks)
+    assert axis.place(low) == 0
+    assert axis.place(high) == 100
+
+
+def test_plots_can_be_drawn_of_a_single_value_or_of_equal_ones():
+    point = Point(6.0, 1.0, 1.0, 1.0, "a <b>")
+    assert "a &lt;b&gt;" in rate_plot([Line(0, [point])], "x", "y")
+    assert "nan" not in spread_plot([(0, "a", [2.0]), (1, "b", [2.0, 2.0])], "m")
+    assert "nan" not in usage_plot([(0, [1.0, 1.0]), (1, [2.0, 0.0])])
+
+
+def test_quantiles_are_those_of_numpy():
+    ordered = [1.0, 2.0, 4.0, 8.0]
+    assert [quantile(ordered, q) for q in (0, 0.3, 0.5, 1)] == np.quantile(ordered, [0, 0.3, 0.5, 1]).tolist()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    automation = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs chromium")
+    with automation.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page of the report, cut off from the network; errors in its scripts fail the test."""
+    errors = []
+    opened = []
+
+    def open_page(path: Path, width: int = 1280, **options):
+        context = browser.new_context(viewport={"width": width, "height": 844}, offline=True, **options)
+        opened.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in opened:
+        context.close()
+    assert errors == []
+
+
+@pytest.mark.slow
+def test_the_table_of_items_sorts_filters_and_changes_its_codec(image_report, visit):
+    page = visit(image_report)
+
+    def column(number: int) -> list[str]:
+        return page.locator(f".items tbody tr td:nth-child({number})").all_inner_texts()
+
+    assert column(1)[-1] == "torn.png"  # what has no value comes last
+    by_psnr = page.get_by_role("button", name="PSNR (dB)")
+    for _ in range(2 if page.locator("th[aria-sort=ascending]").inner_text() == "PSNR (dB)" else 1):
+        by_psnr.click()
+    ascending = [float(text) for text in column(3)[:-1]]
+    by_psnr.click()
+    assert ascending == sorted(ascending)
+    assert [float(text) for text in column(3)[:-1]] == ascending[::-1]
+    assert page.locator("th[aria-sort=ascending], th[aria-sort=descending]").count() == 1
+    page.get_by_label("Codec").select_option("jpeg:q60")
+    assert all(fine > coarse for fine, coarse in zip(sorted(map(float, column(3)[:-1])), ascending, strict=True))
+    page.get_by_label("Names that contain").fill("photo2")
+    assert column(1) == ["photo2.png"]
+    assert page.locator("#count").inner_text() == "1 items, page 1 of 1"
+
+
+@pytest.mark.slow
+def test_the_slider_moves_by_keyboard_and_shows_the_codec_chosen(image_report, visit):
+    page = visit(image_report)
+    card = page.locator("article").first
+    slider = card.get_by_role("slider")
+    edge = "element => element.closest('.compare').style.getPropertyValue('--at')"
+    slider.focus()
+    assert slider.evaluate(edge) == "50%"
+    page.keyboard.press("ArrowRight")
+    assert slider.evaluate(edge) == "51%"
+    before = card.locator(".decoded").get_attribute("src")
+    card.get_by_label("webp:q30").check()
+    assert card.locator(".decoded").get_attribute("src") != before
+    assert card.locator(".corner.right").inner_text() == "webp:q30"
+    card.get_by_label("jpeg:q10").check()
+    assert card.locator(".decoded").get_attribute("src") == before
+    assert card.locator(".decoded").evaluate("image => image.naturalWidth") > 0
+
+
+@pytest.mark.slow
+def test_recordings_play_one_at_a_time(speech_report, visit):
+    page = visit(speech_report)
+    players = page.locator("audio")
+    for index in (0, 1):
+        players.nth(index).evaluate("player => { player.muted = true; return player.play(); }")
+    page.wait_for_function("document.querySelectorAll('audio')[0].paused")
+    assert players.nth(1).evaluate("player => player.duration") > 0.5
+    assert page.locator("figure img").first.evaluate("image => image.naturalHeight") == 128
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_page_without_scrolling_sideways(image_report, speech_report, visit, scheme):
+    for path in (image_report, speech_report):
+        page = visit(path, width=360, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+@pytest.mark.slow
+def test_text_has_enough_contrast_in_light_and_dark(image_report, visit):
+    contrast = """() => {
+      const style = getComputedStyle(document.documentElement);
+      const light = (name) => {
+        const hex = style.getPropertyValue(name).trim().slice(1);
+        const parts = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
+        const linear = parts.map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05;
+      };
+      const ratio = (one, other) => Math.max(light(one) / light(other), light(other) / light(one));
+      const text = ["--ink", "--soft", "--accent", "--bad"].flatMap((name) =>
+        ["--page", "--card", "--tint"].map((ground) => [name, ground, ratio(name, ground), 4.5]));
+      const marks = [0, 1, 2, 3, 4, 5, 6].map((number) => [number, "--card", ratio(`--s${number}`, "--card"), 3]);
+      return [...text, ...marks].filter(([, , found, wanted]) => found < wanted);
+    }"""
+    for scheme in ("light", "dark"):
+        assert visit(image_report, color_scheme=scheme).evaluate(contrast) == []
+
+
+@pytest.mark.slow
+def test_everything_that_can_be_used_can_be_reached_with_the_tab_key(image_report, visit):
+    page = visit(image_report)
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("(document.activeElement.type || document.activeElement.getAttribute('role') || '')"))
+    assert {"range", "radio", "select-one", "search", "button", "region"} <= reached
