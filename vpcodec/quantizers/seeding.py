@@ -114,7 +114,10 @@ class SeededCodebook(CodebookQuantizer):
             )
         self.begin()
 
-    # Latents that wait are part of the state, but no buffer: their number changes, and nothing else needs them.
+    # Latents that wait are part of the state, but no buffer: their number changes, and only training needs them.
+
+    def training_state(self) -> set[str]:
+        return super().training_state() | {"_extra_state"}
 
     def get_extra_state(self) -> Tensor:
         return self.waiting
