@@ -56,7 +56,7 @@ def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, 
 def test_a_damaged_file_is_named_without_its_folder(images, log):
     results = evaluate(images, [parse_rival("jpeg:q50", "image")], log, metrics=["psnr", "ssim"])
     (reason,) = results.candidates[0]["failures"]["read"]["reasons"]
-    assert reason.startswith("torn.png: not a readable image")
+    assert reason.startswith("torn.png: ")
     assert results.candidates[0]["metrics"]["psnr"]["items"] == 4
 
 

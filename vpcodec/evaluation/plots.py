@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 440, 300
+WIDTH, HEIGHT = 400, 280
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
 SERIES = 7  # colours and markers before they come round again
 

@@ -92,18 +92,23 @@ def notes(results: Results) -> str:
     if lines:
         listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
         blocks += f'<div class="card note"><p><b>Not measured</b></p><ul>{listed}</ul></div>'
-    failed = []
-    for candidate in results.candidates:
-        for step, failure in candidate["failures"].items():
-            what = METRICS[results.kind][step].title if step in METRICS[results.kind] else step
-            reasons = sorted(failure["reasons"].items(), key=lambda pair: -pair[1])
-            shown = "; ".join(f"{reason} ({times})" for reason, times in reasons[:3])
-            more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-            failed.append(f"{candidate['name']}, {what}: {count(failure['count'], 'item')}: {shown}{more}")
+    failed = [line for candidate in results.candidates for line in failure_lines(candidate, results.kind)]
     if failed:
         listed = "".join(f"<li>{escape(line)}</li>" for line in failed)
         blocks += f'<div class="card note"><p><b>Failed, and left out of the means</b></p><ul>{listed}</ul></div>'
     return blocks
+
+
+def failure_lines(candidate: dict[str, Any], kind: str) -> list[str]:
+    """What failed with one candidate: a line for all steps and metrics that failed for the same reasons."""
+    steps: dict[str, list[str]] = {}
+    for step, failure in candidate["failures"].items():
+        reasons = sorted(failure["reasons"].items(), key=lambda pair: -pair[1])
+        shown = "; ".join(f"{reason} ({count(times, 'item')})" for reason, times in reasons[:3])
+        more = f"; and {count(len(reasons) - 3, 'other reason')}" if len(reasons) > 3 else ""
+        name = METRICS[kind][step].title if step in METRICS[kind] else step
+        steps.setdefault(shown + more, []).append(name)
+    return [f"{candidate['name']}, {', '.join(names)}: {reasons}" for reasons, names in steps.items()]
 
 
 def series_of(results: Results) -> dict[str, int]:
