@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -32,7 +33,8 @@ class Command:
         """Start it; pipes on all sides unless told otherwise."""
         line = [sys.executable, "-m", "vpcodec.cli.main", *arguments]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen(line, cwd=self.folder, env=self.environment, **{**pipes, **options})
+        prepared = {**pipes, "preexec_fn": hear_interrupts, **options}
+        return subprocess.Popen(line, cwd=self.folder, env=self.environment, **prepared)
 
     def __call__(
         self, *arguments: str | bytes, given: bytes = b"", **options: Any
@@ -105,6 +107,11 @@ def wait_until(happened: Callable[[], Any], process: "subprocess.Popen[bytes] | 
         assert time.monotonic() < deadline, "nothing happened"
         assert process is None or process.poll() is None or happened(), process.stderr.read().decode()
         time.sleep(0.02)
+
+
+def hear_interrupts() -> None:
+    """In a child process: do not inherit the deafness of tests that run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def obey_modes() -> None:

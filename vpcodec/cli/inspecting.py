@@ -56,7 +56,8 @@ def check(inputs: Inputs, as_json: Json = False, quiet: Quiet = False) -> None:
     if as_json:
         print_json(reports)
     broken = sum(not report["sound"] for report in reports)
-    messages.note(f"{len(reports) - broken} sound, {broken} broken")
+    if len(reports) > 1:
+        messages.note(f"{len(reports) - broken} sound, {broken} broken")
     if broken:
         raise typer.Exit(1)
 

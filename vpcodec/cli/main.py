@@ -100,7 +100,8 @@ def report_usage(error: Any) -> int:
     """Print wrong usage as one line; returns the exit code."""
     context = getattr(error, "ctx", None)
     help_line = f"`{context.command_path if context else PROGRAM} -h` shows how"
-    Messages().error(error.format_message().rstrip("."), help_line)
+    message = error.format_message().rstrip(".")
+    Messages().error(message[:1].lower() + message[1:], help_line)
     return int(getattr(error, "exit_code", 2))
 
 

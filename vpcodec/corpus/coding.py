@@ -7,17 +7,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, cast
 
-from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
+from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
 from vpcodec.codec.recordings import WHOLE, Span
 from vpcodec.container import Header, Index, Reader, SpeechFacts
+from vpcodec.container.header import MAGIC
 from vpcodec.corpus.formats import FORMATS, TOKENS, form_of
 from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.proof import is_complete, read_back
 from vpcodec.data.audio import RawFormat
-from vpcodec.data.kinds import peek_medium
+from vpcodec.data.kinds import medium_of, peek_medium
 from vpcodec.data.output import open_output
-from vpcodec.data.streams import STANDARD, failure, open_input, seekable, shown
+from vpcodec.data.streams import STANDARD, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 from vpcodec.registry import ModelFolder, find_model
 
@@ -150,7 +151,7 @@ class Coder:
         """Turn a token file into a recording or photo."""
         settings = self.settings
         with ExitStack() as resources:
-            stream = resources.enter_context(self.open_source(item.source, item.target))
+            stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index
             if settings.span == WHOLE:
                 reader = Reader(stream)
@@ -216,11 +217,14 @@ class Coder:
     @contextmanager
     def open_target(self, item: Item, target: str, force: bool) -> Iterator[BinaryIO]:
         """Where the output's bytes go; folders of a mirrored tree are made on the way."""
-        if item.open_ended and (folder := os.path.dirname(target)):
+        folder = os.path.dirname(target)
+        if folder and item.open_ended:
             try:
                 os.makedirs(folder, exist_ok=True)
             except OSError as error:
                 raise failure(folder, error) from None
+        elif folder and not os.path.isdir(folder):
+            raise InputError(f"{shown(folder)}: no such folder", hint="make it first")
         like = item.source if item.source != STANDARD and is_plain(item.source) else None
         with open_output(target, force=force, like=like) as out:
             yield cast(BinaryIO, Prompt(out)) if target == STANDARD else out
@@ -253,6 +257,18 @@ class Prompt:
         return getattr(self.stream, name)
 
 
+def tokens_in(stream: BinaryIO) -> BinaryIO:
+    """A stream to read a token file from. Raises InputError if it is plainly a recording or photo."""
+    head, whole = peek(stream)
+    if head.startswith(MAGIC):
+        return whole
+    try:
+        kind = medium_of(head, "").kind
+    except InputError:
+        return whole  # whoever reads it says what is wrong
+    raise InputError(f"{shown(stream)}: is {THINGS[kind]}, not a token file", hint="use `vpcodec encode`")
+
+
 @contextmanager
 def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
     """Note how long the network takes."""
@@ -264,7 +280,7 @@ def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
 
 def fail(outcome: Outcome, error: VpcodecError) -> None:
     """Note a failure, naming the input where the message names no file."""
-    names = (shown(outcome.source), shown(outcome.target))
+    names = (shown(outcome.source), "standard output" if outcome.target == STANDARD else shown(outcome.target))
     named = isinstance(error, ConfigError) or any(name in error.what for name in names)
     outcome.status = "failed"
     outcome.error = error.what if named else f"{names[0]}: {error.what}"

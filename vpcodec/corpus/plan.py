@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vpcodec.corpus.formats import SUFFIXES
 from vpcodec.corpus.shards import Shard
-from vpcodec.data.streams import STANDARD
+from vpcodec.data.streams import STANDARD, shown
 from vpcodec.errors import ConfigError
 
 
@@ -69,7 +69,7 @@ def make_plan(
             items.append(Item(len(items), source, target, output is None and name != STANDARD, folder, clash))
     if not items:
         wanted = ", ".join(SUFFIXES[task])
-        raise ConfigError(f"nothing to {task} in {', '.join(map(ascii, inputs))}", hint=f"looked for {wanted}")
+        raise ConfigError(f"nothing to {task} in {', '.join(map(shown, inputs))}", hint=f"looked for {wanted}")
     return items if shard is None else shard.of(items)
 
 

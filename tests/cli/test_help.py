@@ -1,0 +1,58 @@
+"""Rules 13 and 14 of the command's manners: help, completion, and a quick start."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Command
+from vpcodec.cli.examples import EXAMPLES
+from vpcodec.cli.main import COMMANDS
+from vpcodec.version import __version__
+
+SLOW_TO_IMPORT = ("torch", "numpy", "onnxruntime", "PIL", "soundfile", "safetensors", "rich", "multiprocessing")
+
+
+@pytest.mark.parametrize("name", ["vpcodec", *COMMANDS])
+def test_rule_13_help_is_short_and_has_three_examples(vpcodec: Command, name: str) -> None:
+    ended = vpcodec(*([] if name == "vpcodec" else [name]), "-h")
+    text = ended.stdout.decode()
+    assert ended.returncode == 0
+    assert len(text.splitlines()) <= 40
+    assert len(EXAMPLES[name]) == 3
+    assert all(f"  {example}\n" in text for example in EXAMPLES[name])
+
+
+def test_rule_13_long_help_lists_every_option(vpcodec: Command) -> None:
+    short, long = (vpcodec("encode", asked).stdout for asked in ("-h", "--help"))
+    assert b"--manifest" in long
+    assert b"--manifest" not in short
+
+
+def test_rule_13_version(vpcodec: Command) -> None:
+    assert vpcodec("--version").stdout == f"vpcodec {__version__}\n".encode()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_rule_13_shells_complete_the_names_of_models(vpcodec: Command, shell: str) -> None:
+    vpcodec.environment |= {
+        "_VPCODEC_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "vpcodec encode --model sp",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": "vpcodec encode --model sp",
+        "COMP_CWORD": "3",
+    }
+    assert b"speech-fsp-1024" in vpcodec().stdout
+
+
+@pytest.mark.parametrize("line", [["--help"], ["--version"], ["encode", "-h"], ["encode", "--nonsense"], ["encode"]])
+def test_rule_14_help_and_wrong_usage_import_nothing_heavy(line: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from vpcodec.cli.main import main\n"
+        f"sys.argv[1:] = {line!r}\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print(*[name for name in {SLOW_TO_IMPORT!r} if name in sys.modules], file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ended.stderr.splitlines()[-1] == b""

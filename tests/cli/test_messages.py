@@ -1,0 +1,68 @@
+"""Rules 7, 12 and 15 of the command's manners: what is said, where, and with which exit code."""
+
+import json
+import os
+import pty
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PATIENCE, Command
+
+
+def test_rule_7_standard_output_carries_nothing_but_what_was_asked_for(vpcodec: Command, media: Path) -> None:
+    assert vpcodec("encode", "speech.wav", "-v").stdout == b""
+    assert vpcodec("test", "speech.tok").stdout == b""
+    assert vpcodec("decode", "speech.tok", "-v").stdout == b""
+
+
+def test_rule_7_quiet_says_nothing_but_errors(vpcodec: Command, media: Path) -> None:
+    assert vpcodec("encode", "-q", "speech.wav", "photo.png").stderr == b""
+    assert vpcodec("encode", "-q", "speech.wav").stderr.count(b"\n") == 1
+
+
+def test_rule_7_verbose_says_what_took_how_long_and_which_engine_ran(vpcodec: Command, media: Path) -> None:
+    said = vpcodec("encode", "-v", "speech.wav").stderr.decode()
+    for words in ("loading", "network", "onnx on cpu", "reading, coding and writing", "peak memory"):
+        assert words in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "shown"), [((), True), (("--no-progress",), False), (("-q",), False)])
+def test_rule_7_progress_is_shown_on_a_terminal_after_a_second(
+    vpcodec: Command, options: tuple[str, ...], shown: bool
+) -> None:
+    from tests.cli.test_streams import speech, wav
+
+    (vpcodec.folder / "long.wav").write_bytes(wav(speech(600), 16_000 * 600 * 2))
+    terminal, side = pty.openpty()
+    vpcodec.environment["TERM"] = "xterm"
+    process = vpcodec.start("encode", "long.wav", *options, stderr=side)
+    os.close(side)
+    seen = b""
+    try:
+        while piece := os.read(terminal, 4096):
+            seen += piece
+    except OSError:  # the terminal's other side was closed
+        pass
+    assert process.wait(PATIENCE) == 0
+    assert (b"%" in seen) == shown
+
+
+def test_rule_7_no_progress_where_there_is_no_terminal(vpcodec: Command, media: Path) -> None:
+    assert b"%" not in vpcodec("encode", "speech.wav", "photo.png").stderr
+
+
+def test_rule_12_exit_codes(vpcodec: Command, media: Path) -> None:
+    assert vpcodec("encode", "speech.wav").returncode == 0
+    assert vpcodec("encode", "nowhere.wav", "photo.png").returncode == 1
+    assert vpcodec("encode", "--rate").returncode == 2
+
+
+def test_rule_15_json_wherever_figures_are_printed(vpcodec: Command, media: Path) -> None:
+    encoded = json.loads(vpcodec("encode", "--json", "speech.wav").stdout)
+    assert (encoded["done"], encoded["files"][0]["amount"]) == (1, 1.0)
+    assert json.loads(vpcodec("decode", "--json", "speech.tok").stdout)["files"][0]["status"] == "done"
+    assert json.loads(vpcodec("info", "--json", "speech.tok").stdout)[0]["source"]["sample_rate"] == 8000
+    assert json.loads(vpcodec("test", "--json", "speech.tok").stdout)[0]["sound"] is True
+    assert {model["kind"] for model in json.loads(vpcodec("models", "--json").stdout)} == {"speech", "image"}

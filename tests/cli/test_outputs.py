@@ -1,0 +1,131 @@
+"""Rules 3, 4 and 10 of the command's manners: nothing is overwritten, nothing half-written, nothing lost."""
+
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, obey_modes, wait_until
+from tests.cli.test_streams import speech, wav
+
+OLD = b"something dear to somebody"
+
+
+def test_rule_3_nothing_is_overwritten_without_force(vpcodec: Command, media: Path) -> None:
+    (media / "speech.tok").write_bytes(OLD)
+    refused = vpcodec("encode", "speech.wav")
+    assert (refused.returncode, refused.stderr) == (1, b"vpcodec: speech.tok: exists already; use -f to replace it\n")
+    assert (media / "speech.tok").read_bytes() == OLD
+    assert vpcodec("encode", "speech.wav", "-f").returncode == 0
+    assert (media / "speech.tok").read_bytes().startswith(b"\xd6VP")
+
+
+def test_rule_3_skip_existing_leaves_what_is_there_and_succeeds(vpcodec: Command, media: Path) -> None:
+    (media / "speech.tok").write_bytes(OLD)
+    ended = vpcodec("encode", "--skip-existing", "speech.wav", "photo.png")
+    assert ended.returncode == 0
+    assert b"1 done, 1 skipped, 0 failed" in ended.stderr
+    assert (media / "speech.tok").read_bytes() == OLD
+
+
+def test_rule_3_no_question_is_ever_asked(vpcodec: Command, media: Path) -> None:
+    (media / "speech.tok").write_bytes(OLD)
+    terminal, side = os.openpty()
+    process = vpcodec.start("encode", "speech.wav", stdin=side, stdout=side)
+    os.close(side)
+    assert process.wait(120) == 1
+    os.close(terminal)
+
+
+def test_rule_3_an_input_is_never_its_own_output(vpcodec: Command, tokens: Path) -> None:
+    before = (tokens / "speech.tok").read_bytes()
+    os.link(tokens / "speech.tok", tokens / "same.wav")
+    assert vpcodec("decode", "speech.tok", "-f", "-o", "same.wav").returncode == 1
+    assert (tokens / "speech.tok").read_bytes() == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_rule_4_an_interrupted_output_leaves_nothing_behind(vpcodec: Command, number: int, code: int) -> None:
+    process = vpcodec.start("encode", "-", "-o", "long.tok")
+    process.stdin.write(wav(speech(30), 0))
+    process.stdin.flush()
+    wait_until(lambda: vpcodec.names(".vpcodec-*"), process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert vpcodec.names() == []
+
+
+def test_rule_4_killed_at_once_an_output_does_not_have_its_name(vpcodec: Command) -> None:
+    process = vpcodec.start("encode", "-", "-o", "long.tok")
+    process.stdin.write(wav(speech(30), 0))
+    process.stdin.flush()
+    wait_until(lambda: vpcodec.names(".vpcodec-*"), process)
+    process.kill()
+    process.wait()
+    assert "long.tok" not in vpcodec.names()
+
+
+def test_rule_4_a_bad_input_leaves_no_output(vpcodec: Command, media: Path) -> None:
+    content = (media / "speech.wav").read_bytes()
+    (media / "speech.wav").write_bytes(content[: len(content) // 2])
+    assert vpcodec("encode", "speech.wav").returncode == 1
+    assert vpcodec.names() == ["photo.png", "speech.wav"]
+
+
+def test_rule_4_a_full_disk_is_one_line_and_leaves_nothing(vpcodec: Command, tokens: Path) -> None:
+    def little_space() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
+    ended = vpcodec("decode", "photo.tok", preexec_fn=little_space)
+    assert ended.returncode == 1
+    assert ended.stderr == b"vpcodec: photo.decoded.png: file too large\n"
+    assert vpcodec.names() == ["photo.tok", "speech.tok"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_rule_4_a_full_device_behind_standard_output_is_one_line(vpcodec: Command, tokens: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = vpcodec("decode", "photo.tok", "-c", stdout=full)
+    assert (ended.returncode, ended.stderr) == (1, b"vpcodec: standard output: no space left on device\n")
+
+
+def test_rule_4_a_read_only_folder_is_one_line(vpcodec: Command, tokens: Path) -> None:
+    (tokens / "locked").mkdir(mode=0o555)
+    ended = vpcodec("decode", "speech.tok", "--output-dir", "locked", preexec_fn=obey_modes)
+    assert ended.returncode == 1
+    assert ended.stderr == b"vpcodec: locked/speech.decoded.wav: permission denied\n"
+
+
+def test_rule_10_rm_deletes_inputs_whose_outputs_are_right(vpcodec: Command, media: Path) -> None:
+    assert vpcodec("encode", "--rm", "speech.wav", "photo.png").returncode == 0
+    assert vpcodec.names() == ["photo.tok", "speech.tok"]
+    assert vpcodec("decode", "--rm", "speech.tok", "photo.tok").returncode == 0
+    assert vpcodec.names() == ["photo.decoded.png", "speech.decoded.wav"]
+
+
+def test_rule_10_rm_keeps_inputs_of_outputs_that_fail_or_are_skipped(vpcodec: Command, media: Path) -> None:
+    (media / "speech.tok").write_bytes(OLD)
+    assert vpcodec("encode", "--rm", "--skip-existing", "speech.wav").returncode == 0
+    assert vpcodec("encode", "--rm", "speech.wav").returncode == 1
+    assert vpcodec("encode", "--rm", "speech.wav", "-o", "/dev/null").returncode == 2
+    assert vpcodec("encode", "--rm", "speech.wav", "-c").returncode == 2
+    assert "speech.wav" in vpcodec.names()
+
+
+def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models: Path) -> None:
+    from vpcodec.container import Index
+    from vpcodec.corpus.proof import read_back
+    from vpcodec.errors import InputError
+    from vpcodec.registry import ModelFolder
+
+    content = bytearray((tokens / "speech.tok").read_bytes())
+    with open(tokens / "speech.tok", "rb") as stream:
+        header = Index(stream).header
+    content[len(content) // 2] ^= 1
+    (tokens / "speech.tok").write_bytes(content)
+    with pytest.raises(InputError, match="the input is kept"):
+        read_back(str(tokens / "speech.tok"), header, 16_000, ModelFolder(models / header.model))

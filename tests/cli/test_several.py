@@ -1,0 +1,158 @@
+"""Rules 5 and 11 of the command's manners: many files, in one process or several, whole or in parts."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.cli.conftest import MEDIA, Command, wait_until
+
+
+@pytest.fixture
+def corpus(vpcodec: Command) -> Path:
+    """A tree with four short recordings, a photo, a transcript and a link back to its top."""
+    top = vpcodec.folder / "corpus"
+    for number, folder in enumerate(("", "a", "a/deep er", "b")):
+        (top / folder).mkdir(parents=True, exist_ok=True)
+        samples, rate = soundfile.read(MEDIA / "speech.flac", start=4000 * number, frames=4000)
+        soundfile.write(top / folder / f"{number}.wav", samples, rate)
+    shutil.copy(MEDIA / "cat.png", top / "b" / "cat.png")
+    (top / "a" / "0.txt").write_text("that is a very fine cap")
+    (top / "b" / "loop").symlink_to(top)
+    return top
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_rule_5_one_bad_file_does_not_stop_the_others(vpcodec: Command, media: Path) -> None:
+    (media / "bad.wav").write_bytes(b"RIFF no WAVE")
+    ended = vpcodec("encode", "bad.wav", "nowhere.wav", "speech.wav", "photo.png")
+    assert ended.returncode == 1
+    assert vpcodec.names("*.tok") == ["photo.tok", "speech.tok"]
+    *_, summary, first, second = ended.stderr.decode().splitlines()
+    assert summary == "2 done, 0 skipped, 2 failed"
+    assert first.startswith("vpcodec: bad.wav: ")
+    assert second == "vpcodec: nowhere.wav: no such file or directory"
+
+
+def test_rule_5_a_directory_is_mirrored(vpcodec: Command, corpus: Path) -> None:
+    assert vpcodec("encode", "-r", "corpus", "--output-dir", "out").returncode == 0
+    found = sorted(contents(vpcodec.folder / "out"))
+    assert found == ["0.tok", "a/1.tok", "a/deep er/2.tok", "b/3.tok", "b/cat.tok"]
+
+
+def test_rule_5_two_inputs_with_one_output_are_not_mixed_up(vpcodec: Command, corpus: Path) -> None:
+    shutil.copy(MEDIA / "cat.png", corpus / "a" / "1.png")
+    ended = vpcodec("encode", "-r", "corpus", "--output-dir", "out")
+    assert ended.returncode == 1
+    assert b"corpus/a/1.wav: would have the same output as corpus/a/1.png; rename one of them\n" in ended.stderr
+    assert len(contents(vpcodec.folder / "out")) == 5
+
+
+def test_rule_5_what_is_complete_in_a_mirror_is_not_done_again(vpcodec: Command, corpus: Path) -> None:
+    encode = ("encode", "-r", "corpus", "--output-dir", "out", "--json")
+    vpcodec(*encode)
+    once = contents(vpcodec.folder / "out")
+    (vpcodec.folder / "out/0.tok").unlink()
+    (vpcodec.folder / "out/a/1.tok").write_bytes(once["a/1.tok"][:-3])  # damaged
+    os.utime(corpus / "b/3.wav", (1, 1))  # changed since
+    again = json.loads(vpcodec(*encode).stdout)
+    assert {each["source"] for each in again["files"] if each["status"] == "done"} == {
+        "corpus/0.wav",
+        "corpus/a/1.wav",
+        "corpus/b/3.wav",
+    }
+    assert contents(vpcodec.folder / "out") == once
+
+
+def test_rule_5_foreign_files_in_a_mirror_are_refused(vpcodec: Command, corpus: Path) -> None:
+    (vpcodec.folder / "out").mkdir()
+    (vpcodec.folder / "out/0.tok").write_bytes(b"my diary")
+    ended = vpcodec("encode", "-r", "corpus", "--output-dir", "out")
+    assert ended.returncode == 1
+    assert b"out/0.tok: exists already and is no token file; use -f to replace it\n" in ended.stderr
+    assert (vpcodec.folder / "out/0.tok").read_bytes() == b"my diary"
+
+
+def test_rule_5_decoding_mirrors_and_resumes_too(vpcodec: Command, corpus: Path) -> None:
+    vpcodec("encode", "-r", "corpus", "--output-dir", "out")
+    decode = ("decode", "-r", "out", "--output-dir", "back", "--format", "flac")
+    ended = vpcodec(*decode)
+    assert ended.returncode == 1  # a photo is no FLAC
+    assert b"4 done, 0 skipped, 1 failed" in ended.stderr
+    assert b"0 done, 4 skipped, 1 failed" in vpcodec(*decode).stderr
+
+
+def test_rule_5_shards_split_the_work_without_gap_or_overlap(vpcodec: Command, corpus: Path) -> None:
+    for number in ("1/2", "2/2"):
+        vpcodec("encode", "-r", "corpus", "--output-dir", "out", "--shard", number)
+        vpcodec("encode", "-r", "corpus", "--output-dir", number[0], "--shard", number)
+    parts = contents(vpcodec.folder / "1"), contents(vpcodec.folder / "2")
+    assert not parts[0].keys() & parts[1].keys()
+    assert parts[0] | parts[1] == contents(vpcodec.folder / "out")
+
+
+def test_rule_5_a_manifest_has_one_line_a_file(vpcodec: Command, corpus: Path) -> None:
+    encode = ("encode", "-r", "corpus", "--output-dir", "out", "--manifest", "out.jsonl")
+    for status in ("done", "skipped"):
+        assert vpcodec(*encode).returncode == 0
+        rows = [json.loads(line) for line in (vpcodec.folder / "out.jsonl").read_text().splitlines()]
+        assert [row["source"] for row in rows] == sorted(row["source"] for row in rows)
+        assert {row["status"] for row in rows} == {status}
+        assert {row["model"] for row in rows} == {"speech-fsp-1024", "image-fsp-1024"}
+
+
+def test_rule_5_a_manifest_replaces_nothing_else(vpcodec: Command, media: Path) -> None:
+    assert vpcodec("encode", "speech.wav", "--manifest", "photo.png").returncode == 1
+    assert vpcodec.names() == ["photo.png", "speech.wav"]
+
+
+@pytest.mark.parametrize("task", ["encode", "decode"])
+def test_rule_11_the_same_bytes_for_any_number_of_jobs(vpcodec: Command, corpus: Path, task: str) -> None:
+    top = "corpus"
+    if task == "decode":
+        vpcodec("encode", "-r", "corpus", "--output-dir", "tokens")
+        top = "tokens"
+    for jobs in ("1", "3"):
+        assert vpcodec(task, "-r", top, "--output-dir", jobs, "-j", jobs).returncode == 0
+    assert contents(vpcodec.folder / "1") == contents(vpcodec.folder / "3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_rule_5_a_corpus_that_was_stopped_goes_on_to_the_same_end(vpcodec: Command, corpus: Path, number: int) -> None:
+    for copy in range(40):
+        shutil.copy(corpus / "0.wav", corpus / f"copy{copy}.wav")
+    encode = ("encode", "-r", "corpus", "-j", "2", "--output-dir")
+    process = vpcodec.start(*encode, "out", start_new_session=True)
+    wait_until(lambda: vpcodec.names("out/*.tok"), process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert b"Traceback" not in err
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert vpcodec.names(".vpcodec-*") == []
+    wait_until(lambda: not alive(process.pid))
+    assert vpcodec(*encode, "out").returncode == 0
+    assert vpcodec(*encode, "whole").returncode == 0
+    finished = {name: content for name, content in contents(vpcodec.folder / "out").items() if ".part" not in name}
+    assert finished == contents(vpcodec.folder / "whole")
+
+
+def alive(group: int) -> bool:
+    """Whether any process of a group still runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
