@@ -56,7 +56,7 @@ def test_graphs_of_every_quantizer_give_the_tokens_and_the_signal_of_torch(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path: Path, kind: str) -> None:
-    settings = ["quantizer.rates=[16, 64, 512]"]
+    settings = ["quantizer.rates=[16, 64]"]
     model = make_model(tmp_path / "model", override(find_recipe(f"{kind}-vp-tiny"), settings))
     weights = load_file(model.path / WEIGHTS)
     torch.manual_seed(1)

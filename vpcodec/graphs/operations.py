@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.onnx import register_custom_op_symbolic, symbolic_helper, unregister_custom_op_symbolic
+from torch.onnx import symbolic_helper
+from torch.onnx.utils import register_custom_op_symbolic, unregister_custom_op_symbolic
 from torch.overrides import TorchFunctionMode
 
 OPSET = 20  # the first with a GELU of its own

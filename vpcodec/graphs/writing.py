@@ -1,12 +1,12 @@
-"""Graphs for ONNX Runtime, written from the trained module itself.
+"""What is in the graphs, and how they are traced, pointed at the weights and checked.
 
     encoder.onnx          signal [1, T*hop] or [1, H*hop, W*hop, 3]  ->  latents [1, T, C] or [1, H, W, C]
     quantizer-RATE.onnx   latents [rows, C]                          ->  tokens [rows]
     decoder-RATE.onnx     tokens [1, T] or [1, H, W]                 ->  signal
 
 Each is a trace of the module, so the arithmetic of ids has one source. Weights are not copied: the graphs hold,
-for each, its place in `weights.safetensors`. A quantizer takes a fixed number of rows, as many as its module searches at a time, so that a large
-codebook needs no more memory here than there.
+for each, its place in `weights.safetensors`. A quantizer takes a fixed number of rows, as many as its module
+searches at a time, so that a large codebook needs no more memory here than there.
 
 The trace is taken by torch's TorchScript exporter: it needs no further package, and keeps the operations of the
 modules one to one.
@@ -27,7 +27,9 @@ from torch import Tensor, nn
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.codec.onnx_engine import DECODER, ENCODER, GRAPHS, QUANTIZER, OnnxEngine
 from vpcodec.errors import ModelError
-from vpcodec.graph_operations import OPSET, registered
+from vpcodec.graphs.operations import OPSET, registered
+from vpcodec.graphs.transforms import compute_transforms
+from vpcodec.networks.speech import SpeechNetwork
 from vpcodec.quantizers.codebook import CELLS
 from vpcodec.registry import WEIGHTS, ModelFolder, sha256
 
@@ -66,6 +68,8 @@ def write_graphs(folder: Path) -> None:
     (folder / GRAPHS).unlink(missing_ok=True)
     checksums = {}
     for name, graph in parts(autoencoder, model.facts.kind):
+        if isinstance(autoencoder.network, SpeechNetwork):
+            compute_transforms(graph, autoencoder.network)
         point_to_weights(graph, places)
         (folder / name).write_bytes(graph.SerializeToString())
         checksums[name] = sha256(folder / name)
@@ -146,7 +150,7 @@ def places_of_tensors(path: Path) -> dict[str, Place]:
 
 
 def point_to_weights(graph: onnx.ModelProto, places: dict[str, Place]) -> None:
-    """Replace the numbers of every weight by where `weights.safetensors` holds them; 16 bits are widened when loaded."""
+    """Replace the numbers of every weight by where `weights.safetensors` holds them; the graph widens 16 bits."""
     for weight in graph.graph.initializer:
         stored, offset, length = places[weight.name.removeprefix("model.")]
         if TYPES[stored] != weight.data_type:
