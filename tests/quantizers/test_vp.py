@@ -238,6 +238,10 @@ def test_the_gradient_passes_as_if_nothing_had_moved(law):
     assert (quantized.latents != latents).any()
 
 
+def test_a_batch_without_positions_is_no_trouble(law):
+    assert build(256, rows=law[0])(torch.zeros(1, 0, 3), 0.5).latents.shape == (1, 0, 3)
+
+
 def test_training_has_no_tokens_to_mislead_a_usage_figure(law):
     assert build(256, rows=law[0])(law[1][None], 0.5).tokens is None
 
@@ -332,7 +336,7 @@ def test_slightly_old_rows_move_latents_as_fresh_ones_do(law):
 
 def test_a_fifth_of_the_rows_gives_nearly_the_same_radius(law):
     full, fifth = build(256, rows=law[0], density_rank=8), build(256, rows=law[0], search_share=0.2)
-    assert len(fifth.rows_for(256).rows) == int(0.2 * len(law[0]))
+    assert len(fifth.rows_for(256).rows) == round(0.2 * len(law[0]))
     radii = [quantizer.perturb(law[1], 256)[1]["radius"] for quantizer in (full, fifth)]
     assert radii[1] == pytest.approx(radii[0], rel=0.05)
 
@@ -421,6 +425,8 @@ def test_too_few_latents_leave_the_codebooks_as_they_were(finished):
     quantizer = copy.deepcopy(finished)
     with pytest.raises(DataError, match="too few for 64 codes"):
         quantizer.finish([gaussian(40, 3)])
+    with pytest.raises(DataError, match="0 latents are too few"):
+        quantizer.finish([])
     assert torch.equal(quantizer.codebook(16), finished.codebook(16))
 
 

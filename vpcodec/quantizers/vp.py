@@ -207,7 +207,7 @@ class VP(Quantizer):
         with the progress.
         """
         due = self.window * progress / self.turnover - int(self.queue.pushed)
-        share = min(1.0, max(self.push_share, due / (len(points) * world_size())))
+        share = min(1.0, max(self.push_share, due / max(1, len(points) * world_size())))
         drawn = self.noise.uniform(points[:, 0]) < share
         self.queue.push(gathered(points[drawn & points.isfinite().all(-1)]))
 
@@ -245,7 +245,8 @@ class VP(Quantizer):
             DataError: The latents are fewer than the highest rate, or not finite.
             DependencyError: scipy is not installed.
         """
-        rows = gathered(torch.cat([batch.detach().float().flatten(0, -2) for batch in latents])).cpu().numpy()
+        none = self.reach.new_zeros(0, self.channels)
+        rows = gathered(torch.cat([none, *(batch.float().flatten(0, -2) for batch in latents)])).cpu().numpy()
         codebooks = []
         for rate in self.rates:
             sample = rows
