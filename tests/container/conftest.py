@@ -24,13 +24,15 @@ def wandering(shape: tuple[int, int], levels: tuple[int, ...] = LEVELS, seed: in
 @pytest.fixture(scope="session")
 def speech_prior() -> bytes:
     """Trained in a moment on wandering tokens."""
-    return train_prior([wandering((1, 6000), seed=seed) for seed in range(4)], LEVELS, "speech", neighbours=2, width=8)
+    frames = [wandering((1, 6000), seed=seed) for seed in range(4)]
+    return train_prior(frames, LEVELS, "speech", neighbours=2, width=8, passes=12)
 
 
 @pytest.fixture(scope="session")
 def image_prior() -> bytes:
     """Trained in a moment on wandering tokens."""
-    return train_prior([wandering((64, 64), seed=seed) for seed in range(6)], LEVELS, "image", neighbours=4, width=8)
+    frames = [wandering((64, 64), seed=seed) for seed in range(6)]
+    return train_prior(frames, LEVELS, "image", neighbours=4, width=8, passes=6)
 
 
 def speech_header(prior: bytes | None = None, levels: tuple[int, ...] = LEVELS, rate: int = 1024) -> Header:

@@ -4,7 +4,8 @@ The message is one number, the state. A symbol of weight f out of a total T, abo
 multiplies the state by T / f, up to rounding: state -> state div f * T + c + state mod f. The inverse reads the
 symbol from state mod T. To keep the state small its lowest bytes leave before it grows too large, at moments that
 decoding can tell: it takes a byte back whenever the state is below T * 2^12. Encoding runs from the last symbol to
-the first, decoding from the first to the last.
+the first, decoding from the first to the last. That both agree on the moments needs one condition: no weight of any
+symbol is above any total. Here the largest weight of a digit is always 2^15, which no other exceeds.
 
 Source: Duda, Asymmetric numeral systems, arXiv 1311.2540; with totals that need not be powers of two.
 """

@@ -103,7 +103,7 @@ divided by 2^b and rounded down, of negative numbers too.
     varint     number of digits D, 1 to 32
     varints    their radices r(0), r(1), ..., 2 to 256 each, with a product from K to 131,072
     varint     number of neighbours L, 1 to 16 for speech, 1 to 10 for images
-    varint     width H, 1 to 64
+    varint     width H, 1 to 256
     varint     1 if an order follows, else 0
     words      order: for each token the number that its digits make; without it, that number is the token
     numbers    the tables, each number two bytes, lowest first, in two's complement
@@ -142,7 +142,7 @@ To weigh the values of digit j at a position:
 2. For each value v: score(v) = (sum over h of hidden(h) * matrix(j, h, v)) >> 10, plus number v of the row of usual
    whose number in its table is d(0) + r(0) * d(1) + ... up to digit j - 1 of this position.
 3. weight(v) = power(highest score - score(v)), where power(d) for d up to 960 is the largest number n with
-   n^64 <= 2^(960 - d), and 1 for d above 960.
+   n^64 <= 2^(960 - d), and 1 for d above 960. The highest weight is always 2^15.
 
 ### The number
 

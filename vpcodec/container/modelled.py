@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.ans import SymbolDecoder, encode_symbols
-from vpcodec.container.weights import Plane, Weights
+from vpcodec.container.weights import SHIFT, Plane, Weights, powers
 
 CHUNK = 512  # positions weighed at a time
 LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
@@ -65,16 +65,53 @@ def decode_frames(payloads: Sequence[bytes], shape: tuple[int, int], weights: We
     plane = Plane(weights.prior, shape, len(payloads))
     order = np.argsort(plane.waves, kind="stable")  # row after row within a wave
     borders = np.flatnonzero(np.diff(plane.waves[order])) + 1
-    for positions in np.split(plane.positions[order], borders):
-        sums = weights.look(plane.around(positions))
-        digits = np.empty((len(sums), len(weights.radices)), np.int64)
-        before = np.zeros(len(sums), np.int64)
-        takers = [decoder for decoder in decoders for _ in positions]
-        for digit, place in enumerate(weights.places):
-            rows = weights.weigh(sums, digit, before).tolist()
-            digits[:, digit] = [decoder.take(row) for decoder, row in zip(takers, rows, strict=True)]
-            before += digits[:, digit] * place
-        plane.cells[:, positions] = digits.reshape(len(payloads), len(positions), -1)
+    if len(decoders) == 1 and len(borders) == len(order) - 1:
+        decode_alone(decoders[0], plane, plane.positions[order], weights)
+    else:
+        for positions in np.split(plane.positions[order], borders):
+            decode_wave(decoders, plane, positions, weights)
     for decoder in decoders:
         decoder.finish()
     return weights.tokens(plane.cells[:, plane.positions]).reshape(-1, *shape)
+
+
+def decode_wave(
+    decoders: Sequence[SymbolDecoder], plane: Plane, positions: NDArray[np.int64], weights: Weights
+) -> None:
+    """Fill in the digits of some cells of each lane, all weighed at once."""
+    sums = weights.look(plane.around(positions))
+    digits = np.empty((len(sums), len(weights.radices)), np.int64)
+    before = np.zeros(len(sums), np.int64)
+    takers = [decoder for decoder in decoders for _ in positions]
+    for digit, place in enumerate(weights.places):
+        rows = weights.weigh(sums, digit, before).tolist()
+        digits[:, digit] = [decoder.take(row) for decoder, row in zip(takers, rows, strict=True)]
+        before += digits[:, digit] * place
+    plane.cells[:, positions] = digits.reshape(len(decoders), len(positions), -1)
+
+
+def decode_alone(decoder: SymbolDecoder, plane: Plane, positions: NDArray[np.int64], weights: Weights) -> None:
+    """Fill in the digits of a single lane, cell after cell.
+
+    The same arithmetic as `Weights.weigh`, on rows instead of matrices: four times as fast for one position.
+    """
+    cells = plane.cells[0]
+    power = powers().tolist()
+    farthest = len(power) - 1
+    digits = list(zip(weights.places.tolist(), weights.earlier, weights.matrix, weights.usual, strict=True))
+    for position in positions.tolist():
+        rows = (cells[plane.steps + position] + plane.starts).reshape(-1)
+        sums = np.add.reduce(weights.context[rows], axis=0, dtype=np.int32).reshape(len(digits), -1)
+        before, values = 0, []
+        for known, (place, earlier, matrix, usual) in zip(sums, digits, strict=True):
+            hidden = earlier[before] + known
+            np.maximum(hidden, 0, out=hidden)
+            products = hidden.dot(matrix)
+            products >>= SHIFT
+            products += usual[before]
+            scores = products.tolist()
+            highest = max(scores)
+            value = decoder.take([power[min(highest - score, farthest)] for score in scores])
+            values.append(value)
+            before += value * place
+        cells[position] = values

@@ -5,6 +5,7 @@ ContainerError with what was found and what was expected.
 """
 
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from vpcodec.container.entropy import CODINGS, decode_tokens, largest_payload
@@ -27,13 +28,17 @@ class Coded(NamedTuple):
     side: bytes
     payload: bytes
 
-    def decode(self, header: Header, prior: bytes | None) -> Frame:
-        """Raises ContainerError for a payload that no tokens make."""
-        try:
-            tokens = decode_tokens(self.coding, [self.payload], self.shape, header.levels, header.kind, prior)[0]
-        except ContainerError as error:
-            raise ContainerError(f"frame {self.number}: {error.what}") from error
-        return Frame(tokens, self.side)
+
+def decode_parts(parts: Sequence[Coded], header: Header, prior: bytes | None) -> list[Frame]:
+    """Frames of one coding and shape. Raises ContainerError for payloads that no tokens make."""
+    first = parts[0]
+    payloads = [part.payload for part in parts]
+    try:
+        tokens = decode_tokens(first.coding, payloads, first.shape, header.levels, header.kind, prior)
+    except ContainerError as error:
+        names = f"frame {first.number}" + (f" to {parts[-1].number}" if len(parts) > 1 else "")
+        raise ContainerError(f"{names}: {error.what}") from error
+    return [Frame(array, part.side) for array, part in zip(tokens, parts, strict=True)]
 
 
 class Footer(NamedTuple):

@@ -22,7 +22,7 @@ NEIGHBOURS = {
     "speech": tuple((0, -distance) for distance in range(1, 17)),
     "image": ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-1, 2), (-2, -1), (-2, 1)),
 }
-LARGEST_WIDTH = 64
+LARGEST_WIDTH = 256
 LARGEST_RADIX = 256
 LARGEST_VOCABULARY = 1 << 16
 

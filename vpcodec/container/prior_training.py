@@ -11,12 +11,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.container.code_order import digit_bits, order_codes, principal, surroundings
 from vpcodec.container.prior import Ints, Prior
 from vpcodec.container.weights import UNIT, Plane, Weights
 
 Floats = NDArray[np.float32]
 
 BATCH = 1024
+LARGEST_LEVEL = 64  # of a scalar method; larger ones are codebooks
 PEAK_RATE = 4e-3  # of Adam
 FRACTION = 256  # steps per unit of context, earlier, offset and matrix
 BITS = float(np.log2(np.e))  # in a natural unit
@@ -31,6 +33,7 @@ def train_prior(
     width: int = 32,
     passes: float = 3.0,
     seed: int = 0,
+    codes: NDArray[np.floating] | None = None,
 ) -> bytes:
     """A prior for tokens like these.
 
@@ -39,15 +42,22 @@ def train_prior(
         levels: Radices of a token.
         kind: "speech" or "image".
         neighbours: How many tokens before a token are looked at.
-        width: H, at most 64.
+        width: H, at most 256.
         passes: How often each token is seen.
         seed: Of the order in which they are.
+        codes: [K, C] the codebook, where there is one; without it the tokens tell which codes are alike.
 
     Returns:
         The prior's bytes, to be given to `Writer` and `Reader`.
     """
     random = np.random.default_rng(seed)
-    shape = blank(math.prod(levels), tuple(levels), kind, neighbours, width)
+    vocabulary = math.prod(levels)
+    shape = blank(vocabulary, tuple(levels), kind, neighbours, width)
+    if max(levels) > LARGEST_LEVEL:
+        bits = digit_bits(vocabulary)
+        features = surroundings(frames, vocabulary, random) if codes is None else principal(codes.astype(np.float64))
+        shape = blank(vocabulary, tuple(1 << size for size in bits), kind, neighbours, width)
+        shape = replace(shape, order=order_codes(features, bits))
     rows, digits = examples(frames, shape)
     network = Network(shape, random)
     network.count(digits)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from vpcodec.container.fields import Fields
 from vpcodec.container.format import FOOTER_MARK, Frame, check_prior
-from vpcodec.container.parts import MARKS, Coded, Footer, read_header, read_part
+from vpcodec.container.parts import MARKS, Coded, Footer, decode_parts, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
 
@@ -37,15 +37,25 @@ class Reader:
             raise ContainerError("the length of a token file is known only after its last frame")
         return self.footer.length
 
-    def frames(self, prior: bytes | None = None) -> Iterator[Frame]:
+    def frames(self, prior: bytes | None = None, *, together: int = 1) -> Iterator[Frame]:
         """All frames in their order; the first damage raises ContainerError.
 
         Args:
             prior: The one that the header names.
+            together: Frames read ahead to be decoded at once where their shapes are equal, which is faster.
         """
         check_prior(self.header, prior)
-        for coded in self.coded_frames():
-            yield coded.decode(self.header, prior)
+        parts: list[Coded] = []
+        for part in self.coded_frames():
+            if parts and (part.coding, part.shape) != (parts[0].coding, parts[0].shape):
+                yield from decode_parts(parts, self.header, prior)
+                parts = []
+            parts.append(part)
+            if len(parts) == together:
+                yield from decode_parts(parts, self.header, prior)
+                parts = []
+        if parts:
+            yield from decode_parts(parts, self.header, prior)
 
     def sound_frames(self, damaged: Callable[[str], None], prior: bytes | None = None) -> Iterator[Frame | None]:
         """All frames in their order, None for each that is damaged or lost.
@@ -58,7 +68,8 @@ class Reader:
         for coded in self.sound_coded_frames(damaged):
             frame = None
             try:
-                frame = coded and coded.decode(self.header, prior)
+                if coded:
+                    [frame] = decode_parts([coded], self.header, prior)
             except ContainerError as error:
                 damaged(error.what)
             yield frame
@@ -175,7 +186,7 @@ class Index:
         found = read_part(source, self.header, number, number)
         if not isinstance(found, Coded) or source.offset != self.starts[number + 1] - self.starts[number]:
             raise ContainerError(f"frame {number} at byte {self.starts[number]:,} is not where the footer says")
-        return found.decode(self.header, prior)
+        return decode_parts([found], self.header, prior)[0]
 
 
 def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:

@@ -1,0 +1,121 @@
+"""The golden token files: what each holds, by arithmetic that will never change, and the bytes it must have.
+
+Files of format version 1 must decode for ever. `python -m tests.container.golden_files` writes those that are
+missing and leaves the others alone. Priors are made once: a later training may make other ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.container.conftest import wandering, written
+from vpcodec.container import Frame, Header, ImageFacts, SpeechFacts, prior_identity
+from vpcodec.container.prior_training import train_prior
+
+FOLDER = Path(__file__).resolve().parents[1] / "golden"
+LEVELS = (8, 5, 5, 5)
+WEIGHTS = bytes.fromhex("0123456789abcdef")
+
+
+def walk(rows: int, columns: int, levels: tuple[int, ...], seed: int) -> NDArray[np.int64]:
+    """[rows, columns] tokens whose digits move by one or stay, drawn by a linear congruential generator."""
+    state = seed
+    tokens = []
+    for _ in range(rows):
+        digits = [level // 2 for level in levels]
+        for _ in range(columns):
+            for place, level in enumerate(levels):
+                state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+                digits[place] = min(max(digits[place] + (state >> 33) % 3 - 1, 0), level - 1)
+            tokens.append(sum(digit * int(np.prod(levels[:place])) for place, digit in enumerate(digits)))
+    return np.array(tokens, np.int64).reshape(rows, columns)
+
+
+PRIORS: dict[str, Callable[[], bytes]] = {
+    "speech": lambda: train_prior(
+        [wandering((1, 6000), seed=seed) for seed in range(4)], LEVELS, "speech", neighbours=3, width=8, passes=12
+    ),
+    "image": lambda: train_prior(
+        [wandering((64, 64), seed=seed) for seed in range(6)], LEVELS, "image", neighbours=10, width=6, passes=6
+    ),
+    "codebook": lambda: train_prior(
+        [(wandering((1, 4000), (5, 4, 4), seed) * 37 + 5) % 81 for seed in range(4)],
+        (81,),
+        "speech",
+        neighbours=16,
+        width=5,
+        passes=12,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One golden file.
+
+    Attributes:
+        header: Its header, but for the prior.
+        frames: Its frames.
+        length: What the footer says.
+        prior: Name in `PRIORS`, or empty.
+    """
+
+    header: Header
+    frames: tuple[Frame, ...]
+    length: int = 0
+    prior: str = ""
+
+    def read_prior(self) -> bytes | None:
+        return (FOLDER / f"{self.prior}.prior").read_bytes() if self.prior else None
+
+    def to_bytes(self) -> bytes:
+        prior = self.read_prior()
+        return written(replace(self.header, prior=prior_identity(prior)), list(self.frames), prior, self.length)
+
+
+SPEECH = Header("speech-fsp-1024", WEIGHTS, 1024, LEVELS, SpeechFacts(16_000))
+STEREO = replace(
+    SPEECH,
+    signal=SpeechFacts(44_100, 2, 32, floating=True),
+    metadata=(("title", "Grüße".encode()), ("date", b"2026")),
+)
+IMAGE = Header("image-fsp-1024", WEIGHTS, 1024, LEVELS, ImageFacts(250, 120, 3, 8), (("icc", bytes(range(40))),))
+CODEBOOK = Header("speech-vq-16384", WEIGHTS, 16384, (16384,), SpeechFacts(8000, bit_depth=8))
+ODD = Header("speech-vq-81", WEIGHTS, 81, (81,), SpeechFacts(48_000, bit_depth=24))
+
+GOLDEN = {
+    "empty": Golden(SPEECH, ()),
+    "speech-flat": Golden(
+        STEREO, (Frame(walk(2, 300, LEVELS, 1), b"\x80\x7f"), Frame(walk(2, 7, LEVELS, 2), b"\0\xff"))
+    ),
+    "speech-modelled": Golden(
+        SPEECH, tuple(Frame(walk(1, 220 - 60 * n, LEVELS, n), bytes([n])) for n in range(3)), 28_800, "speech"
+    ),
+    "stereo-modelled": Golden(STEREO, (Frame(walk(2, 90, LEVELS, 3), b"ab"),), 23_814, "speech"),
+    "silence": Golden(SPEECH, (Frame(np.zeros((1, 1280), np.int64), b"\0"),), 122_880, "speech"),
+    "image-flat": Golden(IMAGE, (Frame(walk(15, 32, LEVELS, 4)),)),
+    "image-modelled": Golden(IMAGE, (Frame(walk(9, 16, LEVELS, 5)), Frame(walk(6, 1, LEVELS, 6))), 0, "image"),
+    "codebook-flat": Golden(CODEBOOK, (Frame(walk(1, 333, (128, 128), 7), b"\x01"),), 15_984),
+    "codebook-modelled": Golden(ODD, (Frame((walk(1, 200, (5, 4, 4), 8) * 37 + 5) % 81, b"\x02"),), 57_600, "codebook"),
+}
+
+
+def main() -> None:
+    """Write the files that are missing."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, train in PRIORS.items():
+        path = FOLDER / f"{name}.prior"
+        if not path.exists():
+            path.write_bytes(train())
+    for name, golden in GOLDEN.items():
+        path = FOLDER / f"{name}.tok"
+        if not path.exists():
+            path.write_bytes(golden.to_bytes())
+            print(f"{path.name}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
