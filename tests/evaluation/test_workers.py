@@ -1,6 +1,7 @@
 """A process that dies loses its own call only."""
 
 import os
+import signal
 
 import pytest
 
@@ -11,6 +12,17 @@ def halve_or_die(number: int) -> float:
     if number < 0:
         os._exit(1)
     return number / 2
+
+
+def interrupt_oneself() -> str:
+    os.kill(os.getpid(), signal.SIGINT)
+    return "still here"
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_left_to_the_process_that_asked():
+    with Workers(interrupt_oneself, jobs=1) as workers:
+        assert workers.run([()]) == ["still here"]
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def summary(results: Results) -> str:
     )
     return (
         '<p class="soft">Means over the items; small, the 95 % bootstrap interval. A star marks the best of a metric,'
-        " whatever the bitrate.</p>"
+        " whatever the bitrate. Speeds are of one machine; those of programs include their start.</p>"
         '<div class="card scroll" tabindex="0" role="region" aria-label="Summary table"><table>'
         f'<thead><tr><th scope="col">codec</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )

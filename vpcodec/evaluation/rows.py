@@ -68,24 +68,24 @@ class RowLog:
         self.rows: dict[str, Row] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole = []
-            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-                try:
-                    record = json.loads(line)
-                    self.rows[record["key"]] = Row(**record["row"])
-                except (ValueError, KeyError, TypeError):
-                    continue
-                whole.append(line)
-            self.file = path.open("w", encoding="utf-8")
-            self.file.writelines(line + "\n" for line in whole)
-            self.file.flush()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot keep results of items there ({error})") from error
+            self.file = path.open("ab+")
+            self.file.seek(0)
+            content = self.file.read()
+            whole = content.rfind(b"\n") + 1
+            self.file.truncate(whole)
+        except OSError as error:
+            raise InputError(f"{path}: cannot keep results of items there ({error.strerror})") from error
+        for line in content[:whole].splitlines():
+            try:
+                record = json.loads(line)
+                self.rows[record["key"]] = Row(**record["row"])
+            except (ValueError, KeyError, TypeError):
+                continue  # of another version: its item is evaluated again
 
     def add(self, key: str, row: Row) -> None:
         """Keep a row, on disk before this returns."""
         self.rows[key] = row
-        self.file.write(json.dumps({"key": key, "row": asdict(row)}) + "\n")
+        self.file.write(json.dumps({"key": key, "row": asdict(row)}).encode() + b"\n")
         self.file.flush()
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """A function over many arguments in other processes, one of which may crash without taking the run with it."""
 
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -50,7 +51,7 @@ class Workers:
     def processes(self) -> ProcessPoolExecutor:
         if self.pool is None:
             # Not forked: threads of this process may hold locks.
-            self.pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"))
+            self.pool = ProcessPoolExecutor(self.jobs, get_context("spawn"), initializer=ignore_interrupts)
         return self.pool
 
     def close(self) -> None:
@@ -65,3 +66,8 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the one that asked for the work deals with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
