@@ -53,13 +53,21 @@ def test_tiles_give_the_tokens_and_the_pixels_of_the_whole_without_seams(
 
 
 def test_a_colour_profile_travels_along(image: Codec, photo: np.ndarray) -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"s\0R\0G\0B", b"w\0i\0d\0e")
     stream = io.BytesIO()
     Image.fromarray(photo[:32, :32]).save(stream, "PNG", icc_profile=profile)
     stream.seek(0)
     out = io.BytesIO()
     image.decode_to(Reader(io.BytesIO(image.encode(stream))), out, "png")
     assert Image.open(out).info["icc_profile"] == profile
+
+
+def test_a_profile_that_says_no_more_than_its_absence_costs_nothing(image: Codec, photo: np.ndarray) -> None:
+    plain, tagged = png(photo[:32, :32]), io.BytesIO()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(photo[:32, :32]).save(tagged, "PNG", icc_profile=profile)
+    tagged.seek(0)
+    assert image.encode(tagged) == image.encode(plain)
 
 
 def test_a_missing_tile_is_refused(image: Codec, photo: np.ndarray) -> None:

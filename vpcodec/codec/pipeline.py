@@ -23,7 +23,7 @@ from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
 from vpcodec.data.audio import AudioSource, RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink
-from vpcodec.data.image import ImageFacts, Photo, open_image
+from vpcodec.data.image import ImageFacts, Photo, is_srgb, open_image
 from vpcodec.data.image_sink import Canvas
 from vpcodec.data.kinds import peek_medium
 from vpcodec.data.streams import Source, open_input, shown
@@ -166,7 +166,7 @@ class Codec:
         """Write the token file of a photo, tile by tile."""
         facts = photo.facts
         signal = ImageHeader(facts.width, facts.height, facts.channels, 8 if facts.bit_depth <= 8 else 16)
-        metadata = {PROFILE: facts.icc} if facts.icc else {}
+        metadata = {} if is_srgb(facts.icc) else {PROFILE: facts.icc}
         writer = Writer(out, self.header(rate, signal, metadata), self.model.prior(rate))
         for tile in encode_tiles(self.engine, self.model.facts, rate, photo.window, facts.height, facts.width):
             writer.write(tile)

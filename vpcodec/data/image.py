@@ -11,12 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from vpcodec.data.kinds import medium_of
 from vpcodec.data.streams import Source, open_input, peek, seekable, shown, size_of
@@ -186,6 +187,16 @@ def facts_of(stored: Image.Image, orientation: int, bits: int) -> ImageFacts:
     icc = stored.info.get("icc_profile") or b""
     wanted = b"GRAY" if channels < 3 else b"RGB "
     return ImageFacts(width, height, channels, bits, icc if icc[16:20] == wanted else b"", orientation, stored.mode)
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Whether a colour profile says no more than its absence would. No profile counts, too."""
+    if not profile:
+        return True
+    try:
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).startswith("sRGB")
+    except (ImageCms.PyCMSError, OSError):
+        return False
 
 
 def conversions(stored: Image.Image, facts: ImageFacts) -> list[str]:
