@@ -43,7 +43,7 @@ def encode(
     output_dir: OutputDir = None,
     model: ModelName = None,
     rate: Annotated[
-        int | None, typer.Option("--rate", metavar="K", help="Codebook size, one of the model's; its largest.")
+        int | None, typer.Option("--rate", metavar="K", help="Codebook size, one of the model's. Default: its largest.")
     ] = None,
     start: Start = None,
     stop: Stop = None,

@@ -41,6 +41,11 @@ EXAMPLES = {
         "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 9 --resume",
         "vpcodec train --recipe image-fsp-1024 --data photos -o fine --start image-fsp-1024",
     ),
+    "evaluate": (
+        "vpcodec evaluate --dataset recordings --report report.html",
+        "vpcodec evaluate --dataset librispeech/test-clean --root ~/data --against opus:6,codec2:3200",
+        "vpcodec evaluate --dataset kodak --root ~/kodak --download --json kodak.json",
+    ),
 }
 
 

@@ -78,6 +78,9 @@ def models(as_json: Json = False) -> None:
     for model in found:
         rates = ", ".join(f"{each['rate']} ({each['nominal']:.4g} {model['unit']})" for each in model["rates"])
         print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {rates}")
+        for run in model["quality"]:
+            figures = [f"{name} {value:.4g}" for name, value in run.items() if isinstance(value, float)]
+            print(f"  {run['candidate']} on {run['dataset']}: {', '.join(figures)}")
 
 
 def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from vpcodec.cli.coding import decode, encode
+from vpcodec.cli.evaluating import evaluate
 from vpcodec.cli.examples import EXAMPLES, epilog
 from vpcodec.cli.exporting import export
 from vpcodec.cli.help import Command
@@ -25,6 +26,15 @@ from vpcodec.version import __version__
 
 INTERRUPTED = 128 + signal.SIGINT
 CLOSED_PIPE = 128 + signal.SIGPIPE
+TERMINATED = 128 + signal.SIGTERM
+EXIT_CODES = {
+    0: "Everything was done.",
+    1: "An input failed; the others were done.",
+    2: "Wrong usage.",
+    INTERRUPTED: "Ctrl-C.",
+    CLOSED_PIPE: "Whoever read the output has gone.",
+    TERMINATED: "SIGTERM.",
+}
 
 
 class Commands(TyperGroup):
@@ -54,6 +64,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "test": check,
     "models": models,
     "train": train,
+    "evaluate": evaluate,
     "export": export,
 }
 for name, command in COMMANDS.items():

@@ -34,7 +34,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", metavar="M", help="Train that long; as many steps as the recipe says.")
+        float | None, typer.Option("--minutes", metavar="M", help="Train that long. Default: the recipe's steps.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change an option of the recipe.")

@@ -162,7 +162,7 @@ class Coder:
             if form not in FORMATS[header.kind]:
                 fitting = ", ".join(FORMATS[header.kind])
                 raise ConfigError(
-                    f"{shown(item.source)}: {header.kind} is not written as {form}", hint=f"use {fitting}"
+                    f"{shown(item.source)}: {THINGS[header.kind]} is not written as {form}", hint=f"use {fitting}"
                 )
             target = outcome.target = f"{item.target}.decoded.{form}" if item.open_ended else item.target
             outcome.kind, outcome.model, outcome.rate = header.kind, header.model, header.rate
@@ -224,7 +224,7 @@ class Coder:
             except OSError as error:
                 raise failure(folder, error) from None
         elif folder and not os.path.isdir(folder):
-            raise InputError(f"{shown(folder)}: no such folder", hint="make it first")
+            raise InputError(f"{shown(target)}: there is no folder {shown(folder)}", hint="make it first")
         like = item.source if item.source != STANDARD and is_plain(item.source) else None
         with open_output(target, force=force, like=like) as out:
             yield cast(BinaryIO, Prompt(out)) if target == STANDARD else out

@@ -1,5 +1,6 @@
 """What is in a token file, a recording, a photo or a model, as plain tables for people and programs."""
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
@@ -145,8 +146,26 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
         "quantizer": facts.quantizer.get("method", ""),
         "weights": model.checksum.hex(),
         "path": str(model.path),
-        "evaluation": str(path) if (path := model.path / EVALUATION).is_file() else None,
+        "quality": quality_of(model),
     }
+
+
+def quality_of(model: ModelFolder) -> list[dict[str, Any]]:
+    """What was measured, one entry for each data set and rate; empty where nothing readable was recorded."""
+    try:
+        runs = json.loads((model.path / EVALUATION).read_text(encoding="utf-8"))["runs"]
+        return [
+            {
+                "dataset": run["dataset"],
+                "candidate": each["name"],
+                **{name: metric["mean"] for name, metric in each["metrics"].items()},
+            }
+            for run in runs
+            for each in run["candidates"]
+            if each["ours"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def problems_of(source: str) -> list[str]:

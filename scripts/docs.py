@@ -1,0 +1,127 @@
+"""Documents that are made from the code, so that they cannot lie.
+
+python scripts/docs.py            write them all
+python scripts/docs.py --check    exit with 1, naming them, if any is not what it would be now
+
+A further document is a function that returns its text, and a line in DOCUMENTS.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the table of mistakes lies among the tests
+
+from typer.core import TyperArgument  # noqa: E402
+from typer.main import get_command  # noqa: E402
+
+from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
+from vpcodec.cli.examples import EXAMPLES  # noqa: E402
+from vpcodec.cli.main import EXIT_CODES, app  # noqa: E402
+from vpcodec.version import __version__  # noqa: E402
+
+MADE_BY = "made by scripts/docs.py from the definitions of the commands"
+
+
+def commands() -> dict[str, Any]:
+    """The definition of each command, by its name."""
+    return get_command(app).commands  # type: ignore[attr-defined]
+
+
+def arguments(command: Any) -> str:
+    """What stands before the options in the usage line."""
+    return " ".join(param.metavar for param in command.params if isinstance(param, TyperArgument))
+
+
+def options(command: Any) -> Iterator[tuple[str, str, str]]:
+    """Names, placeholder and explanation of each option."""
+    for param in command.params:
+        if not isinstance(param, TyperArgument):
+            placeholder = "" if param.is_flag else param.metavar or ""
+            default = f" Default: {param.default}." if param.show_default and param.default else ""
+            yield ", ".join(param.opts), placeholder, f"{param.help}{default}"
+
+
+def command_reference() -> str:
+    """docs/commands.md"""
+    text = f"# The commands\n\n<!-- {MADE_BY} -->\n"
+    for name, command in commands().items():
+        text += f"\n## vpcodec {name}\n\n{command.help}\n\n"
+        text += f"```\nvpcodec {name} {arguments(command)} [OPTIONS]".replace("  ", " ") + "\n```\n\n"
+        text += "| option | meaning |\n| --- | --- |\n"
+        for names, placeholder, meaning in options(command):
+            text += f"| `{f'{names} {placeholder}'.strip()}` | {meaning} |\n".replace("NAME|FILE", "NAME\\|FILE")
+        text += "\n```\n" + "\n".join(EXAMPLES[name]) + "\n```\n"
+    text += "\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n"
+    return text + "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+
+
+def manual_page() -> str:
+    """docs/vpcodec.1, for man"""
+    text = f'.\\" {MADE_BY}\n.TH VPCODEC 1 "" "vpcodec {__version__}" "User Commands"\n'
+    text += ".SH NAME\nvpcodec \\- speech and images to small token files, and back\n.SH SYNOPSIS\n"
+    for name, command in commands().items():
+        text += f".B vpcodec {name}\n{troff(arguments(command))} [OPTIONS]\n.br\n".replace("\n [", "\n[")
+    text += ".SH COMMANDS\n"
+    for name, command in commands().items():
+        text += f".SS {name}\n{troff(' '.join(command.help.split()))}\n"
+        for names, placeholder, meaning in options(command):
+            italic = f" \\fI{placeholder}\\fR" if placeholder else ""
+            text += f".TP\n\\fB{troff(names)}\\fR{italic}\n{troff(meaning)}\n"
+    text += ".SH EXIT STATUS\n" + "".join(f".TP\n{code}\n{troff(meaning)}\n" for code, meaning in EXIT_CODES.items())
+    text += ".SH EXAMPLES\n.nf\n" + "".join(f"{troff(line)}\n" for lines in EXAMPLES.values() for line in lines)
+    return text + ".fi\n"
+
+
+def troff(text: str) -> str:
+    """Text in which troff finds nothing to do."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
+
+
+def mistakes() -> str:
+    """docs/mistakes.md"""
+    text = "# Mistakes, and what the command says to them\n\n"
+    text += f"<!-- made by scripts/docs.py from tests/cli/mistakes.py -->\n\n{FOLDER_NOTE}\n"
+    text += "Each answer is one line; `...` stands for words that are left out here.\n\n"
+    text += "| command line | what is printed | exit code |\n| --- | --- | --- |\n"
+    for line, printed, code in MISTAKES:
+        text += f"| `{f'vpcodec {line}'.strip()}` | {cell(f'vpcodec: {printed}')} | {code} |\n"
+    return text
+
+
+def cell(text: str) -> str:
+    """Code in a cell of a table, whatever it holds."""
+    return f"`` {text} ``".replace("|", "\\|")
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "docs/commands.md": command_reference,
+    "docs/vpcodec.1": manual_page,
+    "docs/mistakes.md": mistakes,
+}
+
+
+def main() -> int:
+    """Write the documents or check them; returns the exit code."""
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        print(__doc__, file=sys.stderr)
+        return 2
+    stale = []
+    for name, make in DOCUMENTS.items():
+        path = ROOT / name
+        text = make()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: {'stale; run python scripts/docs.py' if check else 'written'}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
