@@ -4,6 +4,7 @@ Modules of numbers and networks are imported inside the commands, so that --help
 answer at once.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -89,6 +90,8 @@ def program(
 def main() -> None:
     """Run the command line, and exit."""
     stop_on_terminate()
+    # A program that was started with a standard stream closed has None there.
+    sys.stdin, sys.stdout = sys.stdin or open(os.devnull), sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
     except VpcodecError as error:

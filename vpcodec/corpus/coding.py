@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, cast
 
+from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
 from vpcodec.codec.recordings import WHOLE, Span
 from vpcodec.container import Header, Index, Reader, SpeechFacts
@@ -86,10 +87,16 @@ class Outcome:
 
 
 class Coder:
-    """Works on items one after the other; loads each model once."""
+    """Works on items one after the other; loads each model once.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: What is done with each.
+        threads: That the onnx engine may use; None for one a core.
+    """
+
+    def __init__(self, settings: Settings, threads: int | None = None) -> None:
         self.settings = settings
+        self.threads = threads
         self.codecs: dict[str, Codec] = {}
         self.reading: BinaryIO | None = None
 
@@ -192,6 +199,8 @@ class Coder:
         key = str(model.path)
         if key not in self.codecs:
             codec = Codec.load(model, engine=self.settings.engine, device=self.settings.device)
+            if self.threads and isinstance(codec.engine, OnnxEngine):
+                codec.engine.threads = self.threads  # its graphs are not loaded yet
             codec.engine = Meter(codec.engine)
             self.codecs[key] = codec
         outcome.engine = self.codecs[key].engine.name

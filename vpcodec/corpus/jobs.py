@@ -76,7 +76,7 @@ def start_worker(settings: Settings) -> None:
     global coder
     stop_on_terminate()
     threading.Thread(target=end_with_parent, daemon=True).start()
-    coder = Coder(settings)
+    coder = Coder(settings, threads=1)
 
 
 def work(item: Item) -> Outcome:

@@ -1,0 +1,19 @@
+"""Documents made from the code are what the code would make now."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from vpcodec.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_no_generated_document_is_stale() -> None:
+    ended = subprocess.run([sys.executable, ROOT / "scripts" / "docs.py", "--check"], capture_output=True)
+    assert (ended.returncode, ended.stdout) == (0, b""), ended.stderr.decode()
+
+
+def test_every_command_has_its_chapter() -> None:
+    reference = (ROOT / "docs" / "commands.md").read_text()
+    assert all(f"## vpcodec {name}\n" in reference for name in COMMANDS)

@@ -1,0 +1,69 @@
+"""What `info`, `test` and `models` tell."""
+
+import json
+import math
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+
+def test_info_gives_the_rate_by_name_by_entropy_and_on_disk(vpcodec: Command, tokens: Path) -> None:
+    (facts,) = json.loads(vpcodec("info", "--json", "speech.tok").stdout)
+    seconds = facts["source"]["seconds"]
+    assert seconds == 1.0
+    assert math.isclose(facts["nominal"], facts["tokens"] / seconds * math.log2(facts["vocabulary"]), abs_tol=1e-5)
+    assert 0 < facts["entropy"] <= facts["nominal"]
+    assert facts["on_disk"] == 8 * (tokens / "speech.tok").stat().st_size / seconds
+    assert facts["model"] == "speech-fsp-1024"
+
+
+def test_info_knows_token_files_recordings_photos_and_models(vpcodec: Command, media: Path) -> None:
+    vpcodec("encode", "photo.png")
+    ended = vpcodec("info", "--json", "photo.tok", "speech.wav", "photo.png", "speech-fsp-1024")
+    types = [facts["type"] for facts in json.loads(ended.stdout)]
+    assert types == ["tokens", "speech", "image", "model"]
+    text = vpcodec("info", "speech.wav").stdout.decode()
+    assert "sample_format          PCM_24" in text
+
+
+def test_info_of_a_bad_file_does_not_hide_the_others(vpcodec: Command, tokens: Path) -> None:
+    ended = vpcodec("info", "nowhere", "speech.tok")
+    assert ended.returncode == 1
+    assert ended.stderr == b"vpcodec: nowhere: no such file or directory\n"
+    assert ended.stdout.startswith(b"speech.tok\n")
+
+
+def test_test_passes_sound_files_and_reads_pipes(vpcodec: Command, tokens: Path) -> None:
+    assert vpcodec("test", "speech.tok", "photo.tok").returncode == 0
+    assert vpcodec("test", "-", given=(tokens / "photo.tok").read_bytes()).returncode == 0
+
+
+def test_test_says_what_is_broken_where(vpcodec: Command, tokens: Path) -> None:
+    content = bytearray((tokens / "speech.tok").read_bytes())
+    content[-60] ^= 1
+    (tokens / "speech.tok").write_bytes(content)
+    ended = vpcodec("test", "speech.tok", "photo.tok")
+    assert ended.returncode == 1
+    assert b"speech.tok: frame 0 at byte " in ended.stderr
+    assert ended.stderr.endswith(b"1 sound, 1 broken\n")
+
+
+def test_test_says_when_the_model_does_not_fit(vpcodec: Command, tokens: Path) -> None:
+    facts = Path(vpcodec.environment["VPCODEC_MODELS"]) / "speech-fsp-1024" / "model.toml"
+    other = vpcodec.folder / "models" / "speech-fsp-1024"
+    other.mkdir(parents=True)
+    sha = facts.read_text().split('weights_sha256 = "')[1][:16]
+    (other / "model.toml").write_text(facts.read_text().replace(sha, "0" * 16))
+    vpcodec.environment["VPCODEC_MODELS"] = str(other.parent)
+    ended = vpcodec("test", "speech.tok")
+    assert ended.returncode == 1
+    assert b"install the version" not in ended.stderr
+    assert b"not with this speech-fsp-1024" in ended.stderr
+
+
+def test_models_are_listed_with_kind_size_and_rates(vpcodec: Command) -> None:
+    listed = json.loads(vpcodec("models", "--json").stdout)
+    speech = next(model for model in listed if model["name"] == "speech-fsp-1024")
+    (rate,) = speech["rates"]
+    assert rate["nominal"] == round(16_000 / 96 * math.log2(rate["vocabulary"]), 6)
+    assert b"speech-fsp-1024      speech " in vpcodec("models").stdout

@@ -1,0 +1,46 @@
+"""`vpcodec train` as a process: it makes a model, stops when asked to, and goes on."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MEDIA, Command, wait_until
+from vpcodec.registry import ModelFolder
+
+TRAIN = ("train", "--recipe", "speech-fsp-tiny", "--data", "data", "-o", "model", "--device", "cpu")
+
+
+@pytest.fixture
+def data(vpcodec: Command) -> Path:
+    (vpcodec.folder / "data").mkdir()
+    return Path(shutil.copy(MEDIA / "speech.flac", vpcodec.folder / "data"))
+
+
+def test_a_model_is_trained_and_used_by_the_path_of_its_folder(vpcodec: Command, data: Path) -> None:
+    trained = vpcodec(*TRAIN, "--set", "training.steps=3", "--valid", "data", "--threads", "1")
+    assert trained.returncode == 0
+    assert trained.stdout == b""
+    assert ModelFolder(vpcodec.folder / "model").facts.steps == 3
+    assert vpcodec("encode", "--model", "model", "data/speech.flac").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_keeps_its_state_and_goes_on(vpcodec: Command, data: Path, number: int) -> None:
+    process = vpcodec.start(*TRAIN, "--set", "training.steps=100000")
+    wait_until(lambda: vpcodec.names("log.csv"), process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert b"; add --resume to go on\n" in err
+    stopped_after = int(err.split(b"stopped after step ")[1].split(b";")[0].replace(b",", b""))
+    resumed = vpcodec(*TRAIN, "--set", f"training.steps={stopped_after + 2}", "--resume")
+    assert resumed.returncode == 0
+    assert ModelFolder(vpcodec.folder / "model").facts.steps == stopped_after + 2
+
+
+def test_a_run_that_never_began_does_not_stand_in_the_way_of_the_next(vpcodec: Command, data: Path) -> None:
+    assert vpcodec(*TRAIN, "--data", "nowhere").returncode == 1
+    assert vpcodec(*TRAIN, "--set", "training.steps=1").returncode == 0

@@ -1,0 +1,91 @@
+"""Plans and shards: which file becomes which, and who does it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vpcodec.corpus.plan import make_plan
+from vpcodec.corpus.shards import Shard, parse_shard
+from vpcodec.errors import ConfigError
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with recordings at two depths, a text, and links in a circle; it becomes the current one."""
+    for name in ("b.wav", "a.FLAC", "notes.txt", "deep/c.png", "deep/.wav"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in/deep/up").symlink_to(tmp_path / "in")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/d.ogg").touch()
+    (tmp_path / "in/link").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_directory_stands_for_its_media_each_once_links_included(tree: Path) -> None:
+    plan = make_plan("encode", ["in"], recursive=True)
+    assert [item.source for item in plan] == ["in/a.FLAC", "in/b.wav", "in/deep/c.png", "in/link/d.ogg"]
+
+
+def test_a_mirrored_tree_has_the_shape_of_the_original(tree: Path) -> None:
+    plan = make_plan("encode", ["in"], recursive=True, output_dir="out")
+    assert [item.target for item in plan] == ["out/a", "out/b", "out/deep/c", "out/link/d"]
+
+
+def test_an_output_beside_its_input_keeps_the_folder(tree: Path) -> None:
+    (item,) = make_plan("encode", ["in/b.wav"])
+    assert (item.target, item.open_ended, item.mirrored) == ("in/b", True, False)
+
+
+def test_a_pipe_goes_to_standard_output_unless_told_otherwise() -> None:
+    assert make_plan("encode", ["-"])[0].target == "-"
+    assert make_plan("encode", ["-"], output="x.tok")[0].target == "x.tok"
+
+
+def test_inputs_with_the_same_output_are_told_apart(tree: Path) -> None:
+    first, second = make_plan("encode", ["in/b.wav", "elsewhere/b.mp3"], output_dir="out")
+    assert (first.clash, second.clash) == ("", "in/b.wav")
+
+
+def test_one_output_for_several_inputs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="take one input"):
+        make_plan("encode", ["a", "b"], output="c")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shards_hold_everything_once(count: int) -> None:
+    parts = [Shard(number, count).of(range(11)) for number in range(1, count + 1)]
+    assert sorted(item for part in parts for item in part) == list(range(11))
+
+
+@pytest.mark.parametrize(
+    ("environment", "shard"),
+    [
+        ({"RANK": "0", "WORLD_SIZE": "4"}, Shard(1, 4)),
+        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, Shard(4, 4)),
+        ({"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10", "SLURM_ARRAY_TASK_COUNT": "5"}, Shard(3, 5)),
+    ],
+)
+def test_auto_asks_the_scheduler(environment: dict[str, str], shard: Shard) -> None:
+    assert parse_shard("auto", environment) == shard
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "half", "1/2/3", "a/b"])
+def test_a_shard_that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--shard"):
+        parse_shard(text, {})
+
+
+def test_auto_without_a_scheduler_is_refused() -> None:
+    with pytest.raises(ConfigError, match="neither torchrun nor Slurm"):
+        parse_shard("auto", {})
+
+
+def test_names_that_are_not_utf8_are_planned_like_others(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path)
+    with open(folder + b"/caf\xe9.wav", "wb"):
+        pass
+    (item,) = make_plan("encode", [str(tmp_path)], recursive=True, output_dir="out")
+    assert os.fsencode(item.target) == b"out/caf\xe9"

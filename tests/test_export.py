@@ -1,0 +1,68 @@
+"""Exported tokens, read back by the libraries that others read them with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vpcodec.errors import ConfigError
+from vpcodec.export import Tokens, checked_format, write_npz, write_parquet, write_webdataset
+
+
+@pytest.fixture
+def exported() -> list[Tokens]:
+    """Two made files: speech of two channels, and an image of a large vocabulary."""
+    random = np.random.default_rng(0)
+    made = []
+    for name, kind, shape, vocabulary in (("a.b/ one", "speech", (2, 50), 1000), ("two", "image", (7, 9), 100_000)):
+        ids = random.integers(0, vocabulary, shape).astype(np.uint16 if vocabulary < 1 << 16 else np.uint32)
+        facts = {"name": name, "kind": kind, "model": f"{kind}-x", "weights": "0" * 16, "rate": 1024}
+        made.append(Tokens(ids, {**facts, "vocabulary": vocabulary, "length": ids.size, "shape": list(shape)}))
+    return made
+
+
+def test_npz_holds_all_tokens_with_their_lengths_names_and_models(exported: list[Tokens], tmp_path: Path) -> None:
+    with open(tmp_path / "t.npz", "wb") as out:
+        write_npz(exported, out)
+    archive = np.load(tmp_path / "t.npz")
+    ends = archive["lengths"].cumsum()
+    for number, (start, each) in enumerate(zip(ends - archive["lengths"], exported, strict=True)):
+        ids = archive["ids"][start : ends[number]].reshape(archive["shapes"][number])
+        assert (ids == each.ids).all()
+        assert archive["names"][number] == each.facts["name"]
+        assert archive["models"][number] == each.facts["model"]
+
+
+def test_parquet_has_a_row_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with open(tmp_path / "t.parquet", "wb") as out:
+        write_parquet(exported, out)
+    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    for row, each in zip(rows, exported, strict=True):
+        ids = row.pop("ids")
+        assert row == each.facts
+        assert ids == each.ids.ravel().tolist()
+
+
+def test_webdataset_has_an_array_and_its_facts_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    with open(tmp_path / "t.tar", "wb") as out:
+        write_webdataset([*exported, exported[0]], out)
+    samples = list(webdataset.WebDataset(str(tmp_path / "t.tar"), shardshuffle=False).decode())
+    assert [sample["__key__"] for sample in samples] == ["a_b/ one", "two", "a_b/ one_2"]
+    for sample, each in zip(samples, exported, strict=False):
+        assert (sample["npy"] == each.ids).all()
+        assert sample["json"] == each.facts
+
+
+def test_a_webdataset_is_the_same_whenever_it_is_written(exported: list[Tokens], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with open(tmp_path / name, "wb") as out:
+            write_webdataset(exported, out)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_format_that_nobody_knows_is_refused() -> None:
+    assert checked_format(None, "tokens.parquet") == "parquet"
+    with pytest.raises(ConfigError, match="cannot export"):
+        checked_format(None, "tokens.csv")
