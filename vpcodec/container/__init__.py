@@ -9,7 +9,7 @@
     writer.close(length=samples_of_each_channel)        # 0 for an image; the stream stays open
 
     reader = Reader(stream)                             # reader.header is there at once
-    for frame in reader.frames(): ...                   # then reader.length
+    for frame in reader.frames(): ...                   # then reader.length; together=64 decodes long files faster
     for frame in reader.sound_frames(warn): ...         # steps over damage; None for each frame lost
 
     index = Index(file)                                 # needs a stream that seeks
@@ -17,9 +17,10 @@
 
     verify(stream)                                      # list of what is wrong, empty for a sound file
 
-A model may ship a prior, `bytes` that make files smaller: give it as `prior=` to Writer, frames, sound_frames, read
-and verify, and its `prior_identity(prior)` to the header. Every failure is a ContainerError. A frame
-has at most 65,536 tokens and 4,096 side bytes; each costs about 12 bytes besides its payload, so long windows pay.
+A model may ship a prior, `bytes` that make files smaller, made by `train_prior` (prior_training.py) from tokens of
+training data: give it as `prior=` to Writer, frames, sound_frames, read and verify, and its `prior_identity(prior)` to
+the header. Every failure is a ContainerError. A frame has at most 65,536 tokens and 4,096 side bytes; each costs about
+12 bytes besides its payload, so long windows pay.
 """
 
 from vpcodec.container.entropy import prior_identity

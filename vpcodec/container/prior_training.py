@@ -30,7 +30,7 @@ def train_prior(
     kind: str,
     *,
     neighbours: int = 6,
-    width: int = 32,
+    width: int = 64,
     passes: float = 3.0,
     seed: int = 0,
     codes: NDArray[np.floating] | None = None,

@@ -1,0 +1,118 @@
+"""Size and speed of the token codings on real tokens: `python benchmarks/entropy.py TOKENS.npz [PRIOR] [--kind KIND]`.
+
+TOKENS.npz holds one array of tokens a clip or tile ([T] or [H, W] int64) and `levels`. With `--train TRAIN.npz` the
+prior is made from other tokens first. Files are written whole, one frame each, and read back; bits per token count
+every byte of them, header and footer included. Speeds are tokens per second of processor time.
+"""
+
+import argparse
+import io
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.container import Frame, Header, ImageFacts, Reader, SpeechFacts, Writer, prior_identity
+from vpcodec.container.prior_training import train_prior
+
+SECONDS_TOKENS = 1667  # of a clip of 10 s
+TOGETHER = 64  # frames of a long file decoded at once
+
+Tokens = NDArray[np.int64]
+
+
+def load(path: Path) -> tuple[list[Tokens], tuple[int, ...]]:
+    """Frames [rows, columns] and levels."""
+    with np.load(path) as arrays:
+        frames = [np.atleast_2d(arrays[name]).astype(np.int64) for name in arrays.files if name != "levels"]
+        return frames, tuple(int(level) for level in arrays["levels"])
+
+
+def order_0(frames: list[Tokens], vocabulary: int) -> float:
+    """Bits per token of the tokens' own histogram, which no file could have for free."""
+    counts = np.bincount(np.concatenate([frame.reshape(-1) for frame in frames]), minlength=vocabulary)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def write(header: Header, frames: list[Tokens], prior: bytes | None) -> bytes:
+    stream = io.BytesIO()
+    writer = Writer(stream, header, prior)
+    for frame in frames:
+        writer.write(Frame(frame, bytes(len(frame)) if header.kind == "speech" else b""))
+    writer.close(sum(frame.shape[1] for frame in frames) * 96 if header.kind == "speech" else 0)
+    return stream.getvalue()
+
+
+def read(content: bytes, prior: bytes | None, together: int) -> list[Tokens]:
+    return [frame.tokens for frame in Reader(io.BytesIO(content)).frames(prior, together=together)]
+
+
+def measure(name: str, files: list[list[Tokens]], header: Header, prior: bytes | None, nominal: float) -> None:
+    """Print one row: files written and read back whole."""
+    count = sum(frame.size for frames in files for frame in frames)
+    start = time.process_time()
+    contents = [write(header, frames, prior) for frames in files]
+    wrote = time.process_time() - start
+    start = time.process_time()
+    for frames, content in zip(files, contents, strict=True):
+        found = read(content, prior, TOGETHER if len(frames) > 1 else 1)
+        assert all((a == b).all() for a, b in zip(found, frames, strict=True))
+    took = time.process_time() - start
+    bits = 8 * sum(map(len, contents)) / count
+    print(f"{name:34} {bits:8.3f} {100 * bits / nominal:9.1f} % {count / wrote:14,.0f} {count / took:14,.0f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tokens", type=Path)
+    parser.add_argument("--prior", type=Path, help="a prior made before")
+    parser.add_argument("--train", type=Path, help="tokens to make a prior from")
+    parser.add_argument("--save", type=Path, help="where to put that prior")
+    parser.add_argument("--neighbours", type=int, default=6)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--passes", type=float, default=3.0)
+    options = parser.parse_args()
+
+    frames, levels = load(options.tokens)
+    kind = "speech" if len(frames[0]) == 1 else "image"
+    vocabulary = math.prod(levels)
+    rate = 1 << (vocabulary - 1).bit_length()
+    nominal = math.log2(rate)
+    prior = options.prior.read_bytes() if options.prior else None
+    if options.train:
+        start = time.process_time()
+        prior = train_prior(
+            load(options.train)[0],
+            levels,
+            kind,
+            neighbours=options.neighbours,
+            width=options.width,
+            passes=options.passes,
+        )
+        print(f"prior: {len(prior):,} bytes, made in {time.process_time() - start:.0f} s of processor time")
+        if options.save:
+            options.save.write_bytes(prior)
+    facts = SpeechFacts(16_000) if kind == "speech" else ImageFacts(256, 256)
+    header = Header(f"{kind}-fsp-{rate}", bytes(8), rate, levels, facts)
+    named = Header(f"{kind}-fsp-{rate}", bytes(8), rate, levels, facts, prior=prior_identity(prior))
+
+    clips = [[frame[:, :SECONDS_TOKENS]] for frame in frames] if kind == "speech" else [[frame] for frame in frames]
+    whole = [[frame for frame in frames if frame.shape == max(frame.shape for frame in frames)] * 4]
+    print(f"{len(clips)} clips, {sum(clip[0].size for clip in clips):,} {kind} tokens below {vocabulary}\n")
+    print(f"{'coding':34} {'bits/token':>8} {'of nominal':>10} {'write/s':>14} {'read/s':>14}")
+    print(f"{'nominal rate':34} {nominal:8.3f} {100:9.1f} %")
+    print(f"{'log2 of the vocabulary':34} {math.log2(vocabulary):8.3f} {100 * math.log2(vocabulary) / nominal:9.1f} %")
+    entropy = order_0(frames, vocabulary)
+    print(f"{'order-0 entropy':34} {entropy:8.3f} {100 * entropy / nominal:9.1f} %")
+    measure("flat, a file a clip", clips, header, None, nominal)
+    measure("flat, one long file", whole, header, None, nominal)
+    if prior is not None:
+        measure("modelled, a file a clip", clips, named, prior, nominal)
+        measure("modelled, one long file", whole, named, prior, nominal)
+
+
+if __name__ == "__main__":
+    main()
