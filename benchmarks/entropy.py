@@ -100,7 +100,8 @@ def main() -> None:
     named = Header(f"{kind}-fsp-{rate}", bytes(8), rate, levels, facts, prior=prior_identity(prior))
 
     clips = [[frame[:, :SECONDS_TOKENS]] for frame in frames] if kind == "speech" else [[frame] for frame in frames]
-    whole = [[frame for frame in frames if frame.shape == max(frame.shape for frame in frames)] * 4]
+    largest = max(frame.shape for frame in frames)
+    whole = [([frame for frame in frames if frame.shape == largest] * TOGETHER)[:TOGETHER]]
     print(f"{len(clips)} clips, {sum(clip[0].size for clip in clips):,} {kind} tokens below {vocabulary}\n")
     print(f"{'coding':34} {'bits/token':>8} {'of nominal':>10} {'write/s':>14} {'read/s':>14}")
     print(f"{'nominal rate':34} {nominal:8.3f} {100:9.1f} %")
