@@ -73,6 +73,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
         2,
     ),
     ("encode --rm speech.wav -c", "--rm needs files on both sides; name the output with -o", 2),
+    ("encode --rm --from 1 speech.wav", "--rm would lose what --from and --to leave out; keep the input", 2),
     ("encode --json speech.wav -c", "--json and the output would mix on standard output; name the output with -o", 2),
     ("encode --engine gpu speech.wav", "unknown engine 'gpu'; use auto, torch, onnx", 2),
     ("encode -j -1 speech.wav", "invalid value for '-j' / '--jobs': ...; `vpcodec encode -h` shows how", 2),

@@ -107,6 +107,13 @@ def test_rule_10_rm_deletes_inputs_whose_outputs_are_right(vpcodec: Command, med
     assert vpcodec.names() == ["photo.decoded.png", "speech.decoded.wav"]
 
 
+@pytest.mark.parametrize("name", ["speech.ogg", "speech.flac", "photo.webp", "photo.jpg"])
+def test_rule_10_rm_knows_every_format_that_can_be_read_back(vpcodec: Command, tokens: Path, name: str) -> None:
+    source = f"{name.split('.')[0]}.tok"
+    assert vpcodec("decode", "--rm", source, "-o", name).returncode == 0
+    assert source not in vpcodec.names()
+
+
 def test_rule_10_rm_keeps_inputs_of_outputs_that_fail_or_are_skipped(vpcodec: Command, media: Path) -> None:
     (media / "speech.tok").write_bytes(OLD)
     assert vpcodec("encode", "--rm", "--skip-existing", "speech.wav").returncode == 0

@@ -97,6 +97,7 @@ def test_rule_5_shards_split_the_work_without_gap_or_overlap(vpcodec: Command, c
     parts = contents(vpcodec.folder / "1"), contents(vpcodec.folder / "2")
     assert not parts[0].keys() & parts[1].keys()
     assert parts[0] | parts[1] == contents(vpcodec.folder / "out")
+    assert vpcodec("encode", "-r", "corpus", "--output-dir", "more", "--shard", "9/9").returncode == 0  # nothing left
 
 
 def test_rule_5_a_manifest_has_one_line_a_file(vpcodec: Command, corpus: Path) -> None:

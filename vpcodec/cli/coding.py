@@ -32,7 +32,7 @@ from vpcodec.cli.options import (
 from vpcodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vpcodec.corpus.coding import Outcome, Settings
+    from vpcodec.corpus.outcome import Outcome, Settings
     from vpcodec.corpus.plan import Item
 
 
@@ -80,10 +80,10 @@ def encode(
     if not raw and sample_rate is not None:
         raise ConfigError("--sample-rate is for samples without a header", hint="add --raw")
     items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
-    check_span(start, stop)
+    check_span(start, stop, remove)
 
     from vpcodec.codec.recordings import Span
-    from vpcodec.corpus.coding import Settings
+    from vpcodec.corpus.outcome import Settings
     from vpcodec.data.audio import RawFormat
 
     settings = Settings(
@@ -136,10 +136,10 @@ def decode(
 
     chosen = checked_form(form)
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
-    check_span(start, stop)
+    check_span(start, stop, remove)
 
     from vpcodec.codec.recordings import Span
-    from vpcodec.corpus.coding import Settings
+    from vpcodec.corpus.outcome import Settings
 
     settings = Settings(
         task="decode",
@@ -185,8 +185,10 @@ def planned(
     )
 
 
-def check_span(start: float | None, stop: float | None) -> None:
-    """Raise ConfigError for a stretch without length."""
+def check_span(start: float | None, stop: float | None, remove: bool) -> None:
+    """Raise ConfigError for a stretch without length, and where deleting the input would lose the rest of it."""
+    if remove and (start is not None or stop is not None):
+        raise ConfigError("--rm would lose what --from and --to leave out", hint="keep the input")
     if stop is not None and stop <= (start or 0.0):
         raise ConfigError(f"--from {start or 0:g} --to {stop:g}: the end is not behind the beginning")
 
@@ -211,16 +213,17 @@ def carry_out(
         check_manifest(manifest)
     coder = Coder(settings)
     outcomes: list[Outcome] = []
+    many = any(item.mirrored for item in items)
 
     def state() -> tuple[float, str]:
-        words = f"{len(outcomes)} of {len(items)} files" if len(items) > 1 else ""
-        return (len(outcomes) + coder.share()) / len(items), words
+        words = f"{len(outcomes):,} of {len(items):,} files" if len(items) > 1 else ""
+        return (len(outcomes) + coder.share()) / max(1, len(items)), words
 
     try:
         with messages.progress(state):
             for outcome in run(items, coder, jobs):
                 outcomes.append(outcome)
-                announce(outcome, items[0].mirrored, messages)
+                announce(outcome, many, messages)
     except KeyboardInterrupt:
         if len(items) > 1:
             messages.note(f"interrupted after {len(outcomes)} of {len(items)} files; nothing is half-written")
@@ -233,7 +236,7 @@ def carry_out(
         json.dump(whole, sys.stdout, indent=1)
         print()
     failures = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if len(items) > 1:
+    if len(items) != 1:
         messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
     for outcome in failures:
         messages.error(outcome.error, outcome.hint)

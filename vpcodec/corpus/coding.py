@@ -4,86 +4,23 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
 from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
-from vpcodec.codec.recordings import WHOLE, Span
+from vpcodec.codec.recordings import WHOLE
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.container.header import MAGIC
 from vpcodec.corpus.formats import FORMATS, TOKENS, form_of
 from vpcodec.corpus.meter import Meter
+from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.proof import is_complete, read_back
-from vpcodec.data.audio import RawFormat
 from vpcodec.data.kinds import medium_of, peek_medium
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 from vpcodec.registry import ModelFolder, find_model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is done with every item of a plan.
-
-    Attributes:
-        task: Which of the two.
-        model: Name or path; None for the default of each kind.
-        rate: None for the model's highest.
-        form: Format of what is decoded; None to go by the output's name.
-        raw: What samples without a header are; None for files with one.
-        span: Stretch of a recording.
-        force: Replace what is there.
-        skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
-        remove: Delete inputs whose output was read back.
-    """
-
-    task: Literal["encode", "decode"]
-    model: str | None = None
-    rate: int | None = None
-    form: str | None = None
-    raw: RawFormat | None = None
-    span: Span = WHOLE
-    engine: str = "auto"
-    device: str = "auto"
-    force: bool = False
-    skip_existing: bool = False
-    remove: bool = False
-
-
-@dataclass
-class Outcome:
-    """What became of one item.
-
-    Attributes:
-        status: "done", "skipped" or "failed".
-        kind: "speech" or "image", once known.
-        amount: Seconds or pixels that went through.
-        bytes: Of the token file or the medium written; 0 if it went into a pipe.
-        seconds: Time for all of it; `load_seconds` and `network_seconds` are parts of that.
-        notes: What the user should know.
-        error: Why it failed, `hint` what to do, `exit_code` what a lone failure of this sort ends with.
-    """
-
-    number: int
-    source: str
-    target: str
-    status: Literal["done", "skipped", "failed"] = "done"
-    kind: str = ""
-    model: str = ""
-    rate: int = 0
-    engine: str = ""
-    amount: float = 0.0
-    bytes: int = 0
-    seconds: float = 0.0
-    load_seconds: float = 0.0
-    network_seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    error: str = ""
-    hint: str = ""
-    exit_code: int = 0
 
 
 class Coder:
@@ -166,6 +103,8 @@ class Coder:
                 reader = Index(resources.enter_context(seekable(stream)))
             header = reader.header
             form = settings.form or form_of(item.target, header.kind, item.open_ended)
+            if settings.remove and form == "raw":
+                raise ConfigError("--rm: nobody can tell whether raw samples are right", hint="use another --format")
             if form not in FORMATS[header.kind]:
                 fitting = ", ".join(FORMATS[header.kind])
                 raise ConfigError(
@@ -285,15 +224,6 @@ def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
     before = meter.seconds
     yield
     outcome.network_seconds = meter.seconds - before
-
-
-def fail(outcome: Outcome, error: VpcodecError) -> None:
-    """Note a failure, naming the input where the message names no file."""
-    names = (shown(outcome.source), "standard output" if outcome.target == STANDARD else shown(outcome.target))
-    named = isinstance(error, ConfigError) or any(name in error.what for name in names)
-    outcome.status = "failed"
-    outcome.error = error.what if named else f"{names[0]}: {error.what}"
-    outcome.hint, outcome.exit_code = error.hint, error.exit_code
 
 
 def amount_of(header: Header, length: int) -> float:

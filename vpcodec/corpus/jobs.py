@@ -13,7 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from vpcodec.corpus.coding import Coder, Outcome, Settings
+from vpcodec.corpus.coding import Coder
+from vpcodec.corpus.outcome import Outcome, Settings
 from vpcodec.corpus.plan import Item
 from vpcodec.data.output import stop_on_terminate
 from vpcodec.errors import VpcodecError
@@ -34,7 +35,7 @@ def run(items: Sequence[Item], coder: Coder, jobs: int = 1) -> Iterator[Outcome]
         VpcodecError: A worker process died.
     """
     workers = min(jobs or os.cpu_count() or 1, len(items))
-    if workers == 1:
+    if workers <= 1:
         yield from map(coder.process, items)
     else:
         yield from run_pool(items, coder.settings, workers)

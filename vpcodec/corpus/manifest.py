@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vpcodec.corpus.coding import Outcome
+from vpcodec.corpus.outcome import Outcome
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import open_input, shown
 from vpcodec.errors import InputError
