@@ -4,6 +4,7 @@ A graph is loaded when it is first needed, so encoding never reads the decoder. 
 point into `weights.safetensors`, which ONNX Runtime maps into memory.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class OnnxEngine:
 
     Args:
         model: Whose graphs.
-        threads: That share the work; the bytes that come out do not depend on it. As many as there are cores if None.
+        threads: That share the work; the bytes that come out do not depend on their number. None for as many as
+            OMP_NUM_THREADS says, which torch heeds too, or else as there are cores.
 
     Raises:
         DependencyError: onnxruntime is not installed.
@@ -51,7 +53,7 @@ class OnnxEngine:
             self.checksums = read_toml(model.path / GRAPHS)
         except ConfigError as error:
             raise ModelError(error.what) from error
-        self.threads = threads
+        self.threads = threads or thread_limit()
         self.sessions: dict[str, Any] = {}
 
     def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
@@ -80,8 +82,19 @@ class OnnxEngine:
         return self.sessions[name]
 
 
-def load(path: Path, checksum: str, threads: int | None) -> Any:
-    """A session for a graph.
+def thread_limit() -> int:
+    """What OMP_NUM_THREADS says; 0, for one thread a core, where it says nothing that is a number."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() else 0
+
+
+def load(path: Path, checksum: str, threads: int) -> Any:
+    """A session for a graph. `docs/engines.md` has the measurements behind its options.
+
+    Args:
+        path: The graph.
+        checksum: SHA-256 that it must have.
+        threads: 0 for one a core.
 
     Raises:
         DependencyError: onnxruntime is not installed.
@@ -94,8 +107,10 @@ def load(path: Path, checksum: str, threads: int | None) -> Any:
     if sha256(path) != checksum:
         raise ModelError(f"{path}: damaged or exchanged", hint="install the model again, or use --engine torch")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would burn a core
+    options.enable_mem_pattern = False  # a plan of memory for every window size takes more than it saves
     options.log_severity_level = 3  # errors; they are raised too
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -44,6 +44,12 @@ def unflatten(graph: Graph, x: Value, axis: int, sizes: list[int]) -> Value:
     return graph.op("Reshape", x, graph.op("Concat", before, constant(graph, *sizes), after, axis_i=0))
 
 
+def log(graph: Graph, x: Value) -> Value:
+    """The logarithm of sums of one term."""
+    last = constant(graph, -1)
+    return graph.op("ReduceLogSum", graph.op("Unsqueeze", x, last), last, keepdims_i=0)
+
+
 def ndtr(graph: Graph, x: Value) -> Value:
     half = graph.op("Constant", value_t=torch.tensor(0.5))
     scaled = graph.op("Mul", x, graph.op("Constant", value_t=torch.tensor(math.sqrt(0.5))))
@@ -53,6 +59,7 @@ def ndtr(graph: Graph, x: Value) -> Value:
 OPERATIONS: dict[str, Callable[..., Value]] = {
     "aten::linear": linear,
     "aten::unflatten": unflatten,
+    "aten::log": log,
     "aten::special_ndtr": ndtr,
 }
 
