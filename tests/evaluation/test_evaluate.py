@@ -13,6 +13,7 @@ from vpcodec.evaluation.evaluate import evaluate
 from vpcodec.evaluation.meters import ImageMeter, SpeechMeter
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.rows import pack_tokens, unpack_tokens
+from vpcodec.evaluation.workers import Workers
 
 QUICK = ["si_sdr", "mel_distance"]
 
@@ -88,6 +89,14 @@ def test_a_rerun_gives_the_same_files(speech, log, tmp_path):
         results.write_csv(tmp_path / f"{name}.csv")
         texts.append([(tmp_path / f"{name}.{suffix}").read_text() for suffix in ("json", "csv")])
     assert texts[0] == texts[1]
+
+
+def test_what_a_dead_process_measured_is_tried_again_in_the_next_run(speech, log, monkeypatch):
+    measure = Workers.run
+    monkeypatch.setattr(Workers, "run", lambda self, calls: [None for _ in calls])
+    assert evaluate(speech, [MuLaw(8)], log, metrics=QUICK).candidates[0]["failures"]["si_sdr"]["count"] == 4
+    monkeypatch.setattr(Workers, "run", measure)
+    assert evaluate(speech, [MuLaw(8)], log, metrics=QUICK).candidates[0]["metrics"]["si_sdr"]["items"] == 4
 
 
 def test_results_of_another_version_are_not_taken_up(speech, log):

@@ -17,7 +17,7 @@ from vpcodec.errors import ConfigError, InputError, VpcodecError
 from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
 from vpcodec.evaluation.datasets import Dataset, Item
 from vpcodec.evaluation.memory import peak, reset_peak
-from vpcodec.evaluation.meters import Meter, open_meter
+from vpcodec.evaluation.meters import DIED, Meter, open_meter
 from vpcodec.evaluation.results import Results, make_results
 from vpcodec.evaluation.rows import Row, RowLog, pack_tokens, row_key
 from vpcodec.evaluation.signals import read_signal
@@ -108,7 +108,8 @@ class Run:
             for (place, key, *_), scores in zip(fresh, self.meter.measure([each[2:] for each in fresh]), strict=True):
                 values = {name: round(value, 6) for name, value in scores.values.items()}
                 done[place] = replace(done[place], values=values, failures=scores.failures)
-                self.log.add(key, done[place])
+                if DIED not in scores.failures.values():
+                    self.log.add(key, done[place])
             by_candidate.append(done)
         return [rows[place] for place in range(len(items)) for rows in by_candidate]
 

@@ -45,6 +45,8 @@ METRICS: dict[str, dict[str, Metric]] = {
     },
 }
 
+DIED = "the process that measured it died"  # out of memory perhaps: worth another try in the next run
+
 Pair = tuple[Signal, Signal]  # decoded, original
 
 
@@ -107,7 +109,7 @@ class SpeechMeter(Meter):
 
     def measure(self, pairs: Sequence[Pair]) -> list[Scores]:
         results = self.workers.run([(decoded, original, self.names) for decoded, original in pairs])
-        lost = Scores(failures=dict.fromkeys(self.names, "the process that measured it died"))
+        lost = Scores(failures=dict.fromkeys(self.names, DIED))
         return [lost if scores is None else scores for scores in results]
 
     def close(self) -> None:
