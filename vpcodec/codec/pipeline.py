@@ -33,6 +33,7 @@ from vpcodec.registry import ModelFolder, find_model
 MOST_CHANNELS = 32  # as many as a frame can hold
 PROFILE = "icc"  # name of a colour profile among the metadata
 THINGS = {"speech": "a recording", "image": "a photo"}
+TOGETHER = 64  # frames that are read at once where nobody waits for the first
 DEFAULT_MODELS = {"speech": "speech-fsp-1024", "image": "image-fsp-1024"}
 
 
@@ -196,7 +197,7 @@ class Codec:
         """The tokens of a token file: [channels, T] of speech, [H, W] of an image."""
         reader = Reader(io.BytesIO(content))
         self.check(reader.header)
-        frames = list(reader.frames(self.model.prior(reader.header.rate)))
+        frames = list(reader.frames(self.model.prior(reader.header.rate), together=TOGETHER))
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
             return np.concatenate([frame.tokens for frame in frames], axis=1)
@@ -209,7 +210,7 @@ class Codec:
         self.check(reader.header)
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
-            blocks = list(decode_recording(self.engine, self.model, reader))
+            blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
             return Recording(np.concatenate(blocks), signal.sample_rate)
         pixels = np.empty((signal.height, signal.width, 3), np.uint8)
         for tile, top, left in self.decode_photo(reader, signal):
@@ -247,5 +248,5 @@ class Codec:
     def decode_photo(self, reader: Reader, signal: ImageHeader) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
         """The tiles of a picture with their places: [h, w, 3], top, left."""
         rate = reader.header.rate
-        frames = list(reader.frames(self.model.prior(rate)))
+        frames = list(reader.frames(self.model.prior(rate), together=TOGETHER))
         return decode_tiles(self.engine, self.model.facts, rate, frames, signal.height, signal.width)

@@ -67,8 +67,15 @@ def encode_recording(
     writer.close(length)
 
 
-def decode_recording(engine: Engine, model: ModelFolder, reader: Reader) -> Iterator[Samples]:
+def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, together: int = 1) -> Iterator[Samples]:
     """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
+
+    Args:
+        engine: What computes the network.
+        model: Of the token file.
+        reader: Of the token file.
+        together: Frames whose tokens are read at once, which is faster; a stream that is to be heard as it comes
+            reads them one by one.
 
     Raises:
         ContainerError: The token file is damaged.
@@ -76,7 +83,7 @@ def decode_recording(engine: Engine, model: ModelFolder, reader: Reader) -> Iter
     signal = speech_facts(reader.header)
     decoder = SpeechDecoder(engine, model.facts, reader.header.rate)
     resampler = Resampler(SAMPLE_RATE, signal.sample_rate, signal.channels)
-    for frame in reader.frames(model.prior(reader.header.rate)):
+    for frame in reader.frames(model.prior(reader.header.rate), together=together):
         for block in decoder.push(checked(frame, signal)):
             yield resampler.push(block)
     ends = resampled_length(reader.length, signal.sample_rate, SAMPLE_RATE)
