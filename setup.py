@@ -5,5 +5,8 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["vpcodec*"]), "vpcodec.models"],
     package_dir={"vpcodec.models": "models"},
-    package_data={"vpcodec": ["py.typed", "training/recipes/*.toml"], "vpcodec.models": ["*/*"]},
+    package_data={
+        "vpcodec": ["py.typed", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"],
+        "vpcodec.models": ["*/*"],
+    },
 )

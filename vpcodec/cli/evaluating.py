@@ -37,7 +37,7 @@ def evaluate(
         bool, typer.Option("--record", help="Put the result into each model's evaluation.json and card.")
     ] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace files that are there.")] = False,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", help="Processes that measure speech.")] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", help="Processes that measure speech.")] = 1,
     engine: Engine = "auto",
     device: Device = "auto",
     quiet: Quiet = False,

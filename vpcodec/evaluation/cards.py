@@ -98,7 +98,7 @@ vpcodec encode in.{suffix} --model {facts.name} -o out.tok
 vpcodec decode out.tok -o back.{suffix}
 ```
 
-## Results
+{read_notes(model)}## Results
 
 {"".join(runs) or "Not evaluated yet."}
 ## Training
@@ -112,6 +112,12 @@ The recipe that made it:
     path = model.path / CARD
     write_whole(path, text)
     return path
+
+
+def read_notes(model: ModelFolder) -> str:
+    """The part of a card that people write: data, licences, limits. Empty where there is none."""
+    path = model.path / NOTES
+    return f"{path.read_text(encoding='utf-8').strip()}\n\n" if path.is_file() else ""
 
 
 def run_section(run: dict[str, Any]) -> str:
