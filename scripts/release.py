@@ -93,7 +93,7 @@ def evaluate(model: ModelFolder, test: Path, against: list[str]) -> None:
     """Measure every rate on a folder and file the figures with the model."""
     dataset = open_dataset(str(test))
     candidates = [ModelCandidate(model, rate) for rate in model.facts.rates]
-    results = run_evaluation(dataset, candidates, against, Outputs())
+    results = run_evaluation(dataset, candidates, against, Outputs(), jobs=1)
     record(results, model)
 
 

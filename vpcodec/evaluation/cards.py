@@ -15,7 +15,7 @@ from vpcodec.evaluation.results import FORMAT, Results, write_whole
 from vpcodec.evaluation.tables import Column, columns_of, count
 from vpcodec.registry import ModelFolder
 
-EVALUATION, RECIPE, CARD = "evaluation.json", "recipe.toml", "card.md"
+EVALUATION, RECIPE, NOTES, CARD = "evaluation.json", "recipe.toml", "notes.md", "card.md"
 
 # A table stands between these; a kind after "results" leaves the other one out.
 MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results -->)", re.DOTALL)
