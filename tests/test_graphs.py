@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,6 +15,8 @@ from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.config import Network, Recipe, override
 from vpcodec.errors import ModelError
 from vpcodec.graphs import write_graphs
+from vpcodec.graphs.transforms import FORMULAS
+from vpcodec.networks.speech import transforms
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256
 from vpcodec.training.recipes import find_recipe
@@ -88,6 +91,18 @@ def test_graphs_hold_the_places_of_weights_and_not_the_weights(exported: ModelFo
         graph = onnx.load(path, load_external_data=False).graph
         assert all(weight.data_location == onnx.TensorProto.EXTERNAL for weight in graph.initializer)
         assert not any(weight.raw_data or weight.float_data for weight in graph.initializer)
+
+
+def test_graphs_stay_small_beside_the_weights(exported: ModelFolder) -> None:
+    assert all(path.stat().st_size < 100_000 for path in exported.path.glob("*.onnx"))
+
+
+def test_the_transforms_that_a_graph_computes_are_those_of_the_network() -> None:
+    session = onnxruntime.InferenceSession(onnx.parser.parse_model(FORMULAS).SerializeToString())
+    computed = session.run(["analysis", "synthesis"], {})
+    _, *matrices = transforms()
+    for found, wanted in zip(computed, matrices, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), rtol=0, atol=1e-9)
 
 
 def test_weights_stored_in_16_bits_are_widened_to_those_of_torch(tmp_path: Path) -> None:

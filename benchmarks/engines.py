@@ -1,0 +1,138 @@
+"""The two engines side by side, as whole processes, and what the start of a process is made of.
+
+    python benchmarks/engines.py [--rounds 7] [--long-seconds 600] [--json FILE] [--markdown FILE]
+
+Every row runs `vpcodec encode` or `decode` as a user would, the engines in turn, and gives medians: seconds on the
+clock, seconds of processor time, and peak memory. The ratios are of one run on one machine and hold elsewhere better
+than the figures do; processor time suffers least from what else the machine does.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from PIL import Image
+from tables import put_table
+
+MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
+ENGINES = ("onnx", "torch")
+COMMAND = [sys.executable, "-m", "vpcodec.cli.main"]
+STARTS = 5  # processes whose imports are timed
+FIGURES = ("seconds", "processor_seconds", "peak_mb")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="processes of each kind")
+    parser.add_argument("--long-seconds", type=int, default=600, help="length of the long recording")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--markdown", type=Path, help="put the tables into this page")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = make_inputs(Path(folder), options.long_seconds)
+        figures = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "rounds": options.rounds,
+            "load": os.getloadavg()[0],
+            "tasks": measure(inputs, options.rounds),
+            "start": start_up(inputs["10 s of speech"]),
+        }
+    print(tasks_table(figures), start_table(figures), sep="\n")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if options.markdown:
+        put_table(options.markdown, "tasks", tasks_table(figures))
+        put_table(options.markdown, "start", start_table(figures))
+
+
+def make_inputs(folder: Path, long_seconds: int) -> dict[str, Path]:
+    """Media of known sizes, made of the tests' own."""
+    samples, sample_rate = soundfile.read(MEDIA / "speech.flac", dtype="float32")
+    inputs = {}
+    for seconds, name in ((10, "10 s of speech"), (long_seconds, f"{long_seconds} s of speech")):
+        inputs[name] = folder / f"{seconds}.wav"
+        soundfile.write(inputs[name], np.resize(samples, seconds * sample_rate), sample_rate)
+    inputs["256x256 photo"] = folder / "photo.png"
+    Image.open(MEDIA / "coffee.jpg").convert("RGB").resize((256, 256)).save(inputs["256x256 photo"])
+    return inputs
+
+
+def measure(inputs: dict[str, Path], rounds: int) -> dict[str, Any]:
+    """Medians by task, engine and figure. Rounds go over all tasks, so that no engine has the quieter minutes."""
+    runs: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+    for _ in range(rounds):
+        for name, source in inputs.items():
+            for engine in ENGINES:
+                tokens = source.with_suffix(f".{engine}.tok")
+                decoded = source.with_suffix(f".{engine}.out{source.suffix}")
+                for verb, given, made in (("encode", source, tokens), ("decode", tokens, decoded)):
+                    arguments = [verb, str(given), "-o", str(made), "-f", "-q", "--engine", engine]
+                    runs.setdefault((f"{verb} {name}", engine), []).append(process(arguments))
+    medians: dict[str, Any] = {}
+    for (task, engine), figures in runs.items():
+        columns = zip(FIGURES, zip(*figures, strict=True), strict=True)
+        medians.setdefault(task, {})[engine] = {figure: statistics.median(values) for figure, values in columns}
+    return medians
+
+
+def process(arguments: list[str]) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak memory in MB of one command."""
+    began = time.perf_counter()
+    child = subprocess.Popen([*COMMAND, *arguments])
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"failed: vpcodec {' '.join(arguments)}")
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
+
+
+def start_up(source: Path) -> dict[str, float]:
+    """Milliseconds of importing each package when a clip is encoded without torch; medians."""
+    spent: dict[str, list[float]] = {}
+    for _ in range(STARTS):
+        command = [sys.executable, "-X", "importtime", *COMMAND[1:], "encode", str(source), "--engine", "onnx"]
+        done = subprocess.run([*command, "-f", "-q", "-o", os.devnull], capture_output=True, text=True, check=True)
+        packages: Counter[str] = Counter()
+        for own, module in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", done.stderr):
+            package = module.partition(".")[0]
+            packages[package if package not in sys.stdlib_module_names else "standard library"] += int(own) / 1000
+        for package, milliseconds in packages.items():
+            spent.setdefault(package, []).append(milliseconds)
+    medians = {package: statistics.median(values) for package, values in spent.items()}
+    return dict(sorted(medians.items(), key=lambda item: -item[1]))
+
+
+def tasks_table(figures: dict[str, Any]) -> str:
+    rows = [
+        "| | onnx | torch | clock | processor | memory |\n",
+        "|---|---|---|---|---|---|\n",
+    ]
+    for task, by_engine in figures["tasks"].items():
+        onnx, torch = by_engine["onnx"], by_engine["torch"]
+        shown = [f"{e['seconds']:.2f} s, {e['processor_seconds']:.2f} s, {e['peak_mb']:.0f} MB" for e in (onnx, torch)]
+        ratios = [f"{onnx[figure] / torch[figure]:.2f}" for figure in FIGURES]
+        rows.append(f"| {' | '.join([task, *shown, *ratios])} |\n")
+    about = f"\n{figures['machine']}, median of {figures['rounds']}, load {figures['load']:.1f} at the start.\n"
+    return "".join(rows) + about
+
+
+def start_table(figures: dict[str, Any]) -> str:
+    shown = [(package, spent) for package, spent in figures["start"].items() if spent >= 1]
+    return "| package | ms |\n|---|---|\n" + "".join(f"| {package} | {spent:.0f} |\n" for package, spent in shown)
+
+
+if __name__ == "__main__":
+    main()
