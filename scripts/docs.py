@@ -8,6 +8,7 @@ A further document is a function that returns its text, and a line in DOCUMENTS.
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from typer.main import get_command  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import EXIT_CODES, app  # noqa: E402
+from vpcodec.container import format as container_format  # noqa: E402
+from vpcodec.evaluation.cards import card_text, with_tables  # noqa: E402
+from vpcodec.registry import FACTS, ModelFolder  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
 
 MADE_BY = "made by scripts/docs.py from the definitions of the commands"
@@ -97,10 +101,23 @@ def cell(text: str) -> str:
     return f"`` {text} ``".replace("|", "\\|")
 
 
+def readme() -> str:
+    """README.md with the measured figures of the released models between its markers."""
+    return with_tables((ROOT / "README.md").read_text(encoding="utf-8"), released())
+
+
+def released() -> list[ModelFolder]:
+    """The models of this checkout."""
+    return [ModelFolder(path.parent) for path in sorted((ROOT / "models").glob(f"*/{FACTS}"))]
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
+    "README.md": readme,
     "docs/commands.md": command_reference,
-    "docs/vpcodec.1": manual_page,
+    "docs/format.md": lambda: container_format.__doc__ or "",
     "docs/mistakes.md": mistakes,
+    "docs/vpcodec.1": manual_page,
+    **{f"models/{model.path.name}/card.md": partial(card_text, model) for model in released()},
 }
 
 

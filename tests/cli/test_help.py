@@ -10,7 +10,17 @@ from vpcodec.cli.examples import EXAMPLES
 from vpcodec.cli.main import COMMANDS
 from vpcodec.version import __version__
 
-SLOW_TO_IMPORT = ("torch", "numpy", "onnxruntime", "PIL", "soundfile", "safetensors", "rich", "multiprocessing")
+SLOW_TO_IMPORT = (
+    "torch",
+    "pydantic",
+    "numpy",
+    "onnxruntime",
+    "PIL",
+    "soundfile",
+    "safetensors",
+    "rich",
+    "multiprocessing",
+)
 
 
 @pytest.mark.parametrize("name", ["vpcodec", *COMMANDS])

@@ -28,7 +28,7 @@ def frame_bytes(
 
 def test_the_document_is_made_from_the_specification() -> None:
     document = (ROOT / "docs/format.md").read_text(encoding="utf-8")
-    assert document == container_format.__doc__, "run: python scripts/format_document.py > docs/format.md"
+    assert document == container_format.__doc__, "run: make docs"
 
 
 def test_frames_and_length_come_back() -> None:

@@ -30,8 +30,14 @@ class Engine(Protocol):
         """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3]."""
 
 
-def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto") -> Engine:
+def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", threads: int | None = None) -> Engine:
     """The engine asked for; `auto` takes torch for a GPU and onnx otherwise, where the model has its graphs.
+
+    Args:
+        model: Whose weights.
+        name: One of `ENGINES`.
+        device: "auto", "cpu" or "cuda".
+        threads: That the onnx engine may use; None for as many as there are cores.
 
     Raises:
         ConfigError: There is no such engine or device.
@@ -47,7 +53,7 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto") ->
         from vpcodec.codec.onnx_engine import OnnxEngine, has_graphs
 
         if name == "onnx" or has_graphs(model):
-            return OnnxEngine(model)
+            return OnnxEngine(model, threads)
     if find_spec("torch") is None:
         raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")
     from vpcodec.codec.torch_engine import TorchEngine

@@ -74,10 +74,16 @@ class Codec:
         self.engine = engine
 
     @classmethod
-    def load(cls, model: str | ModelFolder, *, engine: str = "auto", device: str = "auto") -> "Codec":
-        """The codec of a model, by name, path of its folder or `ModelFolder`. Raises ModelError if there is none."""
+    def load(
+        cls, model: str | ModelFolder, *, engine: str = "auto", device: str = "auto", threads: int | None = None
+    ) -> "Codec":
+        """The codec of a model, by name, path of its folder or `ModelFolder`; see `open_engine` for the rest.
+
+        Raises:
+            ModelError: There is no such model, or it is damaged.
+        """
         folder = model if isinstance(model, ModelFolder) else find_model(model)
-        return cls(folder, open_engine(folder, engine, device))
+        return cls(folder, open_engine(folder, engine, device, threads))
 
     @classmethod
     def for_header(cls, header: Header, *, engine: str = "auto", device: str = "auto") -> "Codec":
@@ -87,21 +93,8 @@ class Codec:
             ModelError: That model is not installed, or its weights are others.
         """
         codec = cls.load(header.model, engine=engine, device=device)
-        codec.check(header)
+        check_model(codec.model, header)
         return codec
-
-    def check(self, header: Header) -> None:
-        """Raise ModelError or ContainerError unless a token file was made with this very model."""
-        if header.model != self.model.name or header.weights != self.model.checksum:
-            raise ModelError(
-                f"the token file was made with {header.model} ({header.weights.hex()}), "
-                f"not with this {self.model.name} ({self.model.checksum.hex()})",
-                hint="install the version of the model that made it",
-            )
-        if header.kind != self.model.facts.kind or header.rate not in self.model.facts.rates:
-            raise ContainerError(f"the token file does not fit the model {header.model}")
-        if header.levels != self.model.radices(header.rate):
-            raise ContainerError(f"levels {header.levels} are not those of {header.model} at rate {header.rate}")
 
     def encode(self, source: Source, *, rate: int | None = None) -> bytes:
         """The token file of a recording or photo, given by path or stream. Raises as `encode_to`."""
@@ -196,7 +189,7 @@ class Codec:
     def tokens(self, content: bytes) -> NDArray[np.int64]:
         """The tokens of a token file: [channels, T] of speech, [H, W] of an image."""
         reader = Reader(io.BytesIO(content))
-        self.check(reader.header)
+        check_model(self.model, reader.header)
         frames = list(reader.frames(self.model.prior(reader.header.rate), together=TOGETHER))
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
@@ -207,7 +200,7 @@ class Codec:
     def decode(self, content: bytes) -> Recording | Picture:
         """The sound or picture of a token file. Raises ContainerError for a damaged one."""
         reader = Reader(io.BytesIO(content))
-        self.check(reader.header)
+        check_model(self.model, reader.header)
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
             blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
@@ -250,3 +243,17 @@ class Codec:
         rate = reader.header.rate
         frames = list(reader.frames(self.model.prior(rate), together=TOGETHER))
         return decode_tiles(self.engine, self.model.facts, rate, frames, signal.height, signal.width)
+
+
+def check_model(model: ModelFolder, header: Header) -> None:
+    """Raise ModelError or ContainerError unless a token file was made with this very model."""
+    if header.model != model.name or header.weights != model.checksum:
+        raise ModelError(
+            f"the token file was made with {header.model} ({header.weights.hex()}), "
+            f"not with this {model.name} ({model.checksum.hex()})",
+            hint="install the version of the model that made it",
+        )
+    if header.kind != model.facts.kind or header.rate not in model.facts.rates:
+        raise ContainerError(f"the token file does not fit the model {header.model}")
+    if header.levels != model.radices(header.rate):
+        raise ContainerError(f"levels {header.levels} are not those of {header.model} at rate {header.rate}")

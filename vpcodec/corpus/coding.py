@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.onnx_engine import OnnxEngine
-from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
+from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec, check_model
 from vpcodec.codec.recordings import WHOLE
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.container.header import MAGIC
@@ -117,7 +116,7 @@ class Coder:
                 return
             with self.open_target(item, target, settings.force) as out:
                 codec = self.load(find_model(header.model), outcome)
-                codec.check(header)
+                check_model(codec.model, header)
                 with timed(codec, outcome):
                     if isinstance(reader, Index):
                         notes = codec.decode_span_to(reader, out, form, settings.span)
@@ -137,9 +136,8 @@ class Coder:
         began = time.perf_counter()
         key = str(model.path)
         if key not in self.codecs:
-            codec = Codec.load(model, engine=self.settings.engine, device=self.settings.device)
-            if self.threads and isinstance(codec.engine, OnnxEngine):
-                codec.engine.threads = self.threads  # its graphs are not loaded yet
+            settings = self.settings
+            codec = Codec.load(model, engine=settings.engine, device=settings.device, threads=self.threads)
             codec.engine = Meter(codec.engine)
             self.codecs[key] = codec
         outcome.engine = self.codecs[key].engine.name

@@ -3,13 +3,12 @@
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.engines import Engine
-from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.pipeline import check_model
 from vpcodec.container import Frame, Header, Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.corpus.coding import amount_of
@@ -182,7 +181,7 @@ def problems_of(source: str) -> list[str]:
         prior, problems = None, []
         try:
             model = find_model(header.model)
-            Codec(model, cast(Engine, None)).check(header)  # asks for no computation
+            check_model(model, header)
             prior = model.prior(header.rate) if header.prior else None
         except VpcodecError as error:
             problems.append(error.what)

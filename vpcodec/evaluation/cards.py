@@ -58,11 +58,17 @@ def read_runs(model: ModelFolder) -> list[dict[str, Any]]:
 
 
 def write_card(model: ModelFolder) -> Path:
-    """Write a model's `card.md` from its other files.
+    """Write a model's `card.md`. Raises as `card_text`, and InputError where the card cannot be written."""
+    path = model.path / CARD
+    write_whole(path, card_text(model))
+    return path
+
+
+def card_text(model: ModelFolder) -> str:
+    """What a model's `card.md` says, from its other files.
 
     Raises:
         ModelError: One of them is missing or damaged.
-        InputError: The card cannot be written.
     """
     facts = model.facts
     try:
@@ -86,7 +92,7 @@ def write_card(model: ModelFolder) -> Path:
     }
     rows = "\n".join(f"| {name} | {value} |" for name, value in table.items())
     runs = [run_section(run) for run in read_runs(model)]
-    text = f"""<!-- Made by a command from {model.path.name}'s other files; what is written by hand here is lost. -->
+    return f"""<!-- Made by a command from {model.path.name}'s other files; what is written by hand here is lost. -->
 # {facts.name}
 
 | | |
@@ -109,9 +115,6 @@ The recipe that made it:
 {recipe.strip()}
 ```
 """
-    path = model.path / CARD
-    write_whole(path, text)
-    return path
 
 
 def read_notes(model: ModelFolder) -> str:
@@ -182,10 +185,15 @@ def fill_tables(document: Path, models: Sequence[ModelFolder]) -> bool:
         text = document.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{document}: cannot be read ({error})") from error
-    filled, places = MARKERS.subn(lambda found: found[1] + results_tables(models, found[2]) + found[3], text)
-    if not places:
+    if not MARKERS.search(text):
         hint = "put <!-- results --> and <!-- /results --> on lines of their own where the tables shall be"
         raise InputError(f"{document}: has no place for results", hint=hint)
+    filled = with_tables(text, models)
     if filled != text:
         write_whole(document, filled)
     return filled != text
+
+
+def with_tables(text: str, models: Sequence[ModelFolder]) -> str:
+    """A document with the tables of results between its markers."""
+    return MARKERS.sub(lambda found: found[1] + results_tables(models, found[2]) + found[3], text)
