@@ -210,18 +210,19 @@ class Codec:
             pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
         return Picture(pixels)
 
-    def decode_to(self, reader: Reader, out: BinaryIO, form: str) -> tuple[str, ...]:
+    def decode_to(self, reader: Reader, out: BinaryIO, form: str, *, live: bool = False) -> tuple[str, ...]:
         """Write the sound or picture of a token file to a stream; returns what the user should know.
 
         Args:
             reader: Of the token file.
             out: Where the bytes go.
             form: "wav", "flac", "ogg" or "raw" for speech; "png", "webp" or "jpeg" for an image.
+            live: Whether sound is to be heard as soon as its frame is in, instead of as fast as possible.
         """
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
             with AudioSink(out, audio_facts(reader.header), form) as sink:
-                for block in decode_recording(self.engine, self.model, reader):
+                for block in decode_recording(self.engine, self.model, reader, 1 if live else TOGETHER):
                     sink.write(block)
             return sink.notes
         profile = dict(reader.header.metadata).get(PROFILE, b"")

@@ -121,7 +121,7 @@ class Coder:
                     if isinstance(reader, Index):
                         notes = codec.decode_span_to(reader, out, form, settings.span)
                     else:
-                        notes = codec.decode_to(reader, out, form)
+                        notes = codec.decode_to(reader, out, form, live=item.source == STANDARD)
                 outcome.notes += notes
             length = reader.length
         outcome.amount = amount_of(header, length)
