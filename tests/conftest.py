@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
-import pytest
+# One thread each: tests start many small computations, which wait for each other's threads on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = Path(__file__).resolve().parent / "media"

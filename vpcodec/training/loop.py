@@ -19,6 +19,7 @@ from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
 from vpcodec.data.dataset import CROPS, Crops
 from vpcodec.errors import ConfigError, ModelError
+from vpcodec.graphs import write_graphs
 from vpcodec.losses import ImageCriterion, SpeechCriterion
 from vpcodec.networks.blocks import Trunk
 from vpcodec.registry import load_weights, save_model
@@ -265,7 +266,7 @@ def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.
 
 
 def train(recipe: Recipe, run: Run, report: Callable[[int, float, float], None] | None = None) -> Path:
-    """Train a model into `run.out`, and return that folder.
+    """Train a model into `run.out`, with graphs for the onnx engine, and return that folder.
 
     Raises:
         ConfigError: The recipe or the device is wrong, or `out` holds another run.
@@ -286,4 +287,5 @@ def train(recipe: Recipe, run: Run, report: Callable[[int, float, float], None] 
     trainer = Trainer(recipe, run, report)  # before anything is written: wrong data leave no run behind
     written.write_text(to_toml(recipe), encoding="utf-8")
     trainer.train()
+    write_graphs(run.out)
     return run.out
