@@ -6,7 +6,7 @@ from pathlib import Path
 # One thread each: tests start many small computations, which wait for each other's threads on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = Path(__file__).resolve().parent / "media"

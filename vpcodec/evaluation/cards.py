@@ -34,6 +34,8 @@ def record(results: Results, model: ModelFolder) -> Path:
     own = [each for each in run["candidates"] if each["ours"] and each["family"] == model.name]
     if not own:
         raise ModelError(f"{model.name} was not part of this evaluation")
+    # What was looked for, and where, belongs to the machine.
+    run["unavailable"] = {name: why.partition(":")[0] for name, why in run["unavailable"].items()}
     run["candidates"] = own + [each for each in run["candidates"] if not each["ours"]]
     runs = [other for other in read_runs(model) if other["dataset"] != run["dataset"]]
     runs = sorted([*runs, run], key=lambda each: str(each["dataset"]))
