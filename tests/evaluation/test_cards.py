@@ -80,7 +80,7 @@ def test_tables_are_written_between_their_markers_and_nowhere_else(model, result
     document.write_text("Before\n<!-- results -->\nold\n<!-- /results -->\nAfter\n")
     assert fill_tables(document, [model])
     text = document.read_text()
-    assert text.startswith("Before\n<!-- results -->\n### speech\n")
+    assert text.startswith("Before\n<!-- results -->\n### Speech: speech\n")
     assert text.endswith("<!-- /results -->\nAfter\n")
     assert "old" not in text
     assert "mulaw-4" in text

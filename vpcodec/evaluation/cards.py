@@ -134,7 +134,7 @@ def run_section(run: dict[str, Any]) -> str:
         extent = f"cut to {run['side']}x{run['side']} pixels" if run["side"] else "whole"
     unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run["unavailable"].items())
     table = markdown_table(run["kind"], run["candidates"])
-    return f"### {run['dataset']}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
+    return f"### {run['kind'].capitalize()}: {run['dataset']}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
 
 
 def markdown_table(kind: str, candidates: Sequence[dict[str, Any]]) -> str:
@@ -162,11 +162,11 @@ def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> st
         models: In the order of the rows.
         kind: "speech" or "image"; None for both.
     """
-    merged: dict[str, dict[str, Any]] = {}
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
     for model in models:
         for run in read_runs(model):
             if kind in (None, run["kind"]):
-                together = merged.setdefault(run["dataset"], run | {"candidates": [], "unavailable": {}})
+                together = merged.setdefault((run["kind"], run["dataset"]), run | {"candidates": [], "unavailable": {}})
                 known = {each["name"] for each in together["candidates"]}
                 together["candidates"] += [each for each in run["candidates"] if each["name"] not in known]
     for run in merged.values():

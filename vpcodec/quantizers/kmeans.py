@@ -18,12 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from vpcodec.errors import DataError
-from vpcodec.quantizers.knn import build_tree
+from vpcodec.quantizers.knn import Floats, build_tree, spatial_order
 
 SEEDING_ROUNDS = 8
 SAMPLE_ROWS = 16  # a code; at least so many are left in the sample that the iterations begin with
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,7 @@ def fit_centroids(
         raise DataError(f"{len(exact):,} latents are too few for {codes:,} codes", hint="fit on more of the data")
     if not np.isfinite(exact).all():
         raise DataError("the latents to fit codes on are not all finite", hint="did the training diverge?")
+    exact = exact[spatial_order(exact)]
     if start is not None:
         centroids = np.array(start, dtype=np.float64)
     elif len(exact) >= 4 * SAMPLE_ROWS * codes:
@@ -106,8 +105,7 @@ def seed_centroids(rows: Floats, codes: int, seed: int) -> Floats:
 
 def assign(rows: Floats, centroids: Floats) -> tuple[NDArray[np.int64], Floats]:
     """Label of the nearest centroid, [R], and the distance from it, [R]."""
-    tree = build_tree(torch.from_numpy(centroids))
-    distances, labels = tree.query(rows, workers=torch.get_num_threads())
+    distances, labels = build_tree(centroids).query(rows, workers=torch.get_num_threads())
     return labels, distances
 
 
