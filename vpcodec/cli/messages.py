@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpcodec.errors import VpcodecError
@@ -53,10 +54,7 @@ class Messages:
 
     def peak_memory(self) -> None:
         """Say how much memory was in use at most, by this process or one of its workers."""
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
-        users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        peak = max(resource.getrusage(who).ru_maxrss for who in users) * unit
+        peak = max(own_peak(), recorded_peak(resource.RUSAGE_CHILDREN))
         self.detail(f"peak memory {peak / MEBIBYTE:,.0f} MiB")
 
     @contextmanager
@@ -104,3 +102,21 @@ def one_line(what: str, hint: str = "") -> str:
 def report_error(error: VpcodecError) -> None:
     """Print a failure as its one line."""
     Messages().error(error.what, error.hint)
+
+
+def own_peak() -> int:
+    """Bytes that this process occupied at most.
+
+    On Linux from the process's own status: what `getrusage` says goes on from whoever started the program.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return recorded_peak(resource.RUSAGE_SELF)
+    kibibytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    return kibibytes[0] * 1024 if kibibytes else recorded_peak(resource.RUSAGE_SELF)
+
+
+def recorded_peak(who: int) -> int:
+    """Bytes by `getrusage`, which counts in KiB on Linux and in bytes on macOS."""
+    return resource.getrusage(who).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

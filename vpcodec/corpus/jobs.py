@@ -76,8 +76,11 @@ def start_worker(settings: Settings) -> None:
     """Prepare a worker process."""
     global coder
     stop_on_terminate()
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    coder = Coder(settings, threads=1)
+    try:
+        threading.Thread(target=end_with_parent, daemon=True).start()
+        coder = Coder(settings, threads=1)
+    except SystemExit as stop:  # the parent died meanwhile; the pool would print it as a failure
+        os._exit(int(stop.code or 0))
 
 
 def work(item: Item) -> Outcome:

@@ -134,7 +134,8 @@ def run_section(run: dict[str, Any]) -> str:
         extent = f"cut to {run['side']}x{run['side']} pixels" if run["side"] else "whole"
     unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run["unavailable"].items())
     table = markdown_table(run["kind"], run["candidates"])
-    return f"### {run['kind'].capitalize()}: {run['dataset']}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
+    title = f"### {run['kind'].capitalize()}: {run['dataset']}"
+    return f"{title}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
 
 
 def markdown_table(kind: str, candidates: Sequence[dict[str, Any]]) -> str:
