@@ -29,7 +29,14 @@ except BrokenPipeError:
 
 
 def start(*arguments, **streams) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", WRITER, *map(str, arguments)], stderr=subprocess.PIPE, **streams)
+    command = [sys.executable, "-c", WRITER, *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=hear_signals, **streams)
+
+
+def hear_signals() -> None:
+    """In a child process: do not inherit the deafness of tests that run in the background of a shell."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def write(target, data=b"new", **choices) -> None:
