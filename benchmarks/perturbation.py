@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import scipy
+import scipy.spatial  # here, or the first cell would pay for the import
 import torch
 from tables import put_table
 
