@@ -43,6 +43,7 @@ class SpeechLoss:
     spectrum: Annotated[float, "Distance of compressed magnitudes at several resolutions."] = 4.0
     complex_spectrum: Annotated[float, "Distance of compressed complex spectra, which sees the phase."] = 0.5
     waveform: Annotated[float, "Mean absolute difference of samples, over the crop's own level."] = 0.1
+    loudness: Annotated[float, "Disturbance that a listener would notice, modelled after PESQ."] = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,14 @@
-"""What training reduces: distances between a signal and its reconstruction, by name.
-
-Each loss module returns its terms unweighted, for the log, together with their weighted sum.
-"""
+"""What speech training reduces: spectral, waveform and loudness distances."""
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vpcodec.config import ImageLoss, SpeechLoss
+from vpcodec.config import SpeechLoss
+from vpcodec.losses.loudness import Disturbance
+from vpcodec.losses.weighting import weighted
 
 # Window of each short-time spectrum in samples at 16 kHz, with the number of mel bands drawn from it.
 RESOLUTIONS: dict[int, int] = {2048: 120, 1024: 80, 512: 40, 256: 20, 128: 10}
@@ -19,11 +17,9 @@ COMPRESSION = 0.3  # exponent on magnitudes, near how loudness grows with intens
 SMALLEST = 1e-8  # power added where a root needs a slope at zero
 QUIET = 1e-4  # mel magnitude below which the logarithm levels off
 
-Perceptual = Callable[[Tensor, Tensor], Tensor]
-
 
 class SpeechCriterion(nn.Module):
-    """Spectral and waveform distances of speech.
+    """Spectral, waveform and loudness distances of speech.
 
     Args:
         weights: Weight of each term.
@@ -32,6 +28,7 @@ class SpeechCriterion(nn.Module):
     def __init__(self, weights: SpeechLoss) -> None:
         super().__init__()
         self.weights = weights
+        self.loudness = Disturbance() if weights.loudness else None
         for window, bands in RESOLUTIONS.items():
             self.register_buffer(f"window_{window}", torch.hann_window(window), persistent=False)
             self.register_buffer(f"mel_{window}", mel_filters(window, bands), persistent=False)
@@ -57,59 +54,14 @@ class SpeechCriterion(nn.Module):
                 terms["complex_spectrum"] = terms["complex_spectrum"] + F.l1_loss(ours, theirs)
         scale = target.square().mean(dim=1, keepdim=True).sqrt() + 0.01
         terms["waveform"] = ((reconstruction.float() - target) / scale).abs().mean()
+        if self.loudness is not None:
+            terms["loudness"] = self.loudness(reconstruction.float(), target.float()).mean()
         return weighted(terms, self.weights), terms
 
     def spectrum(self, signal: Tensor, window: int) -> Tensor:
         """[B, N] -> [B, window/2+1, frames] complex; a full-scale sine has magnitude 1/2."""
         taper = self.get_buffer(f"window_{window}")
         return torch.stft(signal, window, window // 4, window=taper / taper.sum(), return_complex=True)
-
-
-class ImageCriterion(nn.Module):
-    """Pixel, structure and perceptual distances of images.
-
-    Args:
-        weights: Weight of each term.
-        perceptual: LPIPS, taking two batches [B, 3, H, W] in [-1, 1] to [B]; None where its weight is 0.
-    """
-
-    def __init__(self, weights: ImageLoss, perceptual: Perceptual | None) -> None:
-        super().__init__()
-        self.weights = weights
-        self.perceptual = perceptual
-
-    def forward(self, reconstruction: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Both [B, H, W, 3] in [-1, 1] -> the weighted sum and the terms by name."""
-        ours, theirs = (signal.float().permute(0, 3, 1, 2).contiguous() for signal in (reconstruction, target))
-        terms = {"absolute": F.l1_loss(ours, theirs), "squared": F.mse_loss(ours, theirs)}
-        if self.weights.structure:
-            terms["structure"] = 1 - structural_similarity(ours, theirs)
-        if self.perceptual is not None:
-            terms["lpips"] = self.perceptual(ours, theirs).mean()
-        return weighted(terms, self.weights), terms
-
-
-def weighted(terms: dict[str, Tensor], weights: SpeechLoss | ImageLoss) -> Tensor:
-    """The sum of the terms, each times the option of its name."""
-    return torch.stack([value * getattr(weights, name) for name, value in terms.items()]).sum()
-
-
-def structural_similarity(ours: Tensor, theirs: Tensor, window: int = 7) -> Tensor:
-    """Mean SSIM of [B, 3, H, W] in [-1, 1] over square windows (Wang et al., 2004), to train on.
-
-    The figures that are reported use the usual Gaussian window (`metrics.image`); flat windows are faster.
-    """
-
-    def local(signal: Tensor) -> Tensor:
-        return F.avg_pool2d(signal, window, stride=1)
-
-    first, second = 0.02**2, 0.06**2  # (0.01 and 0.03 times the range of 2) squared
-    mean_ours, mean_theirs = local(ours), local(theirs)
-    spread_ours = local(ours.square()) - mean_ours.square()
-    spread_theirs = local(theirs.square()) - mean_theirs.square()
-    shared = local(ours * theirs) - mean_ours * mean_theirs
-    luminance = (2 * mean_ours * mean_theirs + first) / (mean_ours.square() + mean_theirs.square() + first)
-    return (luminance * (2 * shared + second) / (spread_ours + spread_theirs + second)).mean()
 
 
 def mel_filters(window: int, bands: int) -> Tensor:

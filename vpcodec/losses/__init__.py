@@ -1,0 +1,9 @@
+"""What training reduces: distances between a signal and its reconstruction, by name.
+
+Each loss module returns its terms unweighted, for the log, together with their weighted sum.
+"""
+
+from vpcodec.losses.image import ImageCriterion
+from vpcodec.losses.speech import SpeechCriterion
+
+__all__ = ["ImageCriterion", "SpeechCriterion"]
