@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from vpcodec.data.output import open_output
+from vpcodec.data.output import Part, open_output
 from vpcodec.errors import ConfigError, InputError
+
+BOTH = [pytest.param(False, id="nameless"), pytest.param(True, id="temporary name")]
+
+
+@pytest.fixture
+def named(request, monkeypatch) -> bool:
+    """Whether files being written have a temporary name, as on systems without nameless ones."""
+    if request.param:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return request.param
+
 
 # A process of its own that writes PATH (argv[1]) slowly: what Ctrl-C, SIGTERM and closed pipes do to it.
 WRITER = """
@@ -44,7 +55,8 @@ def write(target, data=b"new", **choices) -> None:
         stream.write(data)
 
 
-def test_a_file_appears_whole_under_its_name_and_nothing_else_stays(tmp_path):
+@pytest.mark.parametrize("named", BOTH, indirect=True)
+def test_a_file_appears_whole_under_its_name_and_nothing_else_stays(tmp_path, named):
     with open_output(tmp_path / "a.tok") as stream:
         stream.write(b"half")
         assert not (tmp_path / "a.tok").exists()
@@ -53,8 +65,9 @@ def test_a_file_appears_whole_under_its_name_and_nothing_else_stays(tmp_path):
     assert os.listdir(tmp_path) == ["a.tok"]
 
 
+@pytest.mark.parametrize("named", BOTH, indirect=True)
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_after_an_error_nothing_stays(tmp_path, error):
+def test_after_an_error_nothing_stays(tmp_path, named, error):
     def fail():
         with open_output(tmp_path / "a.tok") as stream:
             stream.write(b"half")
@@ -65,7 +78,8 @@ def test_after_an_error_nothing_stays(tmp_path, error):
     assert os.listdir(tmp_path) == []
 
 
-def test_after_an_error_the_older_file_is_as_it_was(tmp_path):
+@pytest.mark.parametrize("named", BOTH, indirect=True)
+def test_after_an_error_the_older_file_is_as_it_was(tmp_path, named):
     (tmp_path / "a.tok").write_bytes(b"old")
 
     def fail():
@@ -79,7 +93,8 @@ def test_after_an_error_the_older_file_is_as_it_was(tmp_path):
     assert os.listdir(tmp_path) == ["a.tok"]
 
 
-def test_nothing_is_replaced_without_force(tmp_path):
+@pytest.mark.parametrize("named", BOTH, indirect=True)
+def test_nothing_is_replaced_without_force(tmp_path, named):
     (tmp_path / "a.tok").write_bytes(b"old")
     with pytest.raises(InputError, match=r"a\.tok: exists already\n  hint: use -f"):
         write(tmp_path / "a.tok")
@@ -88,7 +103,8 @@ def test_nothing_is_replaced_without_force(tmp_path):
     assert (tmp_path / "a.tok").read_bytes() == b"new"
 
 
-def test_a_file_that_appears_meanwhile_is_not_replaced_either(tmp_path):
+@pytest.mark.parametrize("named", BOTH, indirect=True)
+def test_a_file_that_appears_meanwhile_is_not_replaced_either(tmp_path, named):
     def race():
         with open_output(tmp_path / "a.tok"):
             (tmp_path / "a.tok").write_bytes(b"somebody else's")
@@ -104,6 +120,7 @@ def test_a_file_system_without_links_works_too(tmp_path, monkeypatch):
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", unsupported)
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # nor files without names
     write(tmp_path / "a.tok")
     assert os.listdir(tmp_path) == ["a.tok"]
 
@@ -123,7 +140,8 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path):
     assert (tmp_path / "target").read_bytes() == b"new"
 
 
-def test_permissions_and_modification_time_are_those_of_the_source(tmp_path):
+@pytest.mark.parametrize("named", BOTH, indirect=True)
+def test_permissions_and_modification_time_are_those_of_the_source(tmp_path, named):
     (tmp_path / "source").touch()
     (tmp_path / "source").chmod(0o640)
     os.utime(tmp_path / "source", ns=(1, 1_500_000_000_123_456_789))
@@ -215,10 +233,21 @@ def test_a_fifo_receives_the_bytes(tmp_path):
 def test_a_signal_leaves_nothing_half_written(tmp_path, number):
     process = start(tmp_path / "a.tok")
     process.stderr.readline()
-    assert len(os.listdir(tmp_path)) == 1
     process.send_signal(number)
     process.communicate()
     assert process.returncode in (128 + number, -number)
+    assert os.listdir(tmp_path) == []
+
+
+def test_killed_at_once_it_leaves_nothing_where_files_need_no_name(tmp_path):
+    part = Part(tmp_path)
+    os.close(part.descriptor)
+    if part.name is not None:
+        pytest.skip("the file system has no files without names")
+    process = start(tmp_path / "a.tok")
+    process.stderr.readline()
+    process.kill()
+    process.communicate()
     assert os.listdir(tmp_path) == []
 
 

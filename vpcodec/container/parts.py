@@ -87,13 +87,13 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
     coding = mark - FRAME_MARK
     if coding not in CODINGS:
         raise ContainerError(f"byte {start:,} is {mark:02x}, expected frame {first} or the footer: {MARKS.hex(' ')}")
-    name = f"frame {first} at byte {start:,}"
+    name = f"frame {first}"
     rows = source.take_varint(f"rows of {name}", 1, LARGEST_FRAME)
     columns = source.take_varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
     sides = source.take_varint(f"side bytes of {name}", 0, LARGEST_SIDE)
     size = source.take_varint(f"payload of {name}", 0, largest_payload(header.levels, rows * columns))
     side, payload = source.take(sides, name), source.take(size, name)
-    number = check(source, first, source.since(start), last - first, name)
+    number = check(source, first, source.since(start), last - first, f"{name} at byte {start:,}")
     return Coded(number, coding, (rows, columns), side, payload)
 
 
@@ -115,7 +115,7 @@ def read_footer(source: Source, first: int, last: int) -> Footer:
 
 def check(source: Source, number: int, content: bytes, reach: int, what: str) -> int:
     """Read a checksum and return the number that went into it, at most `reach` beyond the one expected."""
-    found = int.from_bytes(source.take(4, f"checksum of {what}"), "little")
+    found = int.from_bytes(source.take(4, "checksum"), "little")
     expected = zlib.crc32(content) + number * NUMBER_FACTOR & 0xFFFFFFFF
     beyond = (found - expected) * NUMBER_INVERSE & 0xFFFFFFFF
     if beyond > reach:

@@ -1,7 +1,8 @@
 """Output that appears whole or not at all, and never by accident in place of something else.
 
-A file is written under a temporary name in its own folder, flushed to the disk and then renamed. Whatever goes
-wrong before, an error, Ctrl-C or SIGTERM, the temporary file is removed and an older file stays as it was.
+A file is written without a name in its own folder, flushed to the disk and then given its name: whatever goes wrong
+before, even `kill -9` or a power cut, nothing of it stays and an older file is as it was. Where the system has no
+files without names, a temporary one is renamed, and removed after an error, Ctrl-C or SIGTERM.
 """
 
 import os
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from types import FrameType
 from typing import BinaryIO, NoReturn, cast
 
@@ -56,25 +58,82 @@ def open_output(
             return
     check_free(path, target, force)
     try:
-        descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, TEMPORARY_PREFIX, path.parent)
+        part = Part(path.parent)
     except OSError as error:
         raise failure(target, error) from None
     with errors_named(target):
         try:
-            with open(descriptor, "w+b") as stream:
+            with open(part.descriptor, "w+b") as stream:
                 yield stream
                 stream.flush()
                 os.fchmod(stream.fileno(), permissions(like))
                 os.fsync(stream.fileno())
-            if like is not None:
-                times = os.stat(like)
-                os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
-            put_in_place(temporary, path, target, force)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+                if like is not None:
+                    times = os.stat(like)
+                    os.utime(stream.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
+                put_in_place(part, path, target, force)  # while it is open: closed without a name it would be gone
+        finally:
+            part.remove()
         flush_folder(path.parent)
+
+
+class Part:
+    """A file being written, readable by its owner only.
+
+    Args:
+        folder: Where it is to appear.
+
+    Attributes:
+        descriptor: Of the open file.
+        name: Its temporary name; None while it has none.
+
+    Raises:
+        OSError: The folder is missing, or cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name: str | None = None
+        try:
+            self.descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            if os.path.exists(self.handle):  # not without /proc
+                return
+            os.close(self.descriptor)
+        except (OSError, AttributeError):  # a system or file system without them
+            pass
+        self.descriptor, self.name = tempfile.mkstemp(TEMPORARY_SUFFIX, TEMPORARY_PREFIX, folder)
+
+    @property
+    def handle(self) -> str:
+        """A path by which the system finds the open file, which needs no name for that."""
+        return f"/proc/self/fd/{self.descriptor}"
+
+    def link(self, path: Path) -> None:
+        """Give the file a further name. Raises FileExistsError where that is taken, in one step."""
+        if self.name is not None:
+            os.link(self.name, path)
+            return
+        folder = os.open(self.folder, os.O_PATH)
+        try:
+            # The link behind the handle is followed only where a folder is named.
+            os.link(self.handle, path.name, dst_dir_fd=folder, follow_symlinks=True)
+        finally:
+            os.close(folder)
+
+    def replace(self, path: Path) -> None:
+        """Give the file a name that another may bear, in one step."""
+        if self.name is None:
+            name = self.folder / f"{TEMPORARY_PREFIX}{token_hex(8)}{TEMPORARY_SUFFIX}"
+            self.link(name)
+            self.name = os.fspath(name)
+        os.replace(self.name, path)
+        self.name = None
+
+    def remove(self) -> None:
+        """Remove the temporary name, if there is one. What was put in place stays."""
+        if self.name is not None:
+            with suppress(OSError):
+                os.unlink(self.name)
 
 
 def check_free(path: Path, target: str | os.PathLike[str], force: bool) -> None:
@@ -89,19 +148,22 @@ def already_there(target: str | os.PathLike[str]) -> InputError:
     return InputError(f"{shown(target)}: exists already", hint="use -f to replace it")
 
 
-def put_in_place(temporary: str, path: Path, target: str | os.PathLike[str], force: bool) -> None:
+def put_in_place(part: Part, path: Path, target: str | os.PathLike[str], force: bool) -> None:
     """Give a finished file its name; a file that appeared there meanwhile is replaced only by force."""
     if not force:
         try:
-            os.link(temporary, path)  # fails where a name is taken, in one step
+            part.link(path)
+            return
         except FileExistsError:
             raise already_there(target) from None
-        except OSError:  # a file system without links
-            check_free(path, target, force)
-        else:
-            os.unlink(temporary)
-            return
-    os.replace(temporary, path)
+        except OSError as error:
+            if part.name is None:
+                raise failure(target, error) from None
+            check_free(path, target, force)  # a file system without links
+    try:
+        part.replace(path)
+    except OSError as error:
+        raise failure(target, error) from None
 
 
 def permissions(like: str | os.PathLike[str] | None) -> int:
