@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from tests.evaluation.conftest import MuLaw
+from tests.inception import save_averages
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.evaluation.bootstrap import estimate
+from vpcodec.evaluation.cards import markdown_table
 from vpcodec.evaluation.evaluate import evaluate
 from vpcodec.evaluation.meters import ImageMeter, SpeechMeter
 from vpcodec.evaluation.rivals import parse_rival
@@ -193,3 +195,24 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_items():
 
 def test_a_weighted_mean_is_that_of_the_sums():
     assert estimate([1.0, 4.0], weights=[2.0, 1.0]).mean == 2.0
+
+
+def test_rfid_is_measured_over_all_items_and_taken_up_again(images, log, tmp_path, monkeypatch):
+    monkeypatch.setenv("VPCODEC_INCEPTION", save_averages(tmp_path))
+    candidates = [parse_rival("jpeg:q95", "image"), parse_rival("jpeg:q5", "image")]
+    first = evaluate(images, candidates, log, metrics=["psnr", "rfid"])
+    good, bad = (each["set_metrics"]["rfid"] for each in first.candidates)
+    assert 0 <= good < bad
+    again = evaluate(images, candidates, log, metrics=["psnr", "rfid"])
+    assert again.candidates == first.candidates
+    assert "rFID" in markdown_table("image", first.candidates)
+    assert "features" not in first.rows[0].shown()
+
+
+def test_rfid_is_not_measured_unless_asked_for_and_says_what_it_lacks(images, log, tmp_path, monkeypatch):
+    monkeypatch.setenv("VPCODEC_INCEPTION", str(tmp_path / "nothing"))
+    candidates = [parse_rival("jpeg:q60", "image")]
+    assert "rfid" not in evaluate(images, candidates, log, metrics=None).unavailable
+    results = evaluate(images, candidates, log, metrics=["psnr", "rfid"])
+    assert "VPCODEC_INCEPTION" in results.unavailable["rfid"]
+    assert results.candidates[0]["metrics"]["psnr"]["items"] == 4

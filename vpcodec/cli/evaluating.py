@@ -30,6 +30,14 @@ def evaluate(
         str | None,
         typer.Option("--against", metavar="CODEC,...", help="Others to compare with: opus:6, avif:0.15, webp:q20..."),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="NAME,...",
+            help="Metrics to measure. Default: all but rfid, which has to be asked for.",
+        ),
+    ] = None,
     report: Annotated[str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page.")] = None,
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
     csv_file: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write a table as CSV.")] = None,
@@ -77,6 +85,7 @@ def evaluate(
             candidates,
             [codec for codec in (against or "").split(",") if codec],
             Outputs(*outputs),
+            metrics=metrics.split(",") if metrics else None,
             jobs=jobs,
             device="cpu" if device == "auto" else device,
             progress=follow,

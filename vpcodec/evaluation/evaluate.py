@@ -19,7 +19,7 @@ from vpcodec.evaluation.datasets import Dataset, Item
 from vpcodec.evaluation.memory import peak, reset_peak
 from vpcodec.evaluation.meters import DIED, Meter, open_meter
 from vpcodec.evaluation.results import Results, make_results
-from vpcodec.evaluation.rows import Row, RowLog, pack_tokens, row_key
+from vpcodec.evaluation.rows import Row, RowLog, pack_features, pack_tokens, row_key
 from vpcodec.evaluation.signals import read_signal
 
 CHUNK = 16  # items that are measured together
@@ -45,7 +45,7 @@ def evaluate(
         dataset: From `open_dataset`.
         candidates: Of the data set's kind; others are matched to the size of the first one's files.
         log: File that rows are kept in; taken up if it exists.
-        metrics: Keys of `METRICS[kind]`; all by default.
+        metrics: Keys of `METRICS[kind]`, all by default, or of `SET_METRICS[kind]`.
         jobs: Processes for speech metrics; 0 measures in this one.
         device: torch's name of the device for image metrics.
         seed: Of the bootstrap.
@@ -107,7 +107,8 @@ class Run:
                 done.append(replace(row, item=item.name))
             for (place, key, *_), scores in zip(fresh, self.meter.measure([each[2:] for each in fresh]), strict=True):
                 values = {name: round(value, 6) for name, value in scores.values.items()}
-                done[place] = replace(done[place], values=values, failures=scores.failures)
+                features = None if scores.features is None else pack_features(scores.features)
+                done[place] = replace(done[place], values=values, failures=scores.failures, features=features)
                 if DIED not in scores.failures.values():
                     self.log.add(key, done[place])
             by_candidate.append(done)

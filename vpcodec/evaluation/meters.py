@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +16,7 @@ from vpcodec.metrics.speech import Scores, require, score_speech
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vpcodec.metrics.fid import Inception
     from vpcodec.metrics.lpips import LPIPS
 
 
@@ -45,6 +46,12 @@ METRICS: dict[str, dict[str, Metric]] = {
     },
 }
 
+# Of all items together, and only where they are asked for by name.
+SET_METRICS: dict[str, dict[str, Metric]] = {
+    "speech": {},
+    "image": {"rfid": Metric("rFID", False, 2)},
+}
+
 DIED = "the process that measured it died"  # out of memory perhaps: worth another try in the next run
 
 Pair = tuple[Signal, Signal]  # decoded, original
@@ -59,13 +66,13 @@ class Meter(ABC):
     """
 
     def __init__(self, kind: str, names: Sequence[str] | None) -> None:
-        known = METRICS[kind]
+        known = METRICS[kind] | SET_METRICS[kind]
         for name in names or ():
             if name not in known:
                 raise ConfigError(f"no metric {name!r} for {kind}", hint=f"choose from {', '.join(known)}")
         self.names: list[str] = []
         self.unavailable: dict[str, str] = {}
-        for name in names or known:
+        for name in names or METRICS[kind]:
             try:
                 self.prepare(name)
                 self.names.append(name)
@@ -120,13 +127,14 @@ class ImageMeter(Meter):
     """Image metrics, in batches, on the device given.
 
     Args:
-        names: Keys of `METRICS["image"]`; all by default.
+        names: Keys of `METRICS["image"]`, all by default, or of `SET_METRICS["image"]`.
         device: torch's name of the device.
     """
 
     def __init__(self, names: Sequence[str] | None = None, device: str = "cpu") -> None:
         self.device = device
         self.perceptual: dict[str, LPIPS] = {}
+        self.inception: Inception | None = None
         super().__init__("image", names)
 
     def prepare(self, name: str) -> None:
@@ -134,6 +142,10 @@ class ImageMeter(Meter):
             from vpcodec.metrics.lpips import LPIPS
 
             self.perceptual[name] = LPIPS(name.removeprefix("lpips_")).to(self.device)
+        elif name == "rfid":
+            from vpcodec.metrics.fid import Inception
+
+            self.inception = Inception(self.device)
 
     def measure(self, pairs: Sequence[Pair]) -> list[Scores]:
         scores = [Scores() for _ in pairs]
@@ -142,7 +154,13 @@ class ImageMeter(Meter):
             members = [index for index, other in enumerate(shapes) if other == shape]
             decoded = self.batch([pairs[index][0] for index in members])
             originals = self.batch([pairs[index][1] for index in members])
+            if self.inception is not None:
+                features = np.stack([self.inception(pictures).cpu().numpy() for pictures in (decoded, originals)], 1)
+                for index, pair in zip(members, features, strict=True):
+                    scores[index] = replace(scores[index], features=pair)
             for name in self.names:
+                if name in SET_METRICS["image"]:
+                    continue
                 try:
                     values = self.values(name, decoded, originals)
                 except InputError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
-from vpcodec.evaluation.meters import METRICS
+from vpcodec.evaluation.meters import METRICS, SET_METRICS
 from vpcodec.evaluation.plots import Line, Point, rate_plot, spread_plot, swatch, usage_plot
 from vpcodec.evaluation.results import Results, write_whole
 from vpcodec.evaluation.showcase import Exhibit, decisive_metric, exhibit
@@ -87,7 +87,8 @@ def lead(results: Results) -> str:
 
 def notes(results: Results) -> str:
     """What failed or could not be measured, before anything else is said."""
-    lines = [f"{METRICS[results.kind][name].title}: {why}" for name, why in results.unavailable.items()]
+    known = METRICS[results.kind] | SET_METRICS[results.kind]
+    lines = [f"{known[name].title}: {why}" for name, why in results.unavailable.items()]
     blocks = ""
     if lines:
         listed = "".join(f"<li>{escape(line)}</li>" for line in lines)

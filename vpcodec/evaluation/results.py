@@ -21,7 +21,7 @@ from vpcodec.evaluation.bootstrap import estimate
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
 from vpcodec.evaluation.meters import METRICS
-from vpcodec.evaluation.rows import Row, unpack_tokens
+from vpcodec.evaluation.rows import Row, unpack_features, unpack_tokens
 from vpcodec.metrics.usage import Usage
 
 FORMAT = 1
@@ -102,7 +102,7 @@ class Results:
     def flat(self, candidate: dict[str, Any]) -> dict[str, Any]:
         """A candidate's summary without nesting: metrics.psnr.mean becomes psnr_mean."""
         line: dict[str, Any] = {"dataset": self.dataset, "candidate": candidate["name"], "items": self.items}
-        for group in ("metrics", "bitrate", "codes", "speed"):
+        for group in ("metrics", "set_metrics", "bitrate", "codes", "speed"):
             for name, value in candidate[group].items():
                 if isinstance(value, dict):
                     line |= {f"{name}_{part}": number for part, number in value.items()}
@@ -124,12 +124,24 @@ def summarize(candidate: Candidate, rows: Sequence[Row], kind: str, seed: int) -
         "identity": candidate.identity,
         "ours": candidate.ours,
         "metrics": {name: asdict(estimate(values[name], seed=seed)) for name in names},
+        "set_metrics": set_metrics(rows),
         "bitrate": bitrates(candidate, coded, kind, usage, seed),
         "codes": {name: rounded(value) for name, value in usage.figures().items()} if usage else {},
         "speed": speeds(candidate, coded, kind),
         "failures": failures(rows),
     }
     return summary, usage
+
+
+def set_metrics(rows: Sequence[Row]) -> dict[str, float]:
+    """Metrics of all items together; none unless their features were measured."""
+    features = [unpack_features(row.features) for row in rows if row.features is not None]
+    if len(features) < 2:
+        return {}
+    from vpcodec.metrics.fid import frechet_distance
+
+    decoded, originals = np.stack(features, axis=1)
+    return {"rfid": rounded(frechet_distance(decoded, originals))}
 
 
 def count_tokens(candidate: Candidate, coded: Sequence[Row]) -> Usage | None:

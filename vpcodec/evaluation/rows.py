@@ -28,6 +28,7 @@ class Row:
         decode_seconds: to decode it.
         peak_memory: Bytes that the process occupied at most meanwhile; None where that cannot be told.
         tokens: Its tokens by `pack_tokens`; None for a codec without.
+        features: What metrics of a whole set need of it, by `pack_features`; usually none.
         values: Metrics by name.
         failures: Names of steps and metrics, and why they failed.
     """
@@ -40,12 +41,13 @@ class Row:
     decode_seconds: float | None = None
     peak_memory: int | None = None
     tokens: str | None = None
+    features: str | None = None
     values: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
-        """The row as it stands in the results: without its tokens."""
-        return {key: value for key, value in asdict(self).items() if key != "tokens"}
+        """The row as it stands in the results: without what only sums are made of."""
+        return {key: value for key, value in asdict(self).items() if key not in ("tokens", "features")}
 
 
 def row_key(*facts: object) -> str:
@@ -104,3 +106,13 @@ def unpack_tokens(text: str) -> NDArray[np.int64]:
         return np.cumsum(np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u4"), dtype=np.int64)
     except (ValueError, zlib.error) as error:
         raise ContainerError("the tokens kept for an item are damaged", hint="remove the file of items") from error
+
+
+def pack_features(features: NDArray[np.float32]) -> str:
+    """[2, D] features as text; 16 bits are enough for means over many items."""
+    return base64.b64encode(features.astype("<f2").tobytes()).decode()
+
+
+def unpack_features(text: str) -> NDArray[np.float32]:
+    """[2, D]: of the decoded item and of the original."""
+    return np.frombuffer(base64.b64decode(text), "<f2").reshape(2, -1).astype(np.float32)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vpcodec.evaluation.meters import METRICS
+from vpcodec.evaluation.meters import METRICS, SET_METRICS
 from vpcodec.evaluation.results import RATE_UNITS, SPEED_UNITS
 
 # How multiply-adds are counted.
@@ -39,6 +39,7 @@ def columns_of(kind: str, candidates: Sequence[dict[str, Any]]) -> list[Column]:
         rate_column(kind, *names) for names in (("file", "on disk"), ("nominal", "nominal"), ("entropy", "entropy"))
     ]
     columns += [metric_column(kind, name) for name in METRICS[kind]]
+    columns += [set_metric_column(kind, name) for name in SET_METRICS[kind]]
     columns += [
         Column("CVU", "", lambda each: each["codes"].get("cvu"), lambda value: f"{value:.4f}"),
         Column("codes used", "", lambda each: each["codes"].get("used"), lambda value: f"{value:,.0f}", of_all_codes),
@@ -76,6 +77,18 @@ def metric_column(kind: str, name: str) -> Column:
 
     unit = "higher is better" if metric.more_is_better else "lower is better"
     return Column(metric.title, unit, value, lambda mean: f"{mean:.{metric.digits}f}", interval, metric.more_is_better)
+
+
+def set_metric_column(kind: str, name: str) -> Column:
+    metric = SET_METRICS[kind][name]
+
+    def value(candidate: dict[str, Any]) -> float | None:
+        return candidate.get("set_metrics", {}).get(name)  # summaries kept from older evaluations have none
+
+    unit = "higher is better" if metric.more_is_better else "lower is better"
+    return Column(
+        metric.title, unit, value, lambda figure: f"{figure:.{metric.digits}f}", more_is_better=metric.more_is_better
+    )
 
 
 def speed_column(kind: str, step: str) -> Column:

@@ -32,10 +32,12 @@ class Scores:
     Attributes:
         values: Name of a measure and its value.
         failures: Name of a measure and why it has no value.
+        features: [2, D] of the decoded signal and of the original, for measures of a whole set; usually none.
     """
 
     values: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    features: NDArray[np.float32] | None = None
 
 
 def pesq_wb(decoded: Samples, original: Samples) -> float:
