@@ -1,7 +1,8 @@
 """The data sets that codecs are compared on, in the layouts they are handed out in.
 
 A data set is a sorted list of files; nothing is read until an item is evaluated. A folder that does not look
-as expected is a DataError that draws the layout and says where the data come from.
+as expected is a DataError that draws the layout and says where the data come from. Layouts are read here and not
+by the classes of torchaudio and torchvision, which decode as well and need compiled parts for it; the tests compare.
 """
 
 import csv
