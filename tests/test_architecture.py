@@ -68,10 +68,3 @@ def test_rooms_of_bytes_and_files_never_import_torch(room: str) -> None:
 def test_importing_what_encodes_and_decodes_does_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_public_names_are_these() -> None:
-    import vpcodec
-
-    assert sorted(vpcodec.__all__) == ["Codec", "VpcodecError", "__version__", "load"]
-    assert all(hasattr(vpcodec, name) for name in vpcodec.__all__)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -54,6 +55,8 @@ def test_the_python_of_the_use_section_runs_as_it_stands(monkeypatch: pytest.Mon
     names: dict[str, object] = {}
     exec(blocks("Use", "python")[0], names)
     assert names["recording"].samples.shape == (68480, 1)  # type: ignore[attr-defined]
+    streamed = np.concatenate([piece.tokens for piece in names["stream"]], axis=1)  # type: ignore[attr-defined]
+    assert streamed.shape == names["tokens"].shape  # type: ignore[attr-defined]
 
 
 def test_every_link_of_the_documents_leads_to_a_file() -> None:

@@ -1,43 +1,80 @@
 """vpcodec: speech and images to small token files, and back.
 
-import vpcodec
-
-codec = vpcodec.load("speech-fsp-1024")
-content = codec.encode("speech.wav")
-recording = codec.decode(content)
+>>> import vpcodec
+>>> codec = vpcodec.load("speech-fsp-1024")
+>>> content = codec.encode("tests/media/speech.flac")
+>>> codec.tokens(content).shape
+(1, 714)
+>>> recording = codec.decode(content)
+>>> recording.samples.shape, recording.sample_rate
+((68480, 1), 16000)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from vpcodec.errors import VpcodecError
+from vpcodec.errors import (
+    ConfigError,
+    ContainerError,
+    DataError,
+    DependencyError,
+    InputError,
+    ModelError,
+    VpcodecError,
+)
 from vpcodec.version import __version__
 
 if TYPE_CHECKING:
-    from vpcodec.codec.pipeline import Codec
+    from vpcodec.codec.pipeline import Codec, Picture, Recording
+    from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
 
-__all__ = ["Codec", "VpcodecError", "__version__", "load"]
+__all__ = [
+    "Codec",
+    "ConfigError",
+    "ContainerError",
+    "DataError",
+    "DependencyError",
+    "InputError",
+    "ModelError",
+    "Picture",
+    "Piece",
+    "Recording",
+    "StreamDecoder",
+    "StreamEncoder",
+    "VpcodecError",
+    "__version__",
+    "load",
+]
+
+# Names whose modules need numpy and more: imported when they are first asked for.
+LATER = {
+    "Codec": "vpcodec.codec.pipeline",
+    "Picture": "vpcodec.codec.pipeline",
+    "Recording": "vpcodec.codec.pipeline",
+    "Piece": "vpcodec.codec.streaming",
+    "StreamDecoder": "vpcodec.codec.streaming",
+    "StreamEncoder": "vpcodec.codec.streaming",
+}
 
 
-def load(model: str, *, engine: str = "auto", device: str = "auto") -> "Codec":
+def load(model: str, *, engine: str = "auto", device: str = "auto", threads: int | None = None) -> "Codec":
     """The codec of a model.
 
     Args:
         model: Name of an installed model, or the path of a model folder.
         engine: "auto", "onnx" or "torch".
         device: "auto", "cpu" or "cuda".
+        threads: That the onnx engine may use; None for as many as there are cores.
 
     Raises:
         ModelError: There is no such model, or it is damaged.
     """
     from vpcodec.codec.pipeline import Codec
 
-    return Codec.load(model, engine=engine, device=device)
+    return Codec.load(model, engine=engine, device=device, threads=threads)
 
 
 def __getattr__(name: str) -> object:
-    """`Codec`, imported when it is first asked for."""
-    if name == "Codec":
-        from vpcodec.codec.pipeline import Codec
-
-        return Codec
+    if name in LATER:
+        return getattr(import_module(LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,16 +8,22 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 """
 
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from vpcodec.codec.arrays import MOST_CHANNELS, bytes_of_array, columns, photo_of, subtype_of_array
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.image import decode_tiles, encode_tiles, join
+from vpcodec.codec.matching import check_model
 from vpcodec.codec.recordings import WHOLE, Span, audio_facts, decode_recording, decode_span, encode_recording
+from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.container import Header, Index, Reader, Writer, prior_identity
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
@@ -26,11 +32,12 @@ from vpcodec.data.audio_sink import AudioSink
 from vpcodec.data.image import ImageFacts, Photo, is_srgb, open_image
 from vpcodec.data.image_sink import Canvas
 from vpcodec.data.kinds import peek_medium
+from vpcodec.data.pcm import depth_of
+from vpcodec.data.resample import checked_rate
 from vpcodec.data.streams import Source, open_input, shown
-from vpcodec.errors import ContainerError, InputError, ModelError
+from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
-MOST_CHANNELS = 32  # as many as a frame can hold
 PROFILE = "icc"  # name of a colour profile among the metadata
 THINGS = {"speech": "a recording", "image": "a photo"}
 TOGETHER = 64  # frames that are read at once where nobody waits for the first
@@ -96,25 +103,131 @@ class Codec:
         check_model(codec.model, header)
         return codec
 
-    def encode(self, source: Source, *, rate: int | None = None) -> bytes:
-        """The token file of a recording or photo, given by path or stream. Raises as `encode_to`."""
-        content = io.BytesIO()
-        self.encode_to(source, content, rate=rate)
-        return content.getvalue()
+    @property
+    def name(self) -> str:
+        """The model's, as token files name it."""
+        return self.model.name
 
-    def encode_samples(self, samples: NDArray[np.float32], sample_rate: int, *, rate: int | None = None) -> bytes:
-        """The token file of sound in memory.
+    @property
+    def kind(self) -> str:
+        """What the model codes: "speech" or "image"."""
+        return self.model.facts.kind
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """Nominal codebook sizes to choose from, the highest last."""
+        return tuple(self.model.facts.rates)
+
+    def encode(
+        self, signal: Source | NDArray[Any], *, sample_rate: int | None = None, rate: int | None = None
+    ) -> bytes:
+        """The token file of a recording or photo.
 
         Args:
-            samples: [n] or [n, channels], full scale 1.
-            sample_rate: Hz.
-            rate: One of the model's rates; None for the highest.
+            signal: Path, `-` for standard input, binary stream, or array: samples [n] or [n, channels], floating
+                point at full scale 1 or integers at their own; pixels [height, width] or [height, width, 3] uint8.
+            sample_rate: Hz, of samples in an array.
+            rate: One of `rates`; None for the highest.
+
+        Raises:
+            InputError: The signal cannot be read, or is not of the model's kind.
+            ConfigError: The model lacks the rate, or an array is no recording or photo.
         """
-        columns = np.asarray(samples, "<f4").reshape(len(samples), -1)
+        if isinstance(signal, np.ndarray):
+            if self.kind == "image":
+                out = io.BytesIO()
+                self.encode_photo(photo_of(signal), out, self.model.checked_rate(rate))
+                return out.getvalue()
+            if sample_rate is None:
+                raise ConfigError("nobody knows the rate of samples in an array", hint="add sample_rate=16_000, say")
+            return self.encode_samples(signal, sample_rate, rate=rate)
+        if not isinstance(signal, str | os.PathLike) and not hasattr(signal, "read"):
+            raise ConfigError(
+                f"cannot encode a {type(signal).__name__}", hint="give a path, a binary stream or a numpy array"
+            )
         content = io.BytesIO()
-        raw = RawFormat(sample_rate, columns.shape[1], "FLOAT")
-        self.encode_to(io.BytesIO(columns.tobytes()), content, rate=rate, raw=raw)
+        self.encode_to(signal, content, rate=rate)
         return content.getvalue()
+
+    def encode_samples(self, samples: NDArray[Any], sample_rate: int, *, rate: int | None = None) -> bytes:
+        """The token file of samples [n] or [n, channels] in memory; see `encode`."""
+        block = columns(samples)
+        raw = RawFormat(sample_rate, block.shape[1], subtype_of_array(block.dtype))
+        content = io.BytesIO()
+        self.encode_to(io.BytesIO(bytes_of_array(block)), content, rate=rate, raw=raw)
+        return content.getvalue()
+
+    def encode_batch(
+        self,
+        signals: Iterable[Source | NDArray[Any]],
+        *,
+        sample_rate: int | None = None,
+        rate: int | None = None,
+        jobs: int = 1,
+    ) -> list[bytes]:
+        """The token files of many recordings or photos, in their order; raises as `encode`, at the first failure.
+
+        Args:
+            signals: Each as `encode` takes it.
+            sample_rate: Hz, of samples in arrays.
+            rate: One of `rates`; None for the highest.
+            jobs: Signals worked on at once; the bytes do not depend on it.
+        """
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(lambda signal: self.encode(signal, sample_rate=sample_rate, rate=rate), signals))
+
+    def encoder(
+        self, sample_rate: int, channels: int = 1, *, dtype: DTypeLike = np.float32, rate: int | None = None
+    ) -> StreamEncoder:
+        """An encoder of speech that comes piece by piece.
+
+        >>> codec = Codec.load("speech-fsp-1024")
+        >>> encoder = codec.encoder(sample_rate=16_000)
+        >>> second = np.zeros(16_000, np.float32)
+        >>> pieces = [encoder.push(second) for _ in range(30)]
+        >>> [number for number, piece in enumerate(pieces) if piece.tokens.size]
+        [24]
+        >>> content = b"".join(piece.content for piece in [*pieces, encoder.finish()])
+        >>> content == codec.encode(np.zeros(30 * 16_000, np.float32), sample_rate=16_000)
+        True
+
+        Args:
+            sample_rate: Hz.
+            channels: Number of channels.
+            dtype: Type of the samples that will be pushed: floating point at full scale 1, or integers at their own.
+            rate: One of `rates`; None for the highest.
+
+        Raises:
+            InputError: The model codes images, or no recording has this sample rate.
+            ConfigError: The model lacks the rate, or samples do not have this type.
+        """
+        self.check_speech()
+        if not 1 <= channels <= MOST_CHANNELS:
+            raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
+        depth = depth_of(subtype_of_array(dtype))
+        signal = SpeechHeader(checked_rate(sample_rate, "the stream"), channels, depth.bits, depth.floating)
+        return StreamEncoder(self.engine, self.model, self.header(self.model.checked_rate(rate), signal, {}), dtype)
+
+    def decoder(self) -> StreamDecoder:
+        """A decoder of speech whose token file comes piece by piece. Raises InputError for a model of images.
+
+        >>> codec = Codec.load("speech-fsp-1024")
+        >>> content = codec.encode("tests/media/speech.flac")
+        >>> decoder = codec.decoder()
+        >>> blocks = []
+        >>> for start in range(0, len(content), 100):
+        ...     blocks += decoder.push(content[start : start + 100])
+        >>> blocks += decoder.finish()
+        >>> decoder.facts.sample_rate, sum(len(block) for block in blocks)
+        (16000, 68480)
+        """
+        self.check_speech()
+        return StreamDecoder(self.engine, self.model)
+
+    def check_speech(self) -> None:
+        """Raise InputError for a model of images, which have no beginning and no end."""
+        if self.kind != "speech":
+            raise InputError(f"{self.name} codes images, and only speech streams", hint="encode the photo whole")
 
     def encode_to(
         self,
@@ -186,29 +299,49 @@ class Codec:
             prior=prior_identity(self.model.prior(rate)),
         )
 
-    def tokens(self, content: bytes) -> NDArray[np.int64]:
-        """The tokens of a token file: [channels, T] of speech, [H, W] of an image."""
-        reader = Reader(io.BytesIO(content))
-        check_model(self.model, reader.header)
-        frames = list(reader.frames(self.model.prior(reader.header.rate), together=TOGETHER))
+    def tokens(self, content: bytes | Source) -> NDArray[np.int64]:
+        """The tokens of a token file: [channels, T] of speech, [H, W] of an image. Raises as `decode`."""
+        with opened(content) as stream:
+            reader = self.reader(stream)
+            frames = list(reader.frames(self.model.prior(reader.header.rate), together=TOGETHER))
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
             return np.concatenate([frame.tokens for frame in frames], axis=1)
         hop = self.model.facts.hop
         return join(frames, -(-signal.height // hop), -(-signal.width // hop))
 
-    def decode(self, content: bytes) -> Recording | Picture:
-        """The sound or picture of a token file. Raises ContainerError for a damaged one."""
-        reader = Reader(io.BytesIO(content))
+    def decode(self, content: bytes | Source) -> Recording | Picture:
+        """The sound or picture of a token file.
+
+        Args:
+            content: The token file itself, its path, or a binary stream.
+
+        Raises:
+            ContainerError: It is damaged.
+            ModelError: It was made with another model.
+            InputError: It cannot be read.
+        """
+        with opened(content) as stream:
+            reader = self.reader(stream)
+            signal = reader.header.signal
+            if isinstance(signal, SpeechHeader):
+                blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
+                return Recording(np.concatenate(blocks), signal.sample_rate)
+            pixels = np.empty((signal.height, signal.width, 3), np.uint8)
+            for tile, top, left in self.decode_photo(reader, signal):
+                pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+            return Picture(pixels)
+
+    def decode_batch(self, contents: Iterable[bytes | Source], *, jobs: int = 1) -> list[Recording | Picture]:
+        """The sounds or pictures of many token files, in their order; see `decode` and `encode_batch`."""
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(self.decode, contents))
+
+    def reader(self, stream: BinaryIO) -> Reader:
+        """A reader of a token file that this model made. Raises as `decode`."""
+        reader = Reader(stream)
         check_model(self.model, reader.header)
-        signal = reader.header.signal
-        if isinstance(signal, SpeechHeader):
-            blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
-            return Recording(np.concatenate(blocks), signal.sample_rate)
-        pixels = np.empty((signal.height, signal.width, 3), np.uint8)
-        for tile, top, left in self.decode_photo(reader, signal):
-            pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-        return Picture(pixels)
+        return reader
 
     def decode_to(self, reader: Reader, out: BinaryIO, form: str, *, live: bool = False) -> tuple[str, ...]:
         """Write the sound or picture of a token file to a stream; returns what the user should know.
@@ -246,15 +379,6 @@ class Codec:
         return decode_tiles(self.engine, self.model.facts, rate, frames, signal.height, signal.width)
 
 
-def check_model(model: ModelFolder, header: Header) -> None:
-    """Raise ModelError or ContainerError unless a token file was made with this very model."""
-    if header.model != model.name or header.weights != model.checksum:
-        raise ModelError(
-            f"the token file was made with {header.model} ({header.weights.hex()}), "
-            f"not with this {model.name} ({model.checksum.hex()})",
-            hint="install the version of the model that made it",
-        )
-    if header.kind != model.facts.kind or header.rate not in model.facts.rates:
-        raise ContainerError(f"the token file does not fit the model {header.model}")
-    if header.levels != model.radices(header.rate):
-        raise ContainerError(f"levels {header.levels} are not those of {header.model} at rate {header.rate}")
+def opened(content: bytes | Source) -> AbstractContextManager[BinaryIO]:
+    """A token file as a stream."""
+    return open_input(io.BytesIO(content) if isinstance(content, bytes | bytearray | memoryview) else content)

@@ -43,6 +43,85 @@ class Span:
 WHOLE = Span()
 
 
+class RecordingEncoder:
+    """Blocks of a recording at its own rate in, frames out.
+
+    Args:
+        engine: What computes the network.
+        model: Of the token file.
+        header: Of the token file.
+
+    Attributes:
+        channels: Of the recording.
+        received: Samples of each channel so far.
+    """
+
+    def __init__(self, engine: Engine, model: ModelFolder, header: Header) -> None:
+        signal = speech_facts(header)
+        self.channels = signal.channels
+        self.received = 0
+        self.resampler = Resampler(signal.sample_rate, SAMPLE_RATE, signal.channels)
+        self.encoder = SpeechEncoder(engine, model.facts, header.rate, signal.channels)
+
+    def push(self, block: Samples) -> list[Frame]:
+        """Take in a block [n, channels]; returns the frames that it completes."""
+        self.received += len(block)
+        return self.encoder.push(self.resampler.push(block))
+
+    def finish(self) -> list[Frame]:
+        """The remaining frames, once all samples are in."""
+        return self.encoder.push(self.resampler.finish()) + self.encoder.finish()
+
+
+class RecordingDecoder:
+    """Frames in, blocks of a recording at its own rate out.
+
+    Args:
+        engine: What computes the network.
+        model: Of the token file.
+        header: Of the token file.
+
+    Attributes:
+        signal: What the header says about the recording.
+
+    Raises:
+        InputError: The token file holds a picture.
+    """
+
+    def __init__(self, engine: Engine, model: ModelFolder, header: Header) -> None:
+        self.signal = speech_facts(header)
+        self.decoder = SpeechDecoder(engine, model.facts, header.rate)
+        self.resampler = Resampler(SAMPLE_RATE, self.signal.sample_rate, self.signal.channels)
+
+    def push(self, frame: Frame) -> Samples:
+        """Take in the next frame; returns what it completes, [n, channels]. Raises ContainerError."""
+        return self.resampled(self.decoder.push(checked(frame, self.signal)))
+
+    def finish(self, length: int) -> Samples:
+        """The remaining samples, once all frames are in.
+
+        Args:
+            length: Samples of each channel in the whole recording, as the footer says.
+
+        Raises:
+            ContainerError: The frames hold fewer.
+        """
+        ends = resampled_length(length, self.signal.sample_rate, SAMPLE_RATE)
+        blocks = []
+        for block in self.decoder.finish():
+            blocks.append(self.resampler.push(block[: max(0, ends - self.resampler.received)]))
+        if self.resampler.received != ends:
+            raise ContainerError(
+                f"the frames hold {self.resampler.received} samples at 16 kHz, the footer promises {ends}"
+            )
+        return np.concatenate([*blocks, self.resampler.finish(length)])
+
+    def resampled(self, windows: list[Samples]) -> Samples:
+        """Windows at 16 kHz as one block at the recording's rate."""
+        blocks = [self.resampler.push(window) for window in windows]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.signal.channels), np.float32)
+
+
 def encode_recording(
     engine: Engine, model: ModelFolder, header: Header, audio: AudioSource, out: BinaryIO, span: Span = WHOLE
 ) -> None:
@@ -51,20 +130,16 @@ def encode_recording(
     Raises:
         InputError: The recording is damaged, or ends before the stretch begins.
     """
-    facts = audio.facts
     writer = Writer(out, header, model.prior(header.rate))
-    resampler = Resampler(facts.sample_rate, SAMPLE_RATE, facts.channels)
-    encoder = SpeechEncoder(engine, model.facts, header.rate, facts.channels)
-    length = 0
-    for block in stretch(audio.blocks(), *span.samples(facts.sample_rate)):
-        length += len(block)
-        for frame in encoder.push(resampler.push(block)):
+    encoder = RecordingEncoder(engine, model, header)
+    for block in stretch(audio.blocks(), *span.samples(audio.facts.sample_rate)):
+        for frame in encoder.push(block):
             writer.write(frame)
-    if not length:
+    if not encoder.received:
         raise InputError(f"{audio.name}: ends before second {span.start:g}")
-    for frame in encoder.push(resampler.finish()) + encoder.finish():
+    for frame in encoder.finish():
         writer.write(frame)
-    writer.close(length)
+    writer.close(encoder.received)
 
 
 def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, together: int = 1) -> Iterator[Samples]:
@@ -80,18 +155,10 @@ def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, togethe
     Raises:
         ContainerError: The token file is damaged.
     """
-    signal = speech_facts(reader.header)
-    decoder = SpeechDecoder(engine, model.facts, reader.header.rate)
-    resampler = Resampler(SAMPLE_RATE, signal.sample_rate, signal.channels)
+    decoder = RecordingDecoder(engine, model, reader.header)
     for frame in reader.frames(model.prior(reader.header.rate), together=together):
-        for block in decoder.push(checked(frame, signal)):
-            yield resampler.push(block)
-    ends = resampled_length(reader.length, signal.sample_rate, SAMPLE_RATE)
-    for block in decoder.finish():
-        yield resampler.push(block[: max(0, ends - resampler.received)])
-    if resampler.received != ends:
-        raise ContainerError(f"the frames hold {resampler.received} samples at 16 kHz, the footer promises {ends}")
-    yield resampler.finish(reader.length)
+        yield decoder.push(frame)
+    yield decoder.finish(reader.length)
 
 
 def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) -> Iterator[Samples]:

@@ -23,12 +23,16 @@ class Reader:
     Attributes:
         header: What the tokens are tokens of.
         footer: None until all frames were read.
+
+    A stream may raise BlockingIOError where its next bytes are yet to come. Once they are there, `frames` goes on
+    with the first frame that was not whole.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self.source = Source(stream)
         self.header = read_header(self.source)
         self.footer: Footer | None = None
+        self.sizes: list[int] = []  # of the frames read in their order
 
     @property
     def length(self) -> int:
@@ -76,15 +80,18 @@ class Reader:
 
     def coded_frames(self) -> Iterator[Coded]:
         """The frames, checked but not decoded; see `frames`."""
-        sizes: list[int] = []
         while self.footer is None:
             self.source.set_mark()
-            found = read_part(self.source, self.header, len(sizes), len(sizes))
+            try:
+                found = read_part(self.source, self.header, len(self.sizes), len(self.sizes))
+            except BlockingIOError:
+                self.source.rewind(self.source.mark)
+                raise
             if isinstance(found, Coded):
-                sizes.append(self.source.offset - self.source.mark)
+                self.sizes.append(self.source.offset - self.source.mark)
                 yield found
-            elif found.sizes != tuple(sizes[:-1]):
-                raise ContainerError(f"footer tells sizes {list(found.sizes)} of frames, found {sizes[:-1]}")
+            elif found.sizes != tuple(self.sizes[:-1]):
+                raise ContainerError(f"footer tells sizes {list(found.sizes)} of frames, found {self.sizes[:-1]}")
             else:
                 self.footer = found
 

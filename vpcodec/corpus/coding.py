@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec, check_model
+from vpcodec.codec.matching import check_model
+from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
 from vpcodec.codec.recordings import WHOLE
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.container.header import MAGIC

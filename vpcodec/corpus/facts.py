@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.pipeline import check_model
+from vpcodec.codec.matching import check_model
 from vpcodec.container import Frame, Header, Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.corpus.coding import amount_of

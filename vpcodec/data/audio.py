@@ -108,10 +108,8 @@ class AudioSource:
         frames = max(1, BLOCK_SAMPLES // self.facts.channels)
         while len(block := self._reader.read(frames)):
             done += len(block)
-            sound = np.abs(block) <= LOUDEST  # False for NaN, too
-            if not sound.all():
-                self._cleaned += int(np.count_nonzero(~sound))
-                block = np.where(sound, block, np.float32(0))
+            block, strays = silence_strays(block)
+            self._cleaned += strays
             yield block
         if done < (self.facts.frames or 0):
             raise InputError(
@@ -135,6 +133,13 @@ class AudioSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def silence_strays(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """A block with silence in place of numbers that are no samples, and how many there were."""
+    sound = np.abs(block) <= LOUDEST  # False for NaN, too
+    strays = int(np.count_nonzero(~sound))
+    return (np.where(sound, block, np.float32(0)) if strays else block), strays
 
 
 def open_audio(source: Source, *, raw: RawFormat | None = None) -> AudioSource:

@@ -1,0 +1,250 @@
+"""Speech as it comes: samples pushed in and a token file's bytes out, and back; nothing is read or waited for.
+
+Both objects compute with what files and pipes compute with, so a stream gives the bytes and samples of the whole,
+however it is cut. All that changes in them is in `state`, and `reset()` makes it new.
+"""
+
+import io
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from vpcodec.codec.arrays import bytes_of_array, columns, subtype_of_array
+from vpcodec.codec.engines import Engine
+from vpcodec.codec.matching import check_model
+from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, Samples
+from vpcodec.container import Frame, Header, Reader, SpeechFacts, Writer
+from vpcodec.data.audio import silence_strays
+from vpcodec.data.pcm import samples_of
+from vpcodec.errors import ConfigError, InputError
+from vpcodec.registry import ModelFolder
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a `StreamEncoder` gives out.
+
+    Attributes:
+        content: The next bytes of the token file; may be empty.
+        tokens: Those in these bytes, [channels, T] int64; T is 0 where no window was completed.
+    """
+
+    content: bytes
+    tokens: NDArray[np.int64]
+
+
+@dataclass
+class EncoderState:
+    """Where a `StreamEncoder` stands.
+
+    Attributes:
+        recording: The samples that wait for their window, and the levels of its neighbours.
+        writer: Sizes of the frames so far.
+        out: Bytes written and not yet given out.
+        finished: Whether the token file is complete.
+    """
+
+    recording: RecordingEncoder
+    writer: Writer
+    out: io.BytesIO
+    finished: bool = False
+
+
+class StreamEncoder:
+    """Samples in, a token file out, piece by piece; made by `Codec.encoder`.
+
+    A window leaves once the one after it is in: 25 s of speech wait at most.
+
+    Args:
+        engine: What computes the network.
+        model: A speech model.
+        header: Of the token file.
+        dtype: Type of the samples that will be pushed.
+    """
+
+    def __init__(self, engine: Engine, model: ModelFolder, header: Header, dtype: DTypeLike) -> None:
+        self.engine = engine
+        self.model = model
+        self.header = header
+        self.subtype = subtype_of_array(dtype)
+        self.dtype = np.dtype(dtype)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next samples begin a new token file."""
+        out = io.BytesIO()
+        writer = Writer(out, self.header, self.model.prior(self.header.rate))
+        self.state = EncoderState(RecordingEncoder(self.engine, self.model, self.header), writer, out)
+
+    def push(self, samples: NDArray[Any]) -> Piece:
+        """Take in the next samples.
+
+        Args:
+            samples: [n] or [n, channels] of the stream's type, any n.
+
+        Raises:
+            ConfigError: They have another type or number of channels, or the stream is finished.
+        """
+        state = self.checked_state()
+        block = columns(samples)
+        channels = state.recording.channels
+        if block.shape[1] != channels or subtype_of_array(block.dtype) != self.subtype:
+            raise ConfigError(
+                f"samples of {block.dtype} in {block.shape[1]} channels were pushed into a stream of {self.dtype} "
+                f"in {channels}"
+            )
+        sound, _ = silence_strays(samples_of(bytes_of_array(block), self.subtype).reshape(-1, channels))
+        return self.piece(state.recording.push(sound))
+
+    def finish(self) -> Piece:
+        """The rest of the token file. Raises InputError where no sample was pushed."""
+        state = self.checked_state()
+        if not state.recording.received:
+            raise InputError("the stream ended before its first sample")
+        state.finished = True
+        return self.piece(state.recording.finish())
+
+    def checked_state(self) -> EncoderState:
+        """The state. Raises ConfigError where the stream is finished."""
+        if self.state.finished:
+            raise ConfigError("the stream is finished", hint="reset() begins another")
+        return self.state
+
+    def piece(self, frames: list[Frame]) -> Piece:
+        """Frames as bytes; before them the header, behind them the footer, where it is time for these."""
+        state = self.state
+        for frame in frames:
+            state.writer.write(frame)
+        if state.finished:
+            state.writer.close(state.recording.received)
+        content = state.out.getvalue()
+        state.out.seek(0)
+        state.out.truncate()
+        none = np.zeros((state.recording.channels, 0), np.int64)
+        return Piece(content, np.concatenate([none, *(frame.tokens for frame in frames)], axis=1))
+
+
+class Inbox(io.RawIOBase):
+    """Bytes that were pushed, as a stream. Reading beyond them raises BlockingIOError until it has `ended`."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.ended = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self.content and not self.ended:
+            raise BlockingIOError
+        count = len(self.content) if size < 0 else size
+        found = bytes(self.content[:count])
+        del self.content[:count]
+        return found
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A token file whose header is known.
+
+    Attributes:
+        reader: Of the token file; knows the frames so far.
+        recording: Frames that wait for the next one.
+        prior: The one that the header names.
+    """
+
+    reader: Reader
+    recording: RecordingDecoder
+    prior: bytes | None
+
+
+@dataclass
+class DecoderState:
+    """Where a `StreamDecoder` stands.
+
+    Attributes:
+        inbox: Bytes that are not yet read.
+        file: None until the header is complete.
+        finished: Whether the recording is complete.
+    """
+
+    inbox: Inbox = field(default_factory=Inbox)
+    file: OpenFile | None = None
+    finished: bool = False
+
+
+class StreamDecoder:
+    """A token file in, piece by piece, samples out; made by `Codec.decoder`.
+
+    Args:
+        engine: What computes the network.
+        model: The speech model that made the token file.
+    """
+
+    def __init__(self, engine: Engine, model: ModelFolder) -> None:
+        self.engine = engine
+        self.model = model
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next bytes begin another token file."""
+        self.state = DecoderState()
+
+    @property
+    def facts(self) -> SpeechFacts | None:
+        """Sample rate, channels and sample format of the recording; None until the header is complete."""
+        return self.state.file.recording.signal if self.state.file else None
+
+    def push(self, content: bytes) -> list[Samples]:
+        """Take in the next bytes of a token file, any number of them.
+
+        Returns:
+            The blocks [n, channels] of sound that they complete, none or several, at the recording's own rate.
+
+        Raises:
+            ContainerError: The token file is damaged; only `reset` helps.
+            ModelError: It was made with another model.
+            InputError: It holds a picture.
+            ConfigError: The stream is finished.
+        """
+        self.checked_state().inbox.content += content
+        return self.blocks()
+
+    def finish(self) -> list[Samples]:
+        """The last blocks. Raises ContainerError where the token file is incomplete."""
+        state = self.checked_state()
+        state.inbox.ended = True
+        blocks = self.blocks()
+        assert state.file is not None  # that a header is missing was an error
+        rest = state.file.recording.finish(state.file.reader.length)
+        state.finished = True
+        return [*blocks, rest] if len(rest) else blocks
+
+    def checked_state(self) -> DecoderState:
+        """The state. Raises ConfigError where the stream is finished."""
+        if self.state.finished:
+            raise ConfigError("the stream is finished", hint="reset() begins another")
+        return self.state
+
+    def blocks(self) -> list[Samples]:
+        """The sound of all frames that are here."""
+        file = self.state.file = self.state.file or self.open()
+        blocks = []
+        if file is not None:
+            with suppress(BlockingIOError):  # the reader stands at the first frame that is not here whole
+                for frame in file.reader.frames(file.prior):
+                    blocks.append(file.recording.push(frame))
+        return [block for block in blocks if len(block)]
+
+    def open(self) -> OpenFile | None:
+        """Read the header; None while it is not here whole."""
+        inbox = self.state.inbox
+        seen = bytes(inbox.content)
+        try:
+            reader = Reader(cast(BinaryIO, inbox))
+        except BlockingIOError:
+            inbox.content[:0] = seen
+            return None
+        check_model(self.model, reader.header)
+        recording = RecordingDecoder(self.engine, self.model, reader.header)
+        return OpenFile(reader, recording, self.model.prior(reader.header.rate))
