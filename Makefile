@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test quick lint docs clean
+.PHONY: install demo test quick lint docs site package-check clean
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[full,dev]'
+	$(BIN)/pip install --quiet --editable '.[full,dev,docs]'
 	touch $@
 
 demo: install
@@ -28,5 +28,12 @@ lint: install
 docs: install
 	$(BIN)/python scripts/docs.py
 
+site: install
+	$(BIN)/mkdocs build --strict --quiet
+	@echo 'look at site/index.html'
+
+package-check: install
+	$(BIN)/python scripts/package_check.py --keep dist
+
 clean:
-	rm -rf .venv demo build dist *.egg-info
+	rm -rf .venv demo site build dist *.egg-info

@@ -1,43 +1,30 @@
 """README tells the truth: its commands run, its Python runs, its links lead somewhere."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
-from tests.conftest import MEDIA, ROOT
+from tests.conftest import ROOT
+from tests.readme import commands, lay_out, python_example
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAM = Path(sys.executable).with_name("vpcodec")
 NEEDS_DATA = ("vpcodec evaluate", "vpcodec train")  # run by tests of their own, on small data
-
-
-def blocks(heading: str, language: str = "") -> list[str]:
-    """The fenced blocks of one section in one language."""
-    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(rf"```{language}\n(.*?)```", section, flags=re.S)
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     """A folder with the files that README's commands name."""
-    soundfile.write(tmp_path / "speech.wav", *soundfile.read(MEDIA / "speech.flac"))
-    shutil.copy(tmp_path / "speech.wav", tmp_path / "long.wav")
-    shutil.copy(MEDIA / "coffee.jpg", tmp_path / "photo.jpg")
-    (tmp_path / "recordings").mkdir()
-    shutil.copy(MEDIA / "speech.flac", tmp_path / "recordings")
+    lay_out(tmp_path)
     return tmp_path
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_use_section_run_as_they_stand(desk: Path) -> None:
-    lines = [line.split("#")[0].strip() for line in blocks("Use")[0].splitlines()]
-    lines = [line.replace("aplay", "cat > piped.wav") for line in lines if line and not line.startswith(NEEDS_DATA)]
+    lines = [line for line in commands() if not line.startswith(NEEDS_DATA)]
     assert len(lines) >= 5
     for line in lines:
         command = line.replace("vpcodec ", f"'{PROGRAM}' ")
@@ -53,10 +40,11 @@ def test_the_commands_of_the_use_section_run_as_they_stand(desk: Path) -> None:
 def test_the_python_of_the_use_section_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
-    exec(blocks("Use", "python")[0], names)
+    exec(python_example(), names)
     assert names["recording"].samples.shape == (68480, 1)  # type: ignore[attr-defined]
     streamed = np.concatenate([piece.tokens for piece in names["stream"]], axis=1)  # type: ignore[attr-defined]
     assert streamed.shape == names["tokens"].shape  # type: ignore[attr-defined]
+    assert sum(map(len, names["blocks"])) == 68480  # type: ignore[attr-defined]
 
 
 def test_every_link_of_the_documents_leads_to_a_file() -> None:

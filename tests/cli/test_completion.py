@@ -1,0 +1,89 @@
+"""Rule 13 of the command's manners: completion, installed as people install it and typed into real shells."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PATIENCE, Command
+
+# What to press: the first time in a session, Typer's function for zsh only loads itself.
+KEYS = {"bash": "\t", "zsh": "\t\t", "fish": "\t"}
+
+
+def typed(shell: str, text: str, wanted: str, folder: Path, environment: dict[str, str]) -> str:
+    """What an interactive shell shows for typed text, up to the words that are waited for."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(folder)
+        os.execvpe(shell, [shell, "-i"], environment)
+    shown = ""
+    deadline = time.monotonic() + PATIENCE
+    try:
+        shown = read_until(terminal, "ready> ", deadline)
+        os.write(terminal, text.encode())
+        shown += read_until(terminal, wanted, deadline)
+    finally:
+        os.close(terminal)
+        os.kill(process, 9)
+        os.waitpid(process, 0)
+    return shown
+
+
+def read_until(terminal: int, wanted: str, deadline: float) -> str:
+    """The output of a terminal until it holds the words, or until it ends or the time is over."""
+    shown = b""
+    while wanted.encode() not in shown and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                shown += os.read(terminal, 1 << 12)
+            except OSError:  # the shell has gone
+                break
+    return shown.decode(errors="replace")
+
+
+PROMPTS = {
+    "bash": (".bashrc", "PS1='ready> '\n"),
+    "zsh": (".zshrc", "PROMPT='ready> '\n"),
+    "fish": (".config/fish/config.fish", "function fish_prompt; echo -n 'ready> '; end\nfunction fish_greeting; end\n"),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("vpcodec encode --model sp", "eech-fsp-1024"),
+        ("vpcodec eval", "uate"),
+        ("vpcodec train --recipe speech-tokenb", "ridge-tiny"),
+    ],
+    ids=["models", "commands", "recipes"],
+)
+@pytest.mark.parametrize("shell", KEYS)
+def test_rule_13_installed_completion_works_in_a_real_shell(
+    vpcodec: Command, tmp_path: Path, shell: str, text: str, rest: str
+) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    home = tmp_path / "home"
+    name, prompt = PROMPTS[shell]
+    (home / name).parent.mkdir(parents=True)
+    (home / name).write_text(prompt)
+    programs = Path(sys.executable).parent
+    environment = {
+        **vpcodec.environment,
+        "HOME": str(home),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "TERM": "xterm",
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+    }
+    # The shell stays the parent of the command, which asks its parent what shell it is.
+    install = [shell, "-c", "vpcodec --install-completion; true"]
+    subprocess.run(install, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert rest in typed(shell, text + KEYS[shell], rest, tmp_path, environment)
