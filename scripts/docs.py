@@ -8,9 +8,10 @@ A further document is a function that returns its text, and a line in DOCUMENTS.
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the table of mistakes lies among the tests
@@ -21,12 +22,20 @@ from typer.main import get_command  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import EXIT_CODES, app  # noqa: E402
+from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, with_tables  # noqa: E402
 from vpcodec.registry import FACTS, ModelFolder  # noqa: E402
+from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
 
 MADE_BY = "made by scripts/docs.py from the definitions of the commands"
+
+RECIPES_NOTE = """\
+A recipe is everything that decides a training run, apart from the data: a TOML file, or the name of one that ships.
+`--set training.steps=500` changes one option for one run. Every run keeps its recipe, with each option explained, in
+the folder of its model. The options of `[quantizer]` are those of the method: see [quantizers.md](quantizers.md).
+"""
 
 
 def commands() -> dict[str, Any]:
@@ -96,6 +105,35 @@ def mistakes() -> str:
     return text
 
 
+def recipes() -> str:
+    """docs/recipes.md"""
+    text = "# Recipes\n\n<!-- made by scripts/docs.py from vpcodec/config.py and training/recipes -->\n\n"
+    text += f"{RECIPES_NOTE}\n## Those that ship\n\n| name | kind | method | codebook sizes | width | blocks |\n"
+    text += "| --- | --- | --- | --- | --- | --- |\n"
+    for name in recipe_names():
+        recipe = find_recipe(name)
+        rates = ", ".join(f"{rate:,}" for rate in recipe.quantizer["rates"])
+        blocks = f"{recipe.network.encoder_blocks} + {recipe.network.decoder_blocks}"
+        text += f"| `{name}` | {recipe.kind} | {recipe.quantizer['method']} | {rates} "
+        text += f"| {recipe.network.width} | {blocks} |\n"
+    return text + "\n## Options\n" + section(Recipe)
+
+
+def section(part: type, name: str = "") -> str:
+    """Tables of the options of a dataclass and of those within it."""
+    notes, inner = get_type_hints(part, include_extras=True), ""
+    text = f"\n### {f'[{name}]' if name else 'At the top'}\n\n{part.__doc__}\n\n"
+    text += "| option | default | meaning |\n| --- | --- | --- |\n"
+    for option in fields(part):
+        path = f"{name}.{option.name}" if name else option.name
+        if isinstance(option.default_factory, type):
+            inner += section(option.default_factory, path)
+            continue
+        default = "" if option.default is MISSING else f"`{toml_value(option.default)}`"
+        text += f"| `{option.name}` | {default} | {get_args(notes[option.name])[1]} |\n"
+    return text + inner
+
+
 def cell(text: str) -> str:
     """Code in a cell of a table, whatever it holds."""
     return f"`` {text} ``".replace("|", "\\|")
@@ -116,6 +154,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/commands.md": command_reference,
     "docs/format.md": lambda: container_format.__doc__ or "",
     "docs/mistakes.md": mistakes,
+    "docs/recipes.md": recipes,
     "docs/vpcodec.1": manual_page,
     **{f"models/{model.path.name}/card.md": partial(card_text, model) for model in released()},
 }
