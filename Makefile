@@ -29,8 +29,7 @@ docs: install
 	$(BIN)/python scripts/docs.py
 
 site: install
-	$(BIN)/mkdocs build --strict --quiet
-	@echo 'look at site/index.html'
+	$(BIN)/python scripts/site.py
 
 package-check: install
 	$(BIN)/python scripts/package_check.py --keep dist
