@@ -1,5 +1,6 @@
 """Graphs for ONNX Runtime: every quantizer exports, computes what torch computes, and stores no weight twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.codec.onnx_engine import ENCODER, GRAPHS, OnnxEngine, has_graphs
+from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.config import Network, Recipe, override
 from vpcodec.errors import ModelError
@@ -18,7 +19,7 @@ from vpcodec.graphs import write_graphs
 from vpcodec.graphs.transforms import FORMULAS
 from vpcodec.networks.speech import transforms
 from vpcodec.quantizers import QUANTIZERS
-from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256
+from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256, write_facts
 from vpcodec.training.recipes import find_recipe
 
 KINDS = ("speech", "image")
@@ -47,7 +48,7 @@ def test_graphs_of_every_quantizer_give_the_tokens_and_the_signal_of_torch(
     tmp_path: Path, kind: str, method: str
 ) -> None:
     model = make_model(tmp_path / "model", find_recipe(f"{kind}-{method}-tiny"))
-    write_graphs(model.path)
+    model = write_graphs(model.path)
     reference, engine = TorchEngine(model, "cpu"), OnnxEngine(model)
     (rate,) = model.facts.rates
     for positions in ((1, 1), (7, 50), (70, 3)):
@@ -65,8 +66,7 @@ def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path:
     torch.manual_seed(1)
     weights["rate_conditions"] = torch.randn_like(weights["rate_conditions"])
     change_weights(model.path, weights)
-    model = ModelFolder(model.path)
-    write_graphs(model.path)
+    model = write_graphs(model.path)
     reference, engine = TorchEngine(model, "cpu"), OnnxEngine(model)
     signal = signal_of(kind, 20, 30)
     decoded = []
@@ -82,8 +82,7 @@ def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     folder = tmp_path_factory.mktemp("models") / "model"
     model = make_model(folder, Recipe(kind="speech", quantizer={"method": "fsp", "rates": [256]}, network=SMALL))
-    write_graphs(folder)
-    return model
+    return write_graphs(model.path)
 
 
 def test_graphs_hold_the_places_of_weights_and_not_the_weights(exported: ModelFolder) -> None:
@@ -111,8 +110,7 @@ def test_weights_stored_in_16_bits_are_widened_to_those_of_torch(tmp_path: Path)
     )
     halves = {name: value.half() for name, value in load_file(model.path / WEIGHTS).items()}
     change_weights(model.path, halves)
-    model = ModelFolder(model.path)
-    write_graphs(model.path)
+    model = write_graphs(model.path)
     signal = signal_of("image", 9, 9)
     tokens = OnnxEngine(model).encode(signal, 256)
     np.testing.assert_array_equal(tokens, TorchEngine(model, "cpu").encode(signal, 256))
@@ -127,7 +125,7 @@ def test_a_model_whose_graphs_compute_something_else_is_left_without_graphs(
     monkeypatch.setattr(OnnxEngine, "encode", lambda *_: np.zeros(24, np.int64))
     with pytest.raises(ModelError, match="tokens at rate 256 differ"):
         write_graphs(model.path)
-    assert not has_graphs(model)
+    assert not ModelFolder(model.path).facts.graphs
 
 
 def test_a_damaged_graph_is_not_run(exported: ModelFolder, tmp_path: Path) -> None:
@@ -141,9 +139,8 @@ def test_a_damaged_graph_is_not_run(exported: ModelFolder, tmp_path: Path) -> No
 
 
 def test_a_model_without_graphs_says_how_to_get_them(exported: ModelFolder, tmp_path: Path) -> None:
-    for name in (FACTS, WEIGHTS):
-        (tmp_path / name).write_bytes((exported.path / name).read_bytes())
-    assert not (tmp_path / GRAPHS).exists()
+    (tmp_path / WEIGHTS).write_bytes((exported.path / WEIGHTS).read_bytes())
+    write_facts(tmp_path, replace(exported.facts, graphs={}))
     with pytest.raises(ModelError, match="has no graphs for the onnx engine"):
         OnnxEngine(ModelFolder(tmp_path))
 

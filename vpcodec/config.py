@@ -183,11 +183,16 @@ def to_toml(section: Any, name: str = "") -> str:
         if is_dataclass(value):
             tables.append(f"\n# {type(value).__doc__}\n[{path}]\n{to_toml(value, path)}")
         elif isinstance(value, dict):
-            rows = "".join(f"{key} = {toml_value(item)}\n" for key, item in value.items())
+            rows = "".join(f"{toml_key(key)} = {toml_value(item)}\n" for key, item in value.items())
             tables.append(f"\n# {note[0]}\n[{path}]\n{rows}")
         else:
             lines.append(f"# {note[0]}\n{option.name} = {toml_value(value)}\n")
     return "".join(lines + tables)
+
+
+def toml_key(key: str) -> str:
+    """A key as TOML writes it: bare where that is allowed."""
+    return key if key.replace("_", "").replace("-", "").isalnum() else toml_value(key)
 
 
 def toml_value(value: Any) -> str:

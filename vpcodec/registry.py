@@ -2,7 +2,7 @@
 
 A model is a folder:
 
-    model.toml              kind, sizes, quantizer, rates, checksum of the weights
+    model.toml              kind, sizes, quantizer, rates, checksums of the weights and of the graphs
     weights.safetensors     the averaged weights of training
     recipe.toml             what trained it
     evaluation.json         measured by a command
@@ -49,6 +49,7 @@ class ModelFacts:
     minutes: Annotated[float, "Minutes of the training."] = 0.0
     quantizer: Annotated[dict[str, Any], "The method, its rates and its own options."] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
+    graphs: Annotated[dict[str, Any], "SHA-256 of each graph of the onnx engine."] = field(default_factory=dict)
 
 
 class ModelFolder:
@@ -152,8 +153,13 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
         network=recipe.network,
         **training,
     )
-    (folder / FACTS).write_text(to_toml(facts), encoding="utf-8")
+    write_facts(folder, facts)
     return ModelFolder(folder)
+
+
+def write_facts(folder: Path, facts: ModelFacts) -> None:
+    """Write `model.toml`."""
+    (folder / FACTS).write_text(to_toml(facts), encoding="utf-8")
 
 
 def training_state(model: "Autoencoder") -> set[str]:

@@ -32,7 +32,7 @@ def models(model_folders: dict[str, Path]) -> dict[str, ModelFolder]:
 
 def released() -> list[ModelFolder]:
     """The models of the checkout that have graphs, where it has any."""
-    return [model for model in list_models() if (model.path / "graphs.toml").is_file()]
+    return [model for model in list_models() if model.facts.graphs]
 
 
 def signal_of(path: Path, hop: int) -> np.ndarray:

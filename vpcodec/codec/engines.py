@@ -50,9 +50,9 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
     if name == "onnx" and on_gpu:
         raise ConfigError(f"the onnx engine runs on the CPU, not on {device}", hint="use --engine torch")
     if name != "torch" and not on_gpu:
-        from vpcodec.codec.onnx_engine import OnnxEngine, has_graphs
+        from vpcodec.codec.onnx_engine import OnnxEngine
 
-        if name == "onnx" or has_graphs(model):
+        if name == "onnx" or model.facts.graphs:
             return OnnxEngine(model, threads)
     if find_spec("torch") is None:
         raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")

@@ -11,19 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.config import read_toml
-from vpcodec.errors import ConfigError, DependencyError, ModelError
+from vpcodec.errors import DependencyError, ModelError
 from vpcodec.registry import ModelFolder, sha256
 
 ENCODER = "encoder.onnx"
 QUANTIZER = "quantizer-{rate}.onnx"
 DECODER = "decoder-{rate}.onnx"
-GRAPHS = "graphs.toml"  # checksum of each graph
-
-
-def has_graphs(model: ModelFolder) -> bool:
-    """Whether a model was exported for this engine."""
-    return (model.path / GRAPHS).is_file()
 
 
 class OnnxEngine:
@@ -42,17 +35,14 @@ class OnnxEngine:
     name = "onnx on cpu"
 
     def __init__(self, model: ModelFolder, threads: int | None = None) -> None:
-        if not has_graphs(model):
+        if not model.facts.graphs:
             raise ModelError(
                 f"model {model.name} has no graphs for the onnx engine",
                 hint=f"use --engine torch, or write them: vpcodec export {model.path} --to onnx",
             )
         model.verify()
         self.folder = model.path
-        try:
-            self.checksums = read_toml(model.path / GRAPHS)
-        except ConfigError as error:
-            raise ModelError(error.what) from error
+        self.checksums = model.facts.graphs
         self.threads = threads or thread_limit()
         self.sessions: dict[str, Any] = {}
 

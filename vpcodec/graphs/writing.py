@@ -17,6 +17,7 @@ import struct
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,13 @@ import torch
 from torch import Tensor, nn
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.codec.onnx_engine import DECODER, ENCODER, GRAPHS, QUANTIZER, OnnxEngine
+from vpcodec.codec.onnx_engine import DECODER, ENCODER, QUANTIZER, OnnxEngine
 from vpcodec.errors import ModelError
 from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import compute_transforms
 from vpcodec.networks.speech import SpeechNetwork
 from vpcodec.quantizers.codebook import CELLS
-from vpcodec.registry import WEIGHTS, ModelFolder, sha256
+from vpcodec.registry import WEIGHTS, ModelFolder, sha256, write_facts
 
 ROWS = 2048  # positions that a quantizer without codebook takes at a time
 POSITIONS = 24  # along each axis of the example signal
@@ -53,11 +54,14 @@ class Part(nn.Module):
         return self.compute(self.model, given)
 
 
-def write_graphs(folder: Path) -> None:
+def write_graphs(folder: Path) -> ModelFolder:
     """Write the graphs of every rate into a model folder, compare them with torch, and note their checksums.
 
     Args:
         folder: A model folder with its weights.
+
+    Returns:
+        The model with its graphs.
 
     Raises:
         ModelError: There is no model in it, or its graphs do not compute what torch computes.
@@ -65,7 +69,7 @@ def write_graphs(folder: Path) -> None:
     model = ModelFolder(folder)
     autoencoder = model.autoencoder()
     places = places_of_tensors(folder / WEIGHTS)
-    (folder / GRAPHS).unlink(missing_ok=True)
+    write_facts(folder, replace(model.facts, graphs={}))  # without their checksums none is used
     checksums = {}
     for name, graph in parts(autoencoder, model.facts.kind):
         if isinstance(autoencoder.network, SpeechNetwork):
@@ -73,13 +77,14 @@ def write_graphs(folder: Path) -> None:
         point_to_weights(graph, places)
         (folder / name).write_bytes(graph.SerializeToString())
         checksums[name] = sha256(folder / name)
-    lines = "".join(f'"{name}" = "{checksum}"\n' for name, checksum in checksums.items())
-    (folder / GRAPHS).write_text(f"# SHA-256 of each graph.\n{lines}", encoding="utf-8")
+    write_facts(folder, replace(model.facts, graphs=checksums))
+    exported = ModelFolder(folder)
     try:
-        compare(model, autoencoder)
+        compare(exported, autoencoder)
     except ModelError:
-        (folder / GRAPHS).unlink()  # without it the graphs are not used
+        write_facts(folder, replace(model.facts, graphs={}))
         raise
+    return exported
 
 
 def parts(model: Autoencoder, kind: str) -> Iterator[tuple[str, onnx.ModelProto]]:

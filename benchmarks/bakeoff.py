@@ -1,0 +1,210 @@
+"""Every quantizer with the same small network, data, steps and seeds, from training to token files and back.
+
+    python benchmarks/bakeoff.py --out FOLDER --speech TRAIN TEST --images TRAIN TEST [--steps 400] [--device cuda]
+    python benchmarks/bakeoff.py --out FOLDER ... --only speech/vp/1024/0        one cell, from scratch
+    python benchmarks/bakeoff.py --out FOLDER --collect                          tables and JSON from what is there
+
+A cell is one training and one evaluation; its result is one JSON file below --out, and a cell that has one is
+skipped, so an interrupted run goes on and several machines can share the folder. Files are written as
+`vpcodec encode` writes them and decoded again before anything is measured. Cells are named
+KIND/METHOD/K/SEED, METHOD with a variant after a plus sign: "simvq+native" is SimVQ with as many channels as its
+authors use. Compare the order of methods; the levels belong to the small networks and short runs.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tables import put_table
+
+from vpcodec.config import Data, ImageLoss, Network, Recipe, Training
+from vpcodec.errors import VpcodecError
+from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.models import ModelCandidate
+from vpcodec.evaluation.run import run_evaluation
+from vpcodec.registry import ModelFolder
+from vpcodec.training.loop import Run, train
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results" / "bakeoff.json"
+PAGE = ROOT / "docs" / "bakeoff.md"
+PUBLISHED = ROOT / "docs" / "results" / "published.json"
+
+METHODS = ("vp", "fsp", "fsq", "vq", "ema", "vqgan-fc", "simvq", "tokenbridge", "nsvq", "transvq")
+SIZES = (256, 1024, 4096, 16384)
+EVERY_SIZE = ("vp", "fsp", "fsq", "simvq")
+SEEDS = (0, 1, 2)
+NATIVE = {"channels": 64}  # as wide as the network: what methods without a bottleneck of their own are built for
+# What each variant sets; the plain method has none.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "vq+native": NATIVE,
+    "ema+native": NATIVE,
+    "ema+restart": {"restart": True},
+    "simvq+native": NATIVE,
+    "nsvq+native": NATIVE,
+    "transvq+native": NATIVE,
+    "vp+accept-all": {"metropolis": False},
+    "vp+no-norm-loss": {"mean_weight": 0.0, "variance_weight": 0.0},
+    "vp+calibrated": {"calibrate": True, "moves": 2},
+    "fsp+normal": {"activation": "normal"},
+    "fsp+laplace": {"activation": "laplace"},
+    "fsq+plain": {"symmetric": False},
+}
+NETWORK = Network(width=64, encoder_blocks=2, decoder_blocks=4, expansion=3, kernel=5)
+DATA = {"speech": Data(batch=4, crop=168), "image": Data(batch=8, crop=8)}
+METRICS = {
+    "speech": {"pesq_wb": "PESQ-WB", "stoi": "STOI", "mel_distance": "mel distance"},
+    "image": {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips_alex": "LPIPS-Alex"},
+}
+ITEMS = 24  # of the test set
+KINDS = tuple(DATA)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a quantizer (a key of `VARIANTS`, or a method), a codebook size and a seed."""
+
+    kind: str
+    quantizer: str
+    size: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.quantizer}/{self.size}/{self.seed}"
+
+    @classmethod
+    def of(cls, name: str) -> "Cell":
+        kind, quantizer, size, seed = name.split("/")
+        return cls(kind, quantizer, int(size), int(seed))
+
+    def recipe(self, steps: int) -> Recipe:
+        method = self.quantizer.partition("+")[0]
+        options = {"method": method, "rates": [self.size], **VARIANTS.get(self.quantizer, {})}
+        training = Training(steps=steps, seed=self.seed, average=0.99, validate_minutes=1e9, checkpoint_minutes=1e9)
+        data, losses = DATA[self.kind], ImageLoss(lpips=0.0)
+        return Recipe(
+            kind=self.kind, quantizer=options, network=NETWORK, data=data, image_loss=losses, training=training
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder of cells")
+    parser.add_argument("--speech", type=Path, nargs=2, metavar=("TRAIN", "TEST"), help="speech is left out without")
+    parser.add_argument("--images", type=Path, nargs=2, metavar=("TRAIN", "TEST"), help="images are left out without")
+    parser.add_argument("--steps", type=int, default=400, help="of every training")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--only", nargs="+", metavar="CELL", help="these cells, even where they are done")
+    parser.add_argument("--all", action="store_true", help="every method at every size with every seed")
+    parser.add_argument("--collect", action="store_true", help="train nothing; put what is there into the page")
+    options = parser.parse_args()
+    if not options.collect:
+        media = {kind: places for kind, places in zip(KINDS, (options.speech, options.images), strict=True) if places}
+        wanted = [Cell.of(name) for name in options.only] if options.only else list(grid(options.all))
+        run_cells([cell for cell in wanted if cell.kind in media], media, options)
+    collect(options.out)
+
+
+def grid(everything: bool) -> Iterator[Cell]:
+    """The cells of the bake-off, the ones that say most first: seed by seed, sizes and variants at the end."""
+    for seed in SEEDS:
+        for method in METHODS:
+            yield from (Cell(kind, method, 1024, seed) for kind in KINDS)
+    for variant in VARIANTS:
+        yield from (Cell(kind, variant, 1024, 0) for kind in KINDS)
+    for size in SIZES:
+        for method in METHODS if everything else EVERY_SIZE:
+            for seed in SEEDS if everything else SEEDS[:1]:
+                if size != 1024:
+                    yield from (Cell(kind, method, size, seed) for kind in KINDS)
+
+
+def run_cells(cells: list[Cell], media: dict[str, list[Path]], options: argparse.Namespace) -> None:
+    for number, cell in enumerate(cells, 1):
+        result = options.out / f"{cell}.json"
+        if result.exists() and not options.only:
+            continue
+        began = time.monotonic()
+        train_folder, test_folder = media[cell.kind]
+        figures = run_cell(cell, train_folder, test_folder, options)
+        result.parent.mkdir(parents=True, exist_ok=True)
+        partial = result.with_suffix(".partial")
+        partial.write_text(json.dumps(figures, indent=1) + "\n")
+        partial.replace(result)
+        print(f"{number} of {len(cells)}: {cell}, {time.monotonic() - began:.0f} s", flush=True)
+
+
+def run_cell(cell: Cell, train_folder: Path, test_folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Train, evaluate, sum up. A method that fails to train is a result, too."""
+    folder = options.out / "models" / str(cell).replace("/", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    facts: dict[str, Any] = {"cell": str(cell), "steps": options.steps}
+    try:
+        train(cell.recipe(options.steps), Run(data=train_folder, out=folder, device=options.device))
+        candidate = ModelCandidate(ModelFolder(folder), engine="torch")
+        dataset = open_dataset(str(test_folder)).sample(ITEMS)
+        summary = run_evaluation(dataset, [candidate], metrics=list(METRICS[cell.kind])).candidates[0]
+    except VpcodecError as error:
+        return facts | {"failed": error.what}
+    means = {name: figure["mean"] for name, figure in summary["metrics"].items()}
+    codes = {name: summary["codes"][name] for name in ("cvu", "entropy_bits", "used", "vocabulary")}
+    rates = {name: summary["bitrate"][name] for name in ("nominal", "entropy")}
+    shutil.rmtree(folder / "samples", ignore_errors=True)
+    return facts | {"metrics": means, "codes": codes, "bitrate": rates | {"file": summary["bitrate"]["file"]["mean"]}}
+
+
+def collect(out: Path) -> None:
+    """All cells in one JSON file, and the tables of the page."""
+    cells = {}
+    for kind in KINDS:
+        for path in sorted((out / kind).rglob("*.json")):
+            facts = json.loads(path.read_text())
+            cells[facts.pop("cell")] = facts
+    RESULTS.write_text(json.dumps(cells, indent=1) + "\n")
+    results = {Cell.of(name): facts for name, facts in cells.items()}
+    published = json.loads(PUBLISHED.read_text())
+    for kind in KINDS:
+        put_table(PAGE, f"{kind} methods", table(kind, results, published))
+
+
+def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, Any]) -> str:
+    """Methods by size: mean and range over seeds, with the paper's figures where it has any."""
+    metrics = METRICS[kind]
+    theirs = published[kind]["metrics"]
+    heads = ["K", "method", "seeds", *metrics.values(), "CVU", "entropy, bit", "file", f"paper: {' / '.join(theirs)}"]
+    rows = [f"| {' | '.join(heads)} |", f"|---:|---|---:|{'---:|' * (len(heads) - 3)}"]
+    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for cell, facts in results.items():
+        if cell.kind == kind:
+            groups.setdefault((cell.size, cell.quantizer), []).append(facts)
+    order = [*METHODS, *VARIANTS]
+    for size, quantizer in sorted(groups, key=lambda group: (group[0], order.index(group[1]))):
+        whole = [facts for facts in groups[size, quantizer] if "failed" not in facts]
+        paper = published[kind]["rows"].get(f"{quantizer}@{size}", ["–"])
+        if not whole:
+            rows.append(f"| {size:,} | {quantizer} | 0 | {'– | ' * (len(metrics) + 3)}{' / '.join(map(str, paper))} |")
+            continue
+        figures = [spread([facts["metrics"][name] for facts in whole]) for name in metrics]
+        figures += [spread([facts["codes"][name] for facts in whole]) for name in ("cvu", "entropy_bits")]
+        figures += [spread([facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole], percent=True)]
+        shown = " | ".join([*figures, " / ".join(map(str, paper))])
+        rows.append(f"| {size:,} | {quantizer} | {len(whole)} | {shown} |")
+    return "\n".join(rows) + "\n"
+
+
+def spread(values: list[float], percent: bool = False) -> str:
+    """The mean, and half the range where there are several seeds."""
+    scale, digits, unit = (100, 1, " %") if percent else (1, 3, "")
+    mean = f"{scale * statistics.mean(values):.{digits}f}"
+    half = f" ± {scale * (max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
+    return mean + half + unit
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""How fast the released models are beside the codecs that people use, in one run on one machine.
+
+    python benchmarks/rivals.py [--rounds 7] [--json FILE] [--markdown FILE]
+
+10 s of speech and a 256x256 photo, from samples to the bytes of a file and back, in a process that is warm; programs
+such as opusenc are started anew each time, as they are by whoever uses them. EnCodec is its 24 kHz network at
+6 kbit/s from the package `transformers`, with random weights, which take as long as trained ones; its tokens are not
+even packed into bytes. What is not installed is left out. Every codec may use all cores.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from PIL import Image
+from tables import put_table
+
+from vpcodec.errors import VpcodecError
+from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
+from vpcodec.evaluation.models import ModelCandidate
+from vpcodec.evaluation.rivals import parse_rival
+from vpcodec.registry import find_model
+
+MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
+SECONDS = 10
+SIDE = 256
+MODELS = {"speech": "speech-fsp-1024", "image": "image-fsp-1024"}
+OTHERS = {"speech": ("opus:6", "codec2:3200"), "image": ("jpeg:q10", "webp:q5", "avif:q10", "jxl:q10")}
+ENCODEC_RATE = 24_000  # Hz
+Steps = tuple[Callable[[], Any], Callable[[Any], Any]]  # encode; decode of what encode returned
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="times that each codec is run")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--markdown", type=Path, help="put the tables into this page")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "rounds": options.rounds,
+        "load": os.getloadavg()[0],
+    }
+    for kind, signal in (("speech", clip()), ("image", photo())):
+        figures[kind] = measure(dict(codecs(kind, signal)), options.rounds)
+        print(table(kind, figures))
+        if options.markdown:
+            put_table(options.markdown, f"{kind} rivals", table(kind, figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def clip() -> Signal:
+    samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
+    return np.resize(samples, SECONDS * SAMPLE_RATE)
+
+
+def photo() -> Signal:
+    return np.asarray(Image.open(MEDIA / "coffee.jpg").convert("RGB").resize((SIDE, SIDE)))
+
+
+def codecs(kind: str, signal: Signal) -> Iterator[tuple[str, Steps]]:
+    """All that can run here, by name."""
+    for engine in ("onnx", "torch"):
+        ours = ModelCandidate(find_model(MODELS[kind]), None, engine=engine)
+        yield f"{MODELS[kind]}, {engine}", steps(ours, kind, signal)
+    if kind == "speech" and importlib.util.find_spec("transformers"):
+        yield "EnCodec 24 kHz", encodec(signal)
+    for name in OTHERS[kind]:
+        try:
+            yield name, steps(parse_rival(name, kind), kind, signal)
+        except VpcodecError as error:
+            print(f"left out: {error}")
+
+
+def steps(candidate: Candidate, kind: str, signal: Signal) -> Steps:
+    return lambda: candidate.encode(signal, Facts(kind, "clip")), candidate.decode
+
+
+def encodec(signal: Signal) -> Steps:
+    import torch
+    from transformers import EncodecConfig, EncodecModel
+
+    network = EncodecModel(EncodecConfig()).eval()
+    samples = torch.from_numpy(soxr.resample(signal, SAMPLE_RATE, ENCODEC_RATE).astype(np.float32))[None, None]
+
+    def encode() -> Any:
+        with torch.no_grad():
+            return network.encode(samples, bandwidth=6.0)
+
+    def decode(coded: Any) -> Any:
+        with torch.no_grad():
+            return network.decode(coded.audio_codes, coded.audio_scales)
+
+    return encode, decode
+
+
+def measure(codecs: dict[str, Steps], rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds of encoding and of decoding. Rounds go over all codecs, so that none has the quieter minutes."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in codecs}
+    for round_number in range(rounds + 1):
+        for name, (encode, decode) in codecs.items():
+            begin = time.perf_counter()
+            coded = encode()
+            middle = time.perf_counter()
+            decode(coded)
+            if round_number:  # the first one loads and allocates
+                taken[name].append((middle - begin, time.perf_counter() - middle))
+    medians = {
+        name: [statistics.median(column) for column in zip(*pairs, strict=True)] for name, pairs in taken.items()
+    }
+    return {name: {"encode": encode, "decode": decode} for name, (encode, decode) in medians.items()}
+
+
+def table(kind: str, figures: dict[str, Any]) -> str:
+    what = f"{SECONDS} s of speech" if kind == "speech" else f"a {SIDE}x{SIDE} photo"
+    rows = [f"| {what} | encode, s | decode, s | both, times the first |\n|---|---:|---:|---:|\n"]
+    first = sum(next(iter(figures[kind].values())).values())
+    for name, taken in figures[kind].items():
+        both = sum(taken.values()) / first
+        rows.append(f"| {name} | {taken['encode']:.3f} | {taken['decode']:.3f} | {both:.2f} |\n")
+    return "".join(rows) + f"\n{figures['machine']}, median of {figures['rounds']}, load {figures['load']:.1f}.\n"
+
+
+if __name__ == "__main__":
+    main()
