@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the table of mistakes lies among the tests
+sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes, which lies among the tests
 
 from typer.core import TyperArgument  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
+from scripts.pictures import stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import EXIT_CODES, app  # noqa: E402
@@ -174,6 +175,10 @@ def main() -> int:
             stale.append(name)
             if not check:
                 path.write_text(text, encoding="utf-8")
+    for picture in stale_pictures():
+        stale.append(f"docs/pictures/{picture}")
+        if not check:
+            write_picture(picture)
     for name in stale:
         print(f"{name}: {'stale; run python scripts/docs.py' if check else 'written'}")
     return int(check and bool(stale))

@@ -1,0 +1,110 @@
+"""The pictures of README: the bundled recording and photo, before and after. Part of `make docs`.
+
+Each names in its comment the weights that made it, so that one of a model that was replaced is known to be stale.
+"""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image, ImageDraw, ImageFont
+
+from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec, Picture, Recording
+from vpcodec.evaluation.showcase import spectrogram
+from vpcodec.registry import ModelFolder
+
+ROOT = Path(__file__).resolve().parents[1]
+MEDIA = ROOT / "tests" / "media"
+FOLDER = ROOT / "docs" / "pictures"
+WIDTH, CAPTION = 900, 28  # pixels
+PAPER, INK = (255, 255, 255), (40, 40, 40)
+
+
+def speech(codec: Codec) -> Image.Image:
+    """The spectrograms of a recording and of what comes back, one above the other."""
+    samples, rate = soundfile.read(MEDIA / "speech.flac", dtype="float32")
+    content = codec.encode(MEDIA / "speech.flac")
+    decoded = codec.decode(content)
+    assert isinstance(decoded, Recording)
+    bits = 8 * len(content) * rate / len(samples) / 1000
+    return stacked(
+        [
+            (f"{len(samples) / rate:.1f} s of speech, 0 to 8 kHz: {16 * rate // 1000} kbit/s", drawn(samples)),
+            (f"{codec.name}: {len(content):,} bytes, {bits:.2f} kbit/s", drawn(decoded.samples[:, 0])),
+        ],
+        columns=1,
+    )
+
+
+def photo(codec: Codec) -> Image.Image:
+    """A photo, and what comes back, side by side."""
+    original = Image.open(MEDIA / "coffee.jpg")
+    content = codec.encode(MEDIA / "coffee.jpg")
+    decoded = codec.decode(content)
+    assert isinstance(decoded, Picture)
+    size, bits = (MEDIA / "coffee.jpg").stat().st_size, 8 * len(content) / (original.width * original.height)
+    return stacked(
+        [
+            (f"{original.width} x {original.height} pixels: {size:,} bytes of JPEG", original),
+            (f"{codec.name}: {len(content):,} bytes, {bits:.3f} bit/pixel", Image.fromarray(decoded.pixels)),
+        ],
+        columns=2,
+    )
+
+
+def drawn(samples: np.ndarray) -> Image.Image:
+    """The spectrogram of samples at 16 kHz, as wide as the picture."""
+    small = Image.open(io.BytesIO(spectrogram(samples).getvalue())).convert("RGB")
+    return small.resize((WIDTH, small.height), Image.Resampling.BICUBIC)
+
+
+def stacked(parts: list[tuple[str, Image.Image]], columns: int) -> Image.Image:
+    """Pictures of one size in a grid, each under its caption."""
+    width, height = parts[0][1].size
+    rows = -(-len(parts) // columns)
+    sheet = Image.new("RGB", (columns * width, rows * (height + CAPTION)), PAPER)
+    for number, (caption, picture) in enumerate(parts):
+        left, top = number % columns * width, number // columns * (height + CAPTION)
+        ImageDraw.Draw(sheet).text((left + 4, top + 4), caption, INK, ImageFont.load_default(16))
+        sheet.paste(picture, (left, top + CAPTION))
+    return sheet
+
+
+# Name of the picture, the kind of model that it needs, and what draws it.
+PICTURES: dict[str, tuple[str, Callable[[Codec], Image.Image]]] = {
+    "speech.jpg": ("speech", speech),
+    "photo.jpg": ("image", photo),
+}
+
+
+def released(kind: str) -> ModelFolder:
+    """The default model of this checkout."""
+    return ModelFolder(ROOT / "models" / DEFAULT_MODELS[kind])
+
+
+def stale_pictures() -> list[str]:
+    """Names of the pictures that are missing or were made with other weights."""
+    return [name for name, (kind, _) in PICTURES.items() if made_with(FOLDER / name) != mark(released(kind))]
+
+
+def made_with(path: Path) -> bytes:
+    """The mark of the weights that made a picture; empty for none."""
+    if not path.is_file():
+        return b""
+    comment = Image.open(path).info.get("comment", b"")
+    return comment if isinstance(comment, bytes) else b""
+
+
+def mark(model: ModelFolder) -> bytes:
+    """What a picture says about the weights that made it."""
+    return f"made by scripts/pictures.py with {model.name} {model.checksum.hex()}".encode()
+
+
+def write_picture(name: str) -> None:
+    """Draw one of `PICTURES`."""
+    kind, draw = PICTURES[name]
+    model = released(kind)
+    FOLDER.mkdir(exist_ok=True)
+    draw(Codec.load(model)).save(FOLDER / name, quality=92, subsampling=0, comment=mark(model))
