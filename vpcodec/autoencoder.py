@@ -43,6 +43,11 @@ class Autoencoder(nn.Module):
         quantized = self.quantizer(self.network.encode(signal), progress, rate)
         return self.network.decode(quantized.latents, self.condition(rate)), quantized
 
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        """What may change while tokens stay as they are."""
+        conditions = [] if self.rate_conditions is None else [self.rate_conditions]
+        return [*self.network.decoder.parameters(), *conditions]
+
     def encode(self, signal: Tensor, rate: int | None = None) -> Tensor:
         """[B, T*hop] or [B, H*hop, W*hop, 3] -> tokens [B, T] or [B, H, W], int64."""
         return self.quantizer.encode(self.network.encode(signal).float(), rate)

@@ -70,6 +70,9 @@ class Training:
     weight_decay: Annotated[float, "Decoupled weight decay of matrices."] = 0.01
     clip: Annotated[float, "Norm to which gradients are clipped."] = 1.0
     average: Annotated[float, "Decay per step of the weights' moving average, which is what ships."] = 0.999
+    decoder_only: Annotated[
+        bool, "Train the decoder alone, on real codes: a last stage, begun with --start from a finished model."
+    ] = False
     fitting_positions: Annotated[int, "Positions whose latents codebooks are fitted to after training."] = 200_000
     checkpoint_minutes: Annotated[float, "Minutes between checkpoints."] = 5.0
     validate_minutes: Annotated[float, "Minutes between looks at the validation data."] = 5.0

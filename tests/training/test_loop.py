@@ -101,3 +101,23 @@ def interrupt_after(steps: int):  # type: ignore[no-untyped-def]
             raise KeyboardInterrupt
 
     return report
+
+
+@pytest.mark.parametrize("name", ["speech-vp-tiny", "image-fsp-tiny"])
+def test_the_decoder_alone_can_be_trained_on_real_codes(media: Path, tmp_path: Path, name: str) -> None:
+    recipe = override(find_recipe(name), ["training.steps=8"])
+    before = ModelFolder(train(recipe, Run(data=media, out=tmp_path / "first", device="cpu"))).autoencoder()
+    stage = override(recipe, ["training.decoder_only=true"])
+    folder = train(stage, Run(data=media, out=tmp_path / "second", start=tmp_path / "first", device="cpu"))
+    after = ModelFolder(folder).autoencoder()
+    shape = (1, 9600) if recipe.kind == "speech" else (1, 80, 80, 3)
+    signal = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    tokens = before.encode(signal)
+    assert torch.equal(after.encode(signal), tokens)
+    assert not torch.equal(after.decode(tokens), before.decode(tokens))
+
+
+def test_the_decoder_alone_needs_a_finished_model(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("speech-vp-tiny"), ["training.decoder_only=true"])
+    with pytest.raises(ConfigError, match="codes are fitted"):
+        train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"))

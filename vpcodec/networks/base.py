@@ -10,12 +10,16 @@ class SignalNetwork(nn.Module, ABC):
     """Signal to latents and back, at one latent vector per hop.
 
     Attributes:
+        encoder: All that is learned of the way from signal to latents, and
+        decoder: of the way back.
         hop: Samples of signal per position, along each axis of positions.
         axes: Number of position axes: 1 for speech, 2 for images.
         encoder_reach: A latent sees the signal of at most this many positions to either side of its own.
         decoder_reach: A position of signal is made from at most this many latents to either side of its own.
     """
 
+    encoder: nn.Module
+    decoder: nn.Module
     hop: ClassVar[int]
     axes: ClassVar[int]
     encoder_reach: int

@@ -80,6 +80,8 @@ class Trainer:
         self.model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).to(self.device)
         if run.start is not None:
             load_weights(self.model, run.start)
+        if self.options.decoder_only:
+            self.keep_tokens()
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.criterion = build_criterion(recipe).to(self.device)
         self.optimizers = build_optimizers(self.model, self.options)
@@ -93,6 +95,16 @@ class Trainer:
             if run.compiled:
                 trunk.compile()
         self.journal = Journal(run.out, recipe, str(precision), resume=run.resume)
+
+    def keep_tokens(self) -> None:
+        """Let nothing learn but the decoder. Raises ConfigError for a quantizer that has no codes yet."""
+        if self.run.start is None or not self.model.quantizer.ready:
+            raise ConfigError(
+                "training.decoder_only needs a model whose codes are fitted", hint="name a finished one with --start"
+            )
+        self.model.requires_grad_(False)
+        for parameter in self.model.decoder_parameters():
+            parameter.requires_grad_(True)
 
     def trunks(self) -> list[Trunk]:
         return [
@@ -155,7 +167,7 @@ class Trainer:
         torch.manual_seed(self.options.seed * 1_000_003 + self.step)
         rates = self.model.quantizer.rates
         rate = rates[int(torch.randint(len(rates), ()))]
-        self.model.train()
+        self.model.train(not self.options.decoder_only)  # in evaluation mode the decoder hears real codes
         reconstruction, quantized = self.model(crops, progress, rate)
         distance, terms = self.criterion(reconstruction, crops)
         (distance + quantized.loss).backward()
@@ -206,8 +218,9 @@ class Trainer:
     @torch.no_grad()
     def finish(self) -> None:
         """Fit what the quantizer still lacks, then write the model folder."""
-        self.average.quantizer.finish(self.latents())
-        self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
+        if not self.options.decoder_only:
+            self.average.quantizer.finish(self.latents())
+            self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
         self.validate("last")
         self.journal.close()
         facts = {"steps": self.step, "minutes": round(self.seconds / 60, 1)}
@@ -253,7 +266,7 @@ def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.
     matrices = [
         parameter
         for name, parameter in model.network.named_parameters()
-        if ".blocks." in name and name.endswith(("expand.weight", "project.weight"))
+        if ".blocks." in name and name.endswith(("expand.weight", "project.weight")) and parameter.requires_grad
     ]
     owned = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in owned]
