@@ -8,7 +8,7 @@ A cell is one training and one evaluation; its result is one JSON file below --o
 skipped, so an interrupted run goes on and several machines can share the folder. Files are written as
 `vpcodec encode` writes them and decoded again before anything is measured. Cells are named
 KIND/METHOD/K/SEED, METHOD with a variant after a plus sign: "simvq+native" is SimVQ with as many channels as its
-authors use. Compare the order of methods; the levels belong to the small networks and short runs.
+authors use, "vp+all-rates" one VP-VAE for all sizes, here used at one of them. Compare the order of methods; the levels belong to the small networks and short runs.
 """
 
 import argparse
@@ -52,6 +52,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vp+accept-all": {"metropolis": False},
     "vp+no-norm-loss": {"mean_weight": 0.0, "variance_weight": 0.0},
     "vp+calibrated": {"calibrate": True, "moves": 2},
+    "vp+all-rates": {"rates": list(SIZES)},
     "fsp+normal": {"activation": "normal"},
     "fsp+laplace": {"activation": "laplace"},
     "fsq+plain": {"symmetric": False},
@@ -119,7 +120,7 @@ def grid(everything: bool) -> Iterator[Cell]:
     for variant in VARIANTS:
         yield from (Cell(kind, variant, 1024, 0) for kind in KINDS)
     for size in SIZES:
-        for method in METHODS if everything else EVERY_SIZE:
+        for method in METHODS if everything else (*EVERY_SIZE, "vp+all-rates"):
             for seed in SEEDS if everything else SEEDS[:1]:
                 if size != 1024:
                     yield from (Cell(kind, method, size, seed) for kind in KINDS)
@@ -147,7 +148,7 @@ def run_cell(cell: Cell, train_folder: Path, test_folder: Path, options: argpars
     facts: dict[str, Any] = {"cell": str(cell), "steps": options.steps}
     try:
         train(cell.recipe(options.steps), Run(data=train_folder, out=folder, device=options.device))
-        candidate = ModelCandidate(ModelFolder(folder), engine="torch")
+        candidate = ModelCandidate(ModelFolder(folder), cell.size, engine="torch")
         dataset = open_dataset(str(test_folder)).sample(ITEMS)
         summary = run_evaluation(dataset, [candidate], metrics=list(METRICS[cell.kind])).candidates[0]
     except VpcodecError as error:
