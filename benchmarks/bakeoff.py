@@ -8,7 +8,8 @@ A cell is one training and one evaluation; its result is one JSON file below --o
 skipped, so an interrupted run goes on and several machines can share the folder. Files are written as
 `vpcodec encode` writes them and decoded again before anything is measured. Cells are named
 KIND/METHOD/K/SEED, METHOD with a variant after a plus sign: "simvq+native" is SimVQ with as many channels as its
-authors use, "vp+all-rates" one VP-VAE for all sizes, here used at one of them. Compare the order of methods; the levels belong to the small networks and short runs.
+authors use, "vp+all-rates" one VP-VAE for all sizes, here used at one of them. Compare the order of methods; the
+levels belong to the small networks and short runs.
 """
 
 import argparse
