@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes
 from typer.core import TyperArgument  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
+from scripts import session  # noqa: E402
 from scripts.pictures import stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
@@ -179,6 +180,10 @@ def main() -> int:
         stale.append(f"docs/pictures/{picture}")
         if not check:
             write_picture(picture)
+    if session.is_stale():
+        stale.append("docs/session.md")
+        if not check:
+            session.PAGE.write_text(session.page(), encoding="utf-8")
     for name in stale:
         print(f"{name}: {'stale; run python scripts/docs.py' if check else 'written'}")
     return int(check and bool(stale))

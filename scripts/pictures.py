@@ -12,6 +12,7 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec, Picture, Recording
+from vpcodec.container import prior_identity
 from vpcodec.evaluation.showcase import spectrogram
 from vpcodec.registry import ModelFolder
 
@@ -98,8 +99,13 @@ def made_with(path: Path) -> bytes:
 
 
 def mark(model: ModelFolder) -> bytes:
-    """What a picture says about the weights that made it."""
-    return f"made by scripts/pictures.py with {model.name} {model.checksum.hex()}".encode()
+    """What a picture says about the model that made it."""
+    return f"made by scripts/pictures.py with {identity(model)}".encode()
+
+
+def identity(model: ModelFolder) -> str:
+    """Name, weights and prior of a model, which decide what is decoded and how many bytes it takes."""
+    return f"{model.name} {model.checksum.hex()} {prior_identity(model.prior(model.checked_rate(None))).hex()}"
 
 
 def write_picture(name: str) -> None:
