@@ -89,6 +89,25 @@ def test_a_stretch_is_that_stretch_of_the_whole(speech: Codec, samples: np.ndarr
     np.testing.assert_allclose(part, whole[start:stop], atol=1e-5)
 
 
+class CountingFile(io.BytesIO):
+    """Knows how many of its bytes were read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+def test_a_stretch_reads_only_the_frames_around_it(speech: Codec, samples: np.ndarray) -> None:
+    content = speech.encode_samples(np.tile(samples, 8), 16000)
+    file = CountingFile(content)
+    part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(file), Span(20.0, 20.1))))
+    assert len(part) == 1600
+    assert file.count < len(content) / 5
+
+
 @pytest.mark.parametrize("decibels", [-50, -20, 0])
 def test_a_recording_gets_the_same_tokens_at_any_level_and_comes_back_at_its_own(
     speech: Codec, samples: np.ndarray, decibels: float
