@@ -18,13 +18,14 @@ from vpcodec.codec.pipeline import DEFAULT_MODELS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "session.md"
 
-# A heading, and the command lines under it. The folder holds what README's commands name.
+# A heading, and the command lines under it. The folder holds what README's commands name. No two programs of a line
+# print at the same time, for nobody knows which would be first.
 SESSION: dict[str, tuple[str, ...]] = {
     "Through pipes": (
         "cat speech.wav | vpcodec encode - -o - | vpcodec decode - -o - > heard.wav",
         "ls -s --block-size=1 speech.wav heard.wav",
         "vpcodec encode - < speech.wav | wc -c",
-        "vpcodec decode <(vpcodec encode - < speech.wav) -o - --format flac | head -c 4; echo",
+        "vpcodec decode <(vpcodec encode -q - < speech.wav) -o heard.flac; head -c 4 heard.flac; echo",
         "vpcodec encode speech.wav -c",
     ),
     "Files": (
