@@ -1,4 +1,4 @@
-"""Puts the released models of `models/` into the wheel, as data of the package `vpcodec.models`."""
+"""Puts the released models of `models/` into the wheel, as data of the package `vpcodec.models`, and the manual page."""
 
 from setuptools import find_packages, setup
 
@@ -9,4 +9,5 @@ setup(
         "vpcodec": ["py.typed", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"],
         "vpcodec.models": ["*/*"],
     },
+    data_files=[("share/man/man1", ["docs/vpcodec.1"])],
 )
