@@ -1,4 +1,4 @@
-"""Puts the released models of `models/` into the wheel, as data of the package `vpcodec.models`, and the manual page."""
+"""Puts the released models of `models/`, as data of `vpcodec.models`, and the manual page into the wheel."""
 
 from setuptools import find_packages, setup
 
