@@ -24,6 +24,7 @@ class Network:
     decoder_blocks: Annotated[int, "Blocks after it."] = 8
     expansion: Annotated[int, "Hidden channels of a block over its width."] = 3
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
+    stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,8 @@ class Recipe:
             raise ConfigError("[quantizer] lacks method", hint='for instance method = "fsp"')
         if self.network.kernel % 2 == 0:
             raise ConfigError(f"network.kernel must be odd, got {self.network.kernel}")
+        if self.network.stride < 1 or (self.kind == "image" and self.network.stride > 1):
+            raise ConfigError(f"network.stride must be 1, or more for speech, got {self.network.stride}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Networks: shapes, exact reconstruction of the transforms, and the receptive field that windows rely on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import Network
+from vpcodec.config import Network, Recipe
+from vpcodec.errors import ConfigError
 from vpcodec.networks import NETWORKS, build_network
+from vpcodec.networks.base import SignalNetwork
 from vpcodec.networks.image import overlap_add as add_patches
 from vpcodec.networks.image import patches
 from vpcodec.networks.speech import MARGIN, OVERLAP, SpeechNetwork, overlap_add
@@ -13,17 +17,21 @@ from vpcodec.networks.speech import MARGIN, OVERLAP, SpeechNetwork, overlap_add
 SMALL = Network(width=16, encoder_blocks=2, decoder_blocks=3, expansion=2, kernel=3)
 
 
-def signal_of(kind: str, positions: int) -> torch.Tensor:
-    hop = NETWORKS[kind].hop
-    generator = torch.Generator().manual_seed(0)
-    size = (1, positions * hop) if kind == "speech" else (1, positions * hop, positions * hop, 3)
-    return torch.rand(size, generator=generator) - 0.5
+@pytest.fixture(params=["speech", "speech with a stride of 4", "image"])
+def network(request: pytest.FixtureRequest) -> SignalNetwork:
+    kind = request.param.partition(" ")[0]
+    options = replace(SMALL, stride=4) if "stride" in request.param else SMALL
+    return build_network(kind, options, 4, 4)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_each_hop_of_signal_has_one_latent_and_comes_back_as_long_as_it_was(kind: str) -> None:
-    network = build_network(kind, SMALL, 4, 4)
-    signal = signal_of(kind, 5)
+def signal_of(network: SignalNetwork, positions: int) -> torch.Tensor:
+    length = positions * network.hop
+    size = (1, length) if network.axes == 1 else (1, length, length, 3)
+    return torch.rand(size, generator=torch.Generator().manual_seed(0)) - 0.5
+
+
+def test_each_hop_of_signal_has_one_latent_and_comes_back_as_long_as_it_was(network: SignalNetwork) -> None:
+    signal = signal_of(network, 5)
     latents = network.encode(signal)
     assert latents.shape == (1, *[5] * network.axes, 4)
     assert network.decode(latents).shape == signal.shape
@@ -31,7 +39,7 @@ def test_each_hop_of_signal_has_one_latent_and_comes_back_as_long_as_it_was(kind
 
 def test_the_short_time_transform_and_its_inverse_restore_the_waveform() -> None:
     network = SpeechNetwork(SMALL, 4, 4)
-    signal = signal_of("speech", 9)
+    signal = signal_of(network, 9)
     blocks = torch.nn.functional.pad(signal, (MARGIN, MARGIN)).unflatten(1, (-1, network.hop))
     frames = torch.cat([blocks[:, shift : shift + 9] for shift in range(OVERLAP)], dim=-1)
     envelope = overlap_add(network.window.square().expand(1, 9, -1))
@@ -46,22 +54,18 @@ def test_patches_overlap_by_half_so_that_every_inner_pixel_is_seen_four_times() 
     assert (seen[:, :4, :4] == 1).all()
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_no_latent_changes_when_the_signal_changes_beyond_the_stated_reach(kind: str) -> None:
-    network = build_network(kind, SMALL, 4, 4)
+def test_no_latent_changes_when_the_signal_changes_beyond_the_stated_reach(network: SignalNetwork) -> None:
     reach, positions = network.encoder_reach, 2 * network.encoder_reach + 6
-    signal = signal_of(kind, positions)
+    signal = signal_of(network, positions)
     changed = signal.clone()
     changed[:, -network.hop :] += 1
     before, after = network.encode(signal), network.encode(changed)
-    differs = (before != after).flatten(2).any(-1)[0] if kind == "image" else (before != after).any(-1)[0]
+    differs = (before != after).flatten(2).any(-1)[0] if network.axes == 2 else (before != after).any(-1)[0]
     assert differs[-1]
     assert not differs[: positions - 1 - reach].any()
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_no_sample_changes_when_a_latent_changes_beyond_the_stated_reach(kind: str) -> None:
-    network = build_network(kind, SMALL, 4, 4)
+def test_no_sample_changes_when_a_latent_changes_beyond_the_stated_reach(network: SignalNetwork) -> None:
     reach, positions = network.decoder_reach, 2 * network.decoder_reach + 6
     latents = torch.randn(1, *[positions] * network.axes, 4)
     changed = latents.clone()
@@ -75,8 +79,15 @@ def test_no_sample_changes_when_a_latent_changes_beyond_the_stated_reach(kind: s
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_evaluation_returns_what_the_tokens_decode_to_bit_for_bit(kind: str) -> None:
     model = Autoencoder(kind, SMALL, {"method": "fsp", "rates": [256]}).eval()
-    signal = signal_of(kind, 6)
+    signal = signal_of(model.network, 6)
     reconstruction, quantized = model(signal)
     assert quantized.tokens is not None
     assert torch.equal(quantized.tokens, model.encode(signal))
     assert torch.equal(reconstruction, model.decode(model.encode(signal)))
+
+
+def test_a_stride_is_for_speech() -> None:
+    assert SpeechNetwork(replace(SMALL, stride=4), 4, 4).hop == 384
+    for kind, stride in (("image", 2), ("speech", 0)):
+        with pytest.raises(ConfigError, match=r"network\.stride"):
+            Recipe(kind=kind, quantizer={"method": "fsp"}, network=replace(SMALL, stride=stride))

@@ -61,6 +61,6 @@ def multiplications(facts: ModelFacts) -> float:
     the fixed Fourier matrices of the speech network are not weights and come on top.
     """
     if facts.kind == "speech":
-        fourier = 2 * 386 * 384
+        fourier = 2 * 386 * 384 * facts.network.stride
         return (facts.parameters + fourier) * SAMPLE_RATE / facts.hop
     return facts.parameters / facts.hop**2

@@ -20,7 +20,7 @@ class SignalNetwork(nn.Module, ABC):
 
     encoder: nn.Module
     decoder: nn.Module
-    hop: ClassVar[int]
+    hop: int
     axes: ClassVar[int]
     encoder_reach: int
     decoder_reach: int

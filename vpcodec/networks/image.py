@@ -27,7 +27,7 @@ CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # blocks of a patch
 class ImageNetwork(SignalNetwork):
     """Pixels in [-1, 1], [B, H*8, W*8, 3], to latents [B, H, W, C] and back."""
 
-    hop: ClassVar[int] = HOP
+    hop = HOP
     axes: ClassVar[int] = 2
 
     def __init__(self, options: Network, latent_inputs: int, latent_channels: int) -> None:

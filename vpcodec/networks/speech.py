@@ -3,6 +3,9 @@
     waveform [B, T*96] ─ frames of 384, hop 96 ─ DFT ─ log magnitude, cosine, sine ─ trunk ─ latents [B, T, C]
     waveform [B, T*96] ─ overlap and add ─ inverse DFT ─ magnitude and phase ─────── trunk ─ latents [B, T, C]
 
+With a stride of n, n spectra stand side by side as the channels of one position: latents come n times more rarely,
+and the trunk works on n times fewer positions.
+
 The window is four hops long, so framing is four shifted views of the same blocks and the transforms are
 matrix products: the whole network is plain tensor algebra that every runtime executes alike.
 The magnitude and phase head follows Vocos (Siuzdak, arXiv 2306.00814).
@@ -29,9 +32,8 @@ LOUDEST = 7.0  # logarithm of the largest magnitude that the head may ask for
 
 
 class SpeechNetwork(SignalNetwork):
-    """Waveform [B, T*96] to latents [B, T, C] and back."""
+    """Waveform [B, T*hop] to latents [B, T, C] and back; hop is 96 times the stride."""
 
-    hop: ClassVar[int] = HOP
     axes: ClassVar[int] = 1
     window: Tensor
     analysis: Tensor
@@ -39,20 +41,25 @@ class SpeechNetwork(SignalNetwork):
 
     def __init__(self, options: Network, latent_inputs: int, latent_channels: int) -> None:
         super().__init__()
-        self.encoder = Trunk(3 * BINS, latent_inputs, options.encoder_blocks, options, grid=1)
-        self.decoder = Trunk(latent_channels, 2 * BINS, options.decoder_blocks, options, grid=1)
-        self.encoder_reach = reach(options.encoder_blocks, options.kernel) + OVERLAP // 2
-        self.decoder_reach = reach(options.decoder_blocks, options.kernel) + OVERLAP // 2
+        stride = options.stride
+        self.hop = HOP * stride
+        self.encoder = Trunk(stride * 3 * BINS, latent_inputs, options.encoder_blocks, options, grid=1)
+        self.decoder = Trunk(latent_channels, stride * 2 * BINS, options.decoder_blocks, options, grid=1)
+        overlap = math.ceil(OVERLAP / 2 / stride)  # positions that a window may exceed its own by
+        self.encoder_reach = reach(options.encoder_blocks, options.kernel) + overlap
+        self.decoder_reach = reach(options.decoder_blocks, options.kernel) + overlap
         window, analysis, synthesis = transforms()
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
 
     def encode(self, signal: Tensor) -> Tensor:
-        return self.encoder(self.features(signal).unsqueeze(1)).squeeze(1)
+        features = self.features(signal).unflatten(1, (-1, self.hop // HOP)).flatten(2)
+        return self.encoder(features.unsqueeze(1)).squeeze(1)
 
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        magnitude, phase = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float().chunk(2, dim=-1)
+        positions = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float()
+        magnitude, phase = positions.unflatten(2, (self.hop // HOP, -1)).flatten(1, 2).chunk(2, dim=-1)
         magnitude = torch.exp(magnitude.clamp(max=LOUDEST))
         spectrum = torch.cat((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=-1)
         frames = spectrum @ self.synthesis
@@ -60,7 +67,7 @@ class SpeechNetwork(SignalNetwork):
         return overlap_add(frames) / envelope
 
     def features(self, signal: Tensor) -> Tensor:
-        """[B, T*96] -> [B, T, 3*193]: log magnitude, cosine and sine of the phase of every bin."""
+        """[B, F*96] -> [B, F, 3*193]: log magnitude, cosine and sine of the phase of every bin."""
         padded = torch.nn.functional.pad(signal, (MARGIN, MARGIN))
         blocks = padded.unflatten(1, (-1, HOP))
         positions = blocks.shape[1] - OVERLAP + 1
