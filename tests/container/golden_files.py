@@ -34,20 +34,21 @@ def walk(rows: int, columns: int, levels: tuple[int, ...], seed: int) -> NDArray
     return np.array(tokens, np.int64).reshape(rows, columns)
 
 
+# Priors of tables. Those of a network, which lie beside them, were made by an earlier training.
 PRIORS: dict[str, Callable[[], bytes]] = {
-    "speech": lambda: train_prior(
-        [wandering((1, 6000), seed=seed) for seed in range(4)], LEVELS, "speech", neighbours=3, width=8, passes=12
+    "speech-tables": lambda: train_prior(
+        [wandering((1, 6000), seed=seed) for seed in range(4)], LEVELS, "speech", neighbours=3, bins=(5, 4), passes=6
     ),
-    "image": lambda: train_prior(
-        [wandering((64, 64), seed=seed) for seed in range(6)], LEVELS, "image", neighbours=10, width=6, passes=6
+    "image-tables": lambda: train_prior(
+        [wandering((64, 64), seed=seed) for seed in range(6)], LEVELS, "image", neighbours=10, bins=(4, 3, 3), passes=4
     ),
-    "codebook": lambda: train_prior(
+    "codebook-tables": lambda: train_prior(
         [(wandering((1, 4000), (5, 4, 4), seed) * 37 + 5) % 81 for seed in range(4)],
         (81,),
         "speech",
         neighbours=16,
-        width=5,
-        passes=12,
+        bins=(3, 3, 3, 2),
+        passes=6,
     ),
 }
 
@@ -60,7 +61,7 @@ class Golden:
         header: Its header, but for the prior.
         frames: Its frames.
         length: What the footer says.
-        prior: Name in `PRIORS`, or empty.
+        prior: Name of a prior among the golden files, or empty.
     """
 
     header: Header
@@ -100,6 +101,15 @@ GOLDEN = {
     "image-modelled": Golden(IMAGE, (Frame(walk(9, 16, LEVELS, 5)), Frame(walk(6, 1, LEVELS, 6))), 0, "image"),
     "codebook-flat": Golden(CODEBOOK, (Frame(walk(1, 333, (128, 128), 7), b"\x01"),), 15_984),
     "codebook-modelled": Golden(ODD, (Frame((walk(1, 200, (5, 4, 4), 8) * 37 + 5) % 81, b"\x02"),), 57_600, "codebook"),
+    "speech-tabled": Golden(
+        SPEECH, tuple(Frame(walk(1, 220 - 60 * n, LEVELS, n), bytes([n])) for n in range(3)), 28_800, "speech-tables"
+    ),
+    "stereo-tabled": Golden(STEREO, (Frame(walk(2, 90, LEVELS, 3), b"ab"),), 23_814, "speech-tables"),
+    "silence-tabled": Golden(SPEECH, (Frame(np.zeros((1, 1280), np.int64), b"\0"),), 122_880, "speech-tables"),
+    "image-tabled": Golden(IMAGE, (Frame(walk(9, 16, LEVELS, 5)), Frame(walk(6, 1, LEVELS, 6))), 0, "image-tables"),
+    "codebook-tabled": Golden(
+        ODD, (Frame((walk(1, 200, (5, 4, 4), 8) * 37 + 5) % 81, b"\x02"),), 57_600, "codebook-tables"
+    ),
 }
 
 

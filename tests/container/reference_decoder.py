@@ -75,9 +75,11 @@ def decode(content, prior=None):
         sizes.append(file.position - start)
         if coding == 0xA0:
             tokens = flat(payload, vocabulary, rows * columns)
-        else:
-            assert coding == 0xA1
+        elif coding == 0xA1:
             tokens = Model(prior).decode(payload, rows, columns)
+        else:
+            assert coding == 0xA2
+            tokens = TableModel(prior).decode(payload, rows, columns)
         result["frames"].append(([tokens[row * columns :][:columns] for row in range(rows)], side))
 
     start = file.position
@@ -191,3 +193,74 @@ class Model:
             for value in range(self.radices[digit])
         ]
         return [power(max(scores) - score) for score in scores]
+
+
+class TableModel:
+    """Tabled coding."""
+
+    def __init__(self, prior):
+        file = Bytes(prior)
+        assert file.take(4) == bytes.fromhex("d6505202")
+        self.image, self.vocabulary, digits = file.varints(3)
+        self.radices = file.varints(digits)
+        neighbours, fields, ordered = file.varints(3)
+        self.neighbours = (IMAGE if self.image else SPEECH)[:neighbours]
+        self.scales = [[file.varints(3) for _ in range(fields)] for _ in self.radices]
+        file = Bytes(zlib.decompress(prior[file.position :]))
+        order = [file.word() for _ in range(self.vocabulary)] if ordered else range(self.vocabulary)
+        self.token = {number: token for token, number in enumerate(order)}
+        self.parts = [[0]]
+        for digit in range(1, digits):
+            if product(self.radices[i] for i in [*self.parts[-1], digit]) > 1024:
+                self.parts.append([])
+            self.parts[-1].append(digit)
+        sizes = [product(self.radices[i] for i in part) for part in self.parts]
+        self.around = [
+            [[file.take(digits * fields) for _ in range(size + 1)] for size in sizes] for _ in range(neighbours)
+        ]
+        self.earlier = [[file.take(fields) for _ in range(product(self.radices[:j]))] for j in range(digits)]
+        self.weights = [
+            [[int.from_bytes(file.take(2), "little") for _ in range(radix)] for _ in range(product(bins))]
+            for radix, bins in zip(self.radices, ([s[0] for s in scales] for scales in self.scales), strict=True)
+        ]
+        assert file.position == len(file.content)
+
+    def decode(self, payload, rows, columns):
+        """The tokens, row after row."""
+        file = Bytes(payload)
+        state = int.from_bytes(file.take(4), "big")
+        digits = {}
+        for position in itertools.product(range(rows), range(columns)):
+            digits[position] = []
+            for j in range(len(self.radices)):
+                row = self.row(digits, position, j)
+                slot = state % 2**11
+                value = max(v for v in range(len(row)) if sum(row[:v]) <= slot)
+                state = state // 2**11 * row[value] + slot - sum(row[:value])
+                if state < 2**16:
+                    state = state * 2**16 + int.from_bytes(file.take(2), "big")
+                digits[position].append(value)
+        assert state == 2**16
+        assert len(payload) == max(file.position, rows * columns // 64)
+        assert not any(payload[file.position :])
+        return [self.token[self.number(digits[position])] for position in digits]
+
+    def number(self, digits, part=None):
+        """The number that digits make, or some of them."""
+        part = range(len(digits)) if part is None else part
+        return sum(digits[i] * product(self.radices[k] for k in range(part[0], i)) for i in part)
+
+    def row(self, digits, position, j):
+        """The weights of the values of digit j of a position."""
+        row, place = 0, 1
+        before = self.earlier[j][self.number(digits[position])]
+        for f, (bins, width, base) in enumerate(self.scales[j]):
+            total = before[f]
+            for (up, right), tables in zip(self.neighbours, self.around, strict=True):
+                near = digits.get((position[0] + up, position[1] + right))
+                for part, table in zip(self.parts, tables, strict=True):
+                    chosen = table[-1] if near is None else table[self.number(near, part)]
+                    total += chosen[j * len(before) + f]
+            row += place * (0 if total < base else min((total - base) // width, bins - 1))
+            place *= bins
+        return self.weights[j][row]

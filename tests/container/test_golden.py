@@ -6,6 +6,7 @@ import pytest
 from tests.container.golden_files import FOLDER, GOLDEN
 from tests.container.reference_decoder import decode
 from vpcodec.container import Index, Reader, prior_identity, verify
+from vpcodec.container.entropy import CODINGS
 
 names = pytest.mark.parametrize("name", GOLDEN)
 
@@ -34,6 +35,11 @@ def test_golden_files_decode(name: str) -> None:
 @names
 def test_golden_tokens_are_still_written_as_the_same_bytes(name: str) -> None:
     assert GOLDEN[name].to_bytes() == (FOLDER / f"{name}.tok").read_bytes()
+
+
+def test_every_coding_has_golden_files() -> None:
+    marks = {part.coding for name in GOLDEN for part in Reader((FOLDER / f"{name}.tok").open("rb")).coded_frames()}
+    assert marks == set(CODINGS)
 
 
 @names

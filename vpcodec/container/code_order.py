@@ -5,6 +5,7 @@ bits of a number, the first split first; a few bits make a digit. What is alike 
 where only tokens are at hand, by the tokens around each code.    K codes, F features
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,29 @@ Floats = NDArray[np.float64]
 
 FEATURES = 16
 LARGEST_DIGIT = 4  # bits
+LARGEST_LEVEL = 64  # of a scalar method; larger ones are codebooks
+
+
+def digits_for(
+    levels: Sequence[int],
+    frames: Sequence[NDArray[np.int64]],
+    codes: NDArray[np.floating] | None,
+    random: np.random.Generator,
+) -> tuple[tuple[int, ...], NDArray[np.int64] | None]:
+    """Radices of the digits of tokens, and the number of each token where that is not the token itself.
+
+    Args:
+        levels: Radices of a token; those of scalar methods are its digits.
+        frames: Tokens of a codebook, which tell which codes are alike if `codes` does not.
+        codes: [K, C] the codebook.
+        random: For the first guess of what codes are like.
+    """
+    if max(levels) <= LARGEST_LEVEL:
+        return tuple(levels), None
+    vocabulary = math.prod(levels)
+    bits = digit_bits(vocabulary)
+    features = surroundings(frames, vocabulary, random) if codes is None else principal(codes.astype(np.float64))
+    return tuple(1 << size for size in bits), order_codes(features, bits)
 
 
 def digit_bits(vocabulary: int) -> list[int]:

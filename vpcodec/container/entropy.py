@@ -8,33 +8,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.flat import largest_flat_size, pack, unpack
-from vpcodec.container.modelled import decode_frames, encode_frame
-from vpcodec.container.weights import Weights, weights_of
+from vpcodec.container.modelled import decode_frames as decode_modelled
+from vpcodec.container.modelled import encode_frame as encode_modelled
+from vpcodec.container.prior import Prior
+from vpcodec.container.tabled import decode_frames as decode_tabled
+from vpcodec.container.tabled import encode_frames as encode_tabled
+from vpcodec.container.tabled import lookups_of
+from vpcodec.container.tables import MAGIC as TABLES
+from vpcodec.container.tables import Tables
+from vpcodec.container.weights import weights_of
 from vpcodec.errors import ContainerError
 
-FLAT, MODELLED = 0, 1
-CODINGS = {FLAT: "flat", MODELLED: "modelled"}
+FLAT, MODELLED, TABLED = 0, 1, 2
+CODINGS = {FLAT: "flat", MODELLED: "modelled", TABLED: "tabled"}
 
 
 def encode_tokens(
     tokens: NDArray[np.int64], levels: Sequence[int], kind: str, prior: bytes | None = None
-) -> tuple[int, bytes]:
-    """Code a frame by itself.
+) -> list[tuple[int, bytes]]:
+    """Code frames of one shape, each by itself.
 
     Args:
-        tokens: [rows, columns] int64.
+        tokens: [frames, rows, columns] int64.
         levels: Radices of a token.
         kind: "speech" or "image".
-        prior: What `train_prior` made for such tokens, or None.
+        prior: What `train_prior` or `train_network_prior` made for such tokens, or None.
 
     Returns:
-        Coding and payload.
+        Coding and payload of each frame: the shortest there is.
     """
     vocabulary = math.prod(levels)
-    codings = [(FLAT, pack(tokens.reshape(-1), vocabulary))]
-    if prior is not None:
-        codings.append((MODELLED, encode_frame(tokens, fitting_weights(prior, vocabulary, kind))))
-    return min(codings, key=lambda coding: len(coding[1]))
+    flat = [(FLAT, pack(frame.reshape(-1), vocabulary)) for frame in tokens]
+    if prior is None:
+        return flat
+    if version(prior) == MODELLED:
+        weights = weights_of(prior)
+        check_fit(weights.prior, vocabulary, kind)
+        shorter = [(MODELLED, encode_modelled(frame, weights)) for frame in tokens]
+    else:
+        lookups = lookups_of(prior)
+        check_fit(lookups.tables, vocabulary, kind)
+        shorter = [(TABLED, payload) for payload in encode_tabled(tokens, lookups)]
+    return [min(codings, key=lambda coding: len(coding[1])) for codings in zip(flat, shorter, strict=True)]
 
 
 def decode_tokens(
@@ -53,19 +68,29 @@ def decode_tokens(
     if coding == FLAT:
         return np.stack([unpack(payload, vocabulary, count).reshape(shape) for payload in payloads])
     if prior is None:
-        raise ContainerError("modelled payload found in a token file that names no prior")
-    return decode_frames(payloads, shape, fitting_weights(prior, vocabulary, kind))
+        raise ContainerError(f"{CODINGS[coding]} payload found in a token file that names no prior")
+    if coding != version(prior):
+        raise ContainerError(f"{CODINGS[coding]} payload found, and the prior is for {CODINGS[version(prior)]} coding")
+    if coding == MODELLED:
+        weights = weights_of(prior)
+        check_fit(weights.prior, vocabulary, kind)
+        return decode_modelled(payloads, shape, weights)
+    lookups = lookups_of(prior)
+    check_fit(lookups.tables, vocabulary, kind)
+    return decode_tabled(payloads, shape, lookups)
 
 
-def fitting_weights(prior: bytes, vocabulary: int, kind: str) -> Weights:
-    """The weights of a prior. Raises ContainerError where it is for other tokens."""
-    weights = weights_of(prior)
-    if (weights.prior.kind, weights.prior.vocabulary) != (kind, vocabulary):
+def version(prior: bytes) -> int:
+    """The coding that a prior is for."""
+    return TABLED if prior.startswith(TABLES) else MODELLED
+
+
+def check_fit(prior: Prior | Tables, vocabulary: int, kind: str) -> None:
+    """Raises ContainerError where a prior is for other tokens."""
+    if (prior.kind, prior.vocabulary) != (kind, vocabulary):
         raise ContainerError(
-            f"the prior is for {weights.prior.kind} tokens below {weights.prior.vocabulary}, "
-            f"expected {kind} tokens below {vocabulary}"
+            f"the prior is for {prior.kind} tokens below {prior.vocabulary}, expected {kind} tokens below {vocabulary}"
         )
-    return weights
 
 
 def largest_payload(levels: Sequence[int], count: int) -> int:

@@ -52,7 +52,7 @@ first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1
 
 ## Frame
 
-    byte       a0 + coding: a0 flat, a1 modelled
+    byte       a0 + coding: a0 flat, a1 modelled, a2 tabled
     varint     rows: channels of speech, height of an image tile
     varint     columns: time of speech, width of an image tile
     varint     number of side bytes, at most 4,096
@@ -157,10 +157,67 @@ To decode, start with state = 0 and repeat for each digit, in the order of codin
 
 At the end no bytes are left, the state is 2^12, and each number belongs to a token. A payload has at least (tokens of
 the frame) div 64 bytes; one of just as many may start with zeros, any other does not start with 0.
+
+## Tabled coding
+
+The tokens of a frame are coded one after the other, row after row, and the digits of each from digit 0 on. For each
+digit a prior of tables picks a row of weights, and a value is taken out of the payload by them.
+
+### The prior of tables
+
+    4 bytes    d6 50 52 02
+    varint     kind: 0 speech, 1 image
+    varint     vocabulary K, at most 65,536
+    varint     number of digits D, 1 to 8
+    varints    their radices r(0), r(1), ..., 2 to 64 each, with a product from K to 131,072; that of all but the last
+               is at most 16,384
+    varint     number of neighbours N, 1 to 16 for speech, 1 to 10 for images
+    varint     number of fields F, 1 to 4
+    varint     1 if an order follows, else 0; the product of the radices is then K
+    varints    for each digit, for each of its fields: bins, 1 to 255; width, 1 to 255; base, 0 to 255. The product of
+               the bins of a digit, its number of rows, is at most 4,096.
+    bytes      the rest, packed as one stream of zlib (RFC 1950); unpacked it is:
+               words    order, as in a prior of modelled coding
+               bytes    around: for each neighbour, for each part: as many rows as its digits make numbers, and one
+                        more, of D * F bytes
+               bytes    earlier: for each digit j: r(0) * ... * r(j-1) rows of F bytes
+               numbers  weights: for each digit j: rows(j) rows of r(j) numbers of two bytes, lowest first; each is 1
+                        or more, and those of a row add up to 2^11
+
+The digits are taken together in parts: from digit 0 on, as many to a part as have a product of radices of at most
+1,024. The number of a part is that of its digits, lowest first. No two tokens have the same number, and no sum below
+is above 255, whatever the tokens.
+
+### Row of a digit
+
+The neighbours of a position are those of modelled coding. For digit j of a position:
+
+1. For each field f, add up: number j * F + f of each row of around that belongs to a neighbour, to one of its parts
+   and to the number of that part, or, where the neighbour is outside the frame, the last row of those that belong to
+   the neighbour and to the part; and number f of the row of earlier, of those that belong to j, whose number is
+   d(0) + r(0) * d(1) + ... up to digit j - 1 of this position.
+2. bin(f) is 0 where the sum is below the field's base, else (sum - base) div width, but at most bins - 1.
+3. The row is bin(0) + bins(0) * (bin(1) + bins(1) * (bin(2) + ...)).
+
+### Taking a value
+
+The payload starts with a number of four bytes, highest first: the state. Numbers of two bytes, highest first, follow:
+words. For each digit, in the order of coding:
+
+1. slot = state mod 2^11.
+2. The value of the digit is the largest v with under <= slot, where under is the sum of the weights of all values below
+   v in the row.
+3. state = (state div 2^11) * weight(v) + slot - under.
+4. If state < 2^16: state = state * 2^16 + next word.
+
+At the end the state is 2^16, and each number belongs to a token. A payload has at least (tokens of the frame) div 64
+bytes; one that would be shorter ends with zeros, any other with the last word used.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import BinaryIO
 
 import numpy as np
@@ -208,18 +265,28 @@ class Writer:
         self.sizes: list[int] = []
         stream.write(header.to_bytes())
 
-    def write(self, frame: Frame) -> None:
-        """Append one frame. Raises ContainerError for tokens that the header's vocabulary lacks."""
-        number = len(self.sizes)
-        check_frame(frame, number, self.header)
-        coding, payload = encode_tokens(frame.tokens, self.header.levels, self.header.kind, self.prior)
-        content = bytes([FRAME_MARK + coding])
-        for size in (*frame.tokens.shape, len(frame.side), len(payload)):
-            content += varint(size)
-        content += frame.side + payload
-        content += word(zlib.crc32(content) + number * NUMBER_FACTOR)
-        self.stream.write(content)
-        self.sizes.append(len(content))
+    def write(self, *frames: Frame) -> None:
+        """Append frames; many of one shape at once are coded faster.
+
+        Raises ContainerError for tokens that the header's vocabulary lacks.
+        """
+        for number, frame in enumerate(frames, len(self.sizes)):
+            check_frame(frame, number, self.header)
+        for _, group in groupby(frames, lambda frame: frame.tokens.shape):
+            self.write_alike(list(group))
+
+    def write_alike(self, frames: Sequence[Frame]) -> None:
+        """Append frames of one shape."""
+        tokens = np.stack([frame.tokens for frame in frames])
+        coded = encode_tokens(tokens, self.header.levels, self.header.kind, self.prior)
+        for frame, (coding, payload) in zip(frames, coded, strict=True):
+            content = bytes([FRAME_MARK + coding])
+            for size in (*frame.tokens.shape, len(frame.side), len(payload)):
+                content += varint(size)
+            content += frame.side + payload
+            content += word(zlib.crc32(content) + len(self.sizes) * NUMBER_FACTOR)
+            self.stream.write(content)
+            self.sizes.append(len(content))
 
     def close(self, length: int = 0) -> None:
         """Write the footer; the stream stays open.

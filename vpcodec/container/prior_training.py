@@ -1,27 +1,38 @@
-"""Makes priors from tokens: stochastic gradient descent on bits per token, then rounding to integers.
+"""Makes priors of tables from tokens: a small network learns to sum, and what it says for each bin becomes a row.
+
+    digits of neighbours ─┐                                     ┌─ learning: a hidden layer ─ chances
+    digits before ────────┴─ fields, summed, from -1 to 1 ──────┤
+                                                                └─ coding: bins ─ a row of integer weights
+
+While it learns, its sums are moved at random by up to half a bin, so that it does well on bins, too. Then its tables
+are rounded to bytes, and the training tokens are counted in the bins where those bytes put them.
 
 Floating-point numbers are at home here, because a prior is made once and shipped; what codes with it never sees any.
-N tokens of a batch, D digits, H width, R rows of the context table.
+T tokens, N neighbours, D digits, r radix of a digit, F fields, P number of values that the digits before can make
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.code_order import digit_bits, order_codes, principal, surroundings
-from vpcodec.container.prior import Ints, Prior
-from vpcodec.container.weights import UNIT, Plane, Weights
+from vpcodec.container.code_order import digits_for
+from vpcodec.container.rans import TOTAL
+from vpcodec.container.tabled import CHUNK, Lookups, Plane
+from vpcodec.container.tables import LARGEST_SUM, Bytes, Scale, Tables, parts_of
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Item = TypeVar("Item")
 
 BATCH = 1024
-LARGEST_LEVEL = 64  # of a scalar method; larger ones are codebooks
-PEAK_RATE = 4e-3  # of Adam
-FRACTION = 256  # steps per unit of context, earlier, offset and matrix
-BITS = float(np.log2(np.e))  # in a natural unit
+HIDDEN = 32
+PEAK_RATE = 1e-2  # of Adam
+PART_SHARE = 0.3  # of that rate, for the many rows that are seen seldom
+TRUST = 30.0  # tokens in a bin that count as much as the network's word
 
 
 def train_prior(
@@ -29,9 +40,9 @@ def train_prior(
     levels: Sequence[int],
     kind: str,
     *,
-    neighbours: int = 6,
-    width: int = 64,
-    passes: float = 3.0,
+    neighbours: int = 5,
+    bins: Sequence[int] = (10, 10, 10),
+    passes: float = 2.0,
     seed: int = 0,
     codes: NDArray[np.floating] | None = None,
 ) -> bytes:
@@ -42,7 +53,7 @@ def train_prior(
         levels: Radices of a token.
         kind: "speech" or "image".
         neighbours: How many tokens before a token are looked at.
-        width: H, at most 256.
+        bins: Of each field, four fields at most; their product is the number of rows of weights for a digit.
         passes: How often each token is seen.
         seed: Of the order in which they are.
         codes: [K, C] the codebook, where there is one; without it the tokens tell which codes are alike.
@@ -52,99 +63,135 @@ def train_prior(
     """
     random = np.random.default_rng(seed)
     vocabulary = math.prod(levels)
-    shape = blank(vocabulary, tuple(levels), kind, neighbours, width)
-    if max(levels) > LARGEST_LEVEL:
-        bits = digit_bits(vocabulary)
-        features = surroundings(frames, vocabulary, random) if codes is None else principal(codes.astype(np.float64))
-        shape = blank(vocabulary, tuple(1 << size for size in bits), kind, neighbours, width)
-        shape = replace(shape, order=order_codes(features, bits))
-    rows, digits = examples(frames, shape)
-    network = Network(shape, random)
-    network.count(digits)
-    steps = max(1, int(passes * len(digits)) // BATCH)
-    for step in range(steps):
-        chosen = random.integers(0, len(digits), BATCH)
-        done = step / steps
-        network.learn(rows[chosen], digits[chosen], PEAK_RATE * min(20 * done + 0.01, 1.0 - done))
-    return network.rounded().to_bytes()
+    radices, order = digits_for(levels, frames, codes, random)
+    prior = blank(kind, vocabulary, radices, order, neighbours, tuple(bins))
+    near, tokens = examples(frames, prior)
+    digits = Lookups(prior).digits(tokens)
+    before = np.zeros(len(tokens), np.int64)
+    for digit, radix in enumerate(radices):
+        network = Network(prior, digit, random)
+        steps = max(1, int(passes * len(tokens)) // BATCH)
+        for step in range(steps):
+            chosen = random.integers(0, len(tokens), BATCH)
+            done = step / steps
+            rate = PEAK_RATE * min(20 * done + 0.01, 1 - done)
+            network.learn(near[chosen], before[chosen], digits[chosen, digit], rate)
+        prior = with_digit(prior, digit, network)
+        rows = rows_of(near, before, digit, Lookups(prior))
+        counts = np.bincount(rows * radix + digits[:, digit], minlength=prior.weights[digit].size).reshape(-1, radix)
+        prior = with_weights(prior, digit, counts + TRUST * network.chances_of_bins())
+        before += digits[:, digit] * math.prod(radices[:digit])
+    return prior.to_bytes()
+
+
+def rows_of(near: Ints, before: Ints, digit: int, lookups: Lookups) -> Ints:
+    """Tokens around [T, N], number that the digits before make [T] -> row of weights [T], some tokens at a time."""
+    borders = range(CHUNK, len(near), CHUNK)
+    return np.concatenate(
+        [
+            lookups.rows(digit, lookups.sums(around[..., None])[:, 0, digit], number)
+            for around, number in zip(np.split(near, borders), np.split(before, borders), strict=True)
+        ]
+    )
 
 
 class Network:
-    """The prior while it learns: the same tables in floating point, with Adam's moments.
+    """What learns one digit, with Adam's moments.
 
     Args:
-        shape: A prior that tells kind, digits, neighbours and width; its numbers are not used.
-        random: Source of the first weights.
+        prior: Tells kind, digits, neighbours and bins; its tables are not used.
+        digit: Which digit.
+        random: Source of the first weights and of all noise.
     """
 
-    def __init__(self, shape: Prior, random: np.random.Generator) -> None:
-        self.shape = shape
-        self.radices = shape.radices
-        self.ends = np.cumsum((0, *self.radices))  # of the digits' rows in `earlier`
-
-        def small(array: Ints) -> Floats:
-            return random.normal(0, 0.05, array.shape).astype(np.float32)
-
-        self.weights = {"context": small(shape.context), "offset": np.zeros(shape.offset.shape, np.float32)}
-        for digit in range(len(self.radices)):
-            self.weights[f"earlier{digit}"] = small(shape.earlier[digit])
-            self.weights[f"matrix{digit}"] = small(shape.matrix[digit])
-            self.weights[f"usual{digit}"] = np.zeros(shape.usual[digit].shape, np.float32)
+    def __init__(self, prior: Tables, digit: int, random: np.random.Generator) -> None:
+        lookups = Lookups(prior)
+        self.random = random
+        self.bins = np.array([scale.bins for scale in prior.scales[digit]])
+        self.spans = (2 / self.bins).astype(np.float32)  # of a bin
+        # What a token adds has a row for each of its digits, and one for each of its parts: blocks of rows.
+        digits = np.concatenate([lookups.digits(np.arange(prior.vocabulary)), [prior.radices]])
+        self.digit_sizes = [radix + 1 for radix in prior.radices]
+        self.part_sizes = [len(table) for table in prior.around[0]]
+        self.digit_rows = blocks(digits, self.digit_sizes, len(prior.around))
+        self.part_rows = blocks(lookups.part_numbers(), self.part_sizes, len(prior.around))
+        radix, fields = prior.radices[digit], len(self.bins)
+        shapes = {
+            "digits": (len(prior.around) * sum(self.digit_sizes), fields),
+            "parts": (len(prior.around) * sum(self.part_sizes), fields),
+            "earlier": (math.prod(prior.radices[:digit]), fields),
+            "hidden": (fields, HIDDEN),
+            "offset": (1, HIDDEN),
+            "scores": (HIDDEN, radix),
+            "usual": (1, radix),
+        }
+        spreads = {"hidden": 1.5, "offset": 0.5, "scores": 0.05, "usual": 0.0, "parts": 0.0}
+        self.weights = {
+            name: random.normal(0, spreads.get(name, 0.1), shape).astype(np.float32) for name, shape in shapes.items()
+        }
         self.means = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
         self.squares = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
+        self.places = np.arange(len(prior.around))
         self.steps = 0
 
-    def count(self, digits: NDArray[np.int64]) -> None:
-        """Start from how often each digit follows those before it in its token, [N, D] digits."""
-        prefix = np.zeros(len(digits), np.int64)
-        place = 1
-        for digit, radix in enumerate(self.radices):
-            counts = np.bincount(prefix * radix + digits[:, digit], minlength=place * radix).reshape(place, radix) + 0.5
-            logarithms = np.log(counts)
-            self.weights[f"usual{digit}"][:] = logarithms - logarithms.max(axis=1, keepdims=True)
-            prefix += digits[:, digit] * place
-            place *= radix
+    def chances(self, fields: Floats) -> tuple[Floats, Floats]:
+        """[T, F] sums -> hidden layer [T, HIDDEN], chances of each value [T, r]."""
+        hidden = np.maximum(fields @ self.weights["hidden"] + self.weights["offset"], 0)
+        scores = hidden @ self.weights["scores"] + self.weights["usual"]
+        chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        return hidden, chances
 
-    def learn(self, rows: NDArray[np.int32], digits: NDArray[np.int64], rate: float) -> float:
-        """One step of Adam on a batch; returns its bits per token.
+    def chances_of_bins(self) -> Floats:
+        """[product of the bins, r] chances in the middle of each, first field fastest."""
+        bins = np.indices(tuple(reversed(self.bins))).reshape(len(self.bins), -1)[::-1].T
+        return self.chances(((bins + 0.5) / self.bins * 2 - 1).astype(np.float32))[1]
+
+    def around(self, prior: Tables) -> list[Floats]:
+        """For each neighbour, for each of its parts [R + 1, F] what the part and its digits add together."""
+        tables = np.split(self.weights["parts"].copy(), np.cumsum(self.part_sizes * len(prior.around))[:-1])
+        digits = iter(np.split(self.weights["digits"], np.cumsum(self.digit_sizes * len(prior.around))[:-1]))
+        for place, table in enumerate(tables):
+            part = parts_of(prior.radices)[place % len(self.part_sizes)]
+            size = 1
+            for radix in prior.radices[part]:
+                rows = next(digits)
+                table[:-1] += rows[np.arange(len(table) - 1) // size % radix]
+                table[-1] += rows[-1]
+                size *= radix
+        return tables
+
+    def learn(self, near: Ints, before: Ints, values: Ints, rate: float) -> None:
+        """One step of Adam on a batch.
 
         Args:
-            rows: [N, neighbours * D] rows of `context`.
-            digits: [N, D]
+            near: [T, N] tokens around.
+            before: [T] number that the digits before make.
+            values: [T] of the digit.
             rate: Learning rate.
         """
-        looked = one_hot(rows, len(self.weights["context"]))
-        own = one_hot(digits + self.ends[:-1], int(self.ends[-1]))
-        count, width = len(rows), self.shape.width
-        sums = (looked @ self.weights["context"] + self.weights["offset"]).reshape(count, len(self.radices), width)
-        sums_slope = np.zeros_like(sums)
-        slopes: dict[str, Floats] = {}
-        bits = 0.0
-        prefix = np.zeros(count, np.int64)
-        place = 1
-        for digit, radix in enumerate(self.radices):
-            before = own[:, : self.ends[digit]]
-            hidden = np.maximum(sums[:, digit] + before @ self.weights[f"earlier{digit}"], 0)
-            scores = hidden @ self.weights[f"matrix{digit}"] + self.weights[f"usual{digit}"][prefix]
-            scores -= scores.max(axis=1, keepdims=True)
-            chances = np.exp(scores)
-            chances /= chances.sum(axis=1, keepdims=True)
-            each = np.arange(count), digits[:, digit]
-            bits -= float(np.log2(np.maximum(chances[each], 1e-9)).mean())
-            chances[each] -= 1
-            chances /= count  # now the slope of the scores
-            slopes[f"matrix{digit}"] = hidden.T @ chances
-            slopes[f"usual{digit}"] = usual_slope = np.zeros((place, radix), np.float32)
-            np.add.at(usual_slope, prefix, chances)
-            hidden_slope = chances @ self.weights[f"matrix{digit}"].T * (hidden > 0)
-            slopes[f"earlier{digit}"] = before.T @ hidden_slope
-            sums_slope[:, digit] = hidden_slope
-            prefix += digits[:, digit] * place
-            place *= radix
-        flat = sums_slope.reshape(count, -1)
-        slopes["context"], slopes["offset"] = looked.T @ flat, flat.sum(axis=0)
+        looked = one_hot(self.digit_rows[self.places, near].reshape(len(near), -1), len(self.weights["digits"]))
+        parts = self.part_rows[self.places, near].reshape(len(near), -1)
+        sums = looked @ self.weights["digits"] + self.weights["parts"][parts].sum(axis=1)
+        sums += self.weights["earlier"][before]
+        sums += (self.random.random(sums.shape, np.float32) - 0.5) * self.spans
+        fields = np.clip(sums, -1, 1)
+        hidden, slope = self.chances(fields)
+        slope[np.arange(len(values)), values] -= 1
+        slope /= len(values)  # now of the scores
+        hidden_slope = slope @ self.weights["scores"].T * (hidden > 0)
+        sums_slope = hidden_slope @ self.weights["hidden"].T
+        sums_slope *= (np.abs(sums) < 1) | (sums * sums_slope > 0)  # what was clipped may only come back
+        slopes = {
+            "digits": looked.T @ sums_slope,
+            "parts": scattered(parts, sums_slope, len(self.weights["parts"])),
+            "earlier": scattered(before[:, None], sums_slope, len(self.weights["earlier"])),
+            "hidden": fields.T @ hidden_slope,
+            "offset": hidden_slope.sum(axis=0, keepdims=True),
+            "scores": hidden.T @ slope,
+            "usual": slope.sum(axis=0, keepdims=True),
+        }
         self.step(slopes, rate)
-        return bits
 
     def step(self, slopes: dict[str, Floats], rate: float) -> None:
         """Adam, with the usual 0.9 and 0.999."""
@@ -154,61 +201,111 @@ class Network:
             mean, square = self.means[name], self.squares[name]
             mean += 0.1 * (slope - mean)
             square += 0.001 * (slope * slope - square)
-            self.weights[name] -= scale * mean / (np.sqrt(square) + 1e-8)
-
-    def rounded(self) -> Prior:
-        """The prior in integers."""
-        every = range(len(self.radices))
-        return replace(
-            self.shape,
-            context=integers(self.weights["context"], FRACTION, 32767),
-            offset=integers(self.weights["offset"], FRACTION, 32767),
-            earlier=tuple(integers(self.weights[f"earlier{digit}"], FRACTION, 32767) for digit in every),
-            matrix=tuple(integers(self.weights[f"matrix{digit}"], FRACTION * BITS, 32767) for digit in every),
-            usual=tuple(integers(self.weights[f"usual{digit}"], UNIT * BITS, 32767) for digit in every),
-        )
+            self.weights[name] -= (PART_SHARE if name == "parts" else 1) * scale * mean / (np.sqrt(square) + 1e-8)
 
 
-def one_hot(columns: NDArray[np.integer], size: int) -> Floats:
-    """[N, n] -> [N, size] with a one in each column named."""
+def with_digit(prior: Tables, digit: int, network: Network) -> Tables:
+    """The prior with what a network learned for a digit, rounded to bytes; its weights stay as they are."""
+    sources = [*network.around(prior), network.weights["earlier"]]
+    columns, scales = [], []
+    for field, bins in enumerate(network.bins.tolist()):
+        tables, scale = as_bytes([source[:, field] for source in sources], bins)
+        columns.append(tables)
+        scales.append(scale)
+    *merged, earlier = (np.stack(tables, axis=-1) for tables in zip(*columns, strict=True))
+    around = [[table.copy() for table in group] for group in prior.around]
+    for table, found in zip((table for group in around for table in group), merged, strict=True):
+        table[:, digit] = found
+    return replace(
+        prior,
+        around=tuple(map(tuple, around)),
+        earlier=replaced(prior.earlier, digit, earlier),
+        scales=replaced(prior.scales, digit, tuple(scales)),
+    )
+
+
+def as_bytes(sources: Sequence[Floats], bins: int) -> tuple[list[Bytes], Scale]:
+    """One field of each source, in steps as fine as sums of bytes allow."""
+    for steps in (*range(LARGEST_SUM, 0, -1), *(0.5**power for power in range(1, 40))):
+        whole = [np.rint(source * (bins * steps / 2)).astype(np.int64) for source in sources]
+        lowest = [int(table.min()) for table in whole]
+        base = -math.floor(bins * steps / 2) - sum(lowest)
+        lowest[-1] += min(base, 0)
+        tables = [table - low for table, low in zip(whole, lowest, strict=True)]
+        if sum(int(table.max()) for table in tables) <= LARGEST_SUM:
+            break
+    scale = Scale(bins, max(1, int(steps)), min(max(base, 0), LARGEST_SUM))
+    return [table.astype(np.uint8) for table in tables], scale
+
+
+def with_weights(prior: Tables, digit: int, counts: NDArray[np.float64]) -> Tables:
+    """The prior with weights of a digit in the proportions of counts [rows, r]."""
+    chances = counts / counts.sum(axis=1, keepdims=True)
+    weights = np.floor(chances * (TOTAL - counts.shape[1])).astype(np.int64) + 1
+    weights[np.arange(len(weights)), weights.argmax(axis=1)] += TOTAL - weights.sum(axis=1)
+    return replace(prior, weights=replaced(prior.weights, digit, weights))
+
+
+def replaced(items: tuple[Item, ...], index: int, item: Item) -> tuple[Item, ...]:
+    """Items with another one at an index."""
+    return (*items[:index], item, *items[index + 1 :])
+
+
+def blocks(numbers: Ints, sizes: Sequence[int], count: int) -> Ints:
+    """Where rows lie if there is a block for each column of numbers, and all blocks again for each of some neighbours.
+
+    Args:
+        numbers: [K + 1, n] row within the block of each column.
+        sizes: [n] rows of each block.
+        count: How many neighbours.
+
+    Returns:
+        [count, K + 1, n] rows.
+    """
+    starts = np.cumsum([0, *sizes])
+    return numbers + starts[:-1] + np.arange(count)[:, None, None] * starts[-1]
+
+
+def scattered(rows: Ints, slopes: NDArray[np.floating], size: int) -> Floats:
+    """[T, n] rows, [T, F] -> [size, F] the sum of the slopes of all T in each row."""
+    weights = np.repeat(slopes, rows.shape[1], axis=0)
+    return np.stack([np.bincount(rows.reshape(-1), column, size) for column in weights.T], axis=1).astype(np.float32)
+
+
+def one_hot(columns: Ints, size: int) -> Floats:
+    """[T, n] -> [T, size] with a one in each column named."""
     result = np.zeros((len(columns), size), np.float32)
     result[np.arange(len(columns))[:, None], columns] = 1
     return result
 
 
-def integers(weights: Floats, scale: float, largest: int) -> Ints:
-    """Weights times a scale, rounded, with a bound on their size."""
-    return np.clip(np.rint(weights * scale), -largest, largest).astype(np.int32)
-
-
-def blank(vocabulary: int, radices: tuple[int, ...], kind: str, neighbours: int, width: int) -> Prior:
-    """A prior of zeros."""
-    digits = len(radices)
-
-    def zeros(rows: int, columns: int) -> Ints:
-        return np.zeros((rows, columns), np.int32)
-
-    return Prior(
+def blank(
+    kind: str, vocabulary: int, radices: tuple[int, ...], order: Ints | None, neighbours: int, bins: tuple[int, ...]
+) -> Tables:
+    """A prior that knows nothing yet."""
+    count, fields = len(radices), len(bins)
+    sizes = [math.prod(radices[part]) + 1 for part in parts_of(radices)]
+    prior = Tables(
         kind,
         vocabulary,
         radices,
-        None,
-        neighbours,
-        context=zeros(neighbours * (sum(radices) + digits), digits * width),
-        offset=zeros(1, digits * width)[0],
-        earlier=tuple(zeros(sum(radices[:digit]), width) for digit in range(digits)),
-        matrix=tuple(zeros(width, radix) for radix in radices),
-        usual=tuple(zeros(math.prod(radices[:digit]), radix) for digit, radix in enumerate(radices)),
+        order,
+        scales=(tuple(Scale(number, 1, 0) for number in bins),) * count,
+        around=(tuple(np.zeros((size, count, fields), np.uint8) for size in sizes),) * neighbours,
+        earlier=tuple(np.zeros((math.prod(radices[:digit]), fields), np.uint8) for digit in range(count)),
+        weights=tuple(np.ones((math.prod(bins), radix), np.int64) for radix in radices),
     )
+    for digit, rows in enumerate(prior.weights):
+        prior = with_weights(prior, digit, rows.astype(np.float64))
+    return prior
 
 
-def examples(frames: Sequence[NDArray[np.int64]], prior: Prior) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Context rows [N, neighbours * D] and digits [N, D] of all tokens."""
-    weights = Weights(prior)
-    rows, digits = [], []
+def examples(frames: Sequence[NDArray[np.int64]], prior: Tables) -> tuple[Ints, Ints]:
+    """All tokens [T], and the tokens around each [T, N], K for none."""
+    lookups = Lookups(prior)
+    near = []
     for tokens in frames:
-        plane = Plane(prior, (tokens.shape[0], tokens.shape[1]), 1)
-        digits.append(weights.digits(tokens.reshape(-1)))
-        plane.cells[0, plane.positions] = digits[-1]
-        rows.append(plane.around(plane.positions).astype(np.int32))
-    return np.concatenate(rows), np.concatenate(digits)
+        plane = Plane(lookups, (tokens.shape[0], tokens.shape[1]), 1)
+        plane.cells[plane.positions, 0] = tokens.reshape(-1)
+        near.append(plane.cells[plane.positions[:, None] + plane.steps, 0])
+    return np.concatenate(near), np.concatenate([tokens.reshape(-1) for tokens in frames])
