@@ -1,5 +1,6 @@
 """Rules 3, 4 and 10 of the command's manners: nothing is overwritten, nothing half-written, nothing lost."""
 
+import io
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Command, obey_modes, wait_until
 from tests.cli.test_streams import speech, wav
+from vpcodec.container import Index
 
 OLD = b"something dear to somebody"
 
@@ -142,3 +144,21 @@ def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models
     (tokens / "speech.tok").write_bytes(content)
     with pytest.raises(InputError, match="the input is kept"):
         read_back(str(tokens / "speech.tok"), header, 16_000, ModelFolder(models / header.model))
+
+
+def test_resync_decodes_what_is_left_of_a_damaged_file(vpcodec: Command, tokens: Path) -> None:
+    content = (tokens / "speech.tok").read_bytes()
+    start = Index(io.BytesIO(content)).starts[0]
+    broken = content[start : start + 30] + bytes([content[start + 30] ^ 1]) + content[start + 31 :]
+    (tokens / "damaged.tok").write_bytes(content[:start] + broken + content[start:])
+    assert vpcodec("decode", "damaged.tok", "-o", "out.wav").returncode == 1
+    salvaged = vpcodec("decode", "damaged.tok", "-o", "out.wav", "--resync")
+    assert salvaged.returncode == 0
+    assert b"damaged" in salvaged.stderr
+    sound = vpcodec("decode", "speech.tok", "-o", "sound.wav", "--resync")
+    assert (sound.returncode, b"damaged" in sound.stderr) == (0, False)
+    assert (tokens / "out.wav").read_bytes() == (tokens / "sound.wav").read_bytes()
+
+
+def test_resync_is_for_whole_files(vpcodec: Command, tokens: Path) -> None:
+    assert vpcodec("decode", "speech.tok", "--resync", "--from", "0.1").returncode == 2

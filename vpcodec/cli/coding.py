@@ -22,6 +22,7 @@ from vpcodec.cli.options import (
     Quiet,
     Recursive,
     Remove,
+    Resync,
     ShardPart,
     SkipExisting,
     Start,
@@ -121,6 +122,7 @@ def decode(
     skip_existing: SkipExisting = False,
     force: Force = False,
     remove: Remove = False,
+    resync: Resync = False,
     engine: Engine = "auto",
     device: Device = "auto",
     as_json: Json = False,
@@ -137,6 +139,8 @@ def decode(
     chosen = checked_form(form)
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
     check_span(start, stop, remove)
+    if resync and (start is not None or stop is not None or remove):
+        raise ConfigError("--resync is for whole files that stay", hint="leave --from, --to and --rm out")
 
     from vpcodec.codec.recordings import Span
     from vpcodec.corpus.outcome import Settings
@@ -150,6 +154,7 @@ def decode(
         force=force,
         skip_existing=skip_existing,
         remove=remove,
+        resync=resync,
     )
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
     carry_out(

@@ -4,13 +4,15 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from fractions import Fraction
 from typing import Any, BinaryIO, cast
 
 from vpcodec.codec.matching import check_model
 from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
-from vpcodec.codec.recordings import WHOLE
+from vpcodec.codec.recordings import SAMPLE_RATE, WHOLE
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.container.header import MAGIC
+from vpcodec.container.salvage import SalvageReader
 from vpcodec.corpus.formats import FORMATS, TOKENS, form_of
 from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.outcome import Outcome, Settings, fail
@@ -97,7 +99,9 @@ class Coder:
         with ExitStack() as resources:
             stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index
-            if settings.span == WHOLE:
+            if settings.resync:
+                reader = SalvageReader(stream)
+            elif settings.span == WHOLE:
                 reader = Reader(stream)
             else:
                 reader = Index(resources.enter_context(seekable(stream)))
@@ -122,8 +126,12 @@ class Coder:
                     if isinstance(reader, Index):
                         notes = codec.decode_span_to(reader, out, form, settings.span)
                     else:
+                        if isinstance(reader, SalvageReader) and isinstance(header.signal, SpeechFacts):
+                            reader.step = Fraction(codec.model.facts.hop * header.signal.sample_rate, SAMPLE_RATE)
                         notes = codec.decode_to(reader, out, form, live=item.source == STANDARD)
                 outcome.notes += notes
+            if isinstance(reader, SalvageReader):
+                outcome.notes += reader.notes
             length = reader.length
         outcome.amount = amount_of(header, length)
         if os.path.isfile(target) and target != STANDARD:

@@ -23,6 +23,7 @@ class Settings:
         force: Replace what is there.
         skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
         remove: Delete inputs whose output was read back.
+        resync: Decode what is left of damaged token files.
     """
 
     task: Literal["encode", "decode"]
@@ -36,6 +37,7 @@ class Settings:
     force: bool = False
     skip_existing: bool = False
     remove: bool = False
+    resync: bool = False
 
 
 @dataclass
