@@ -41,7 +41,7 @@ def train_prior(
     kind: str,
     *,
     neighbours: int = 5,
-    bins: Sequence[int] = (10, 10, 10),
+    bins: Sequence[int] = (8, 6, 5, 5),
     passes: float = 2.0,
     seed: int = 0,
     codes: NDArray[np.floating] | None = None,
