@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.windows import CORES
 from vpcodec.config import to_toml
+from vpcodec.container.network_training import train_network_prior
 from vpcodec.container.prior_training import train_prior
 from vpcodec.data.shards import list_media
 from vpcodec.evaluation.cards import record, write_card
@@ -30,6 +31,7 @@ from vpcodec.graphs import write_graphs
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
+PRIORS = {"tables": train_prior, "network": train_network_prior}
 PRIOR_MEDIA = 1500  # drawn at random, all windows of each
 
 
@@ -40,6 +42,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="training media, for the prior")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders to evaluate on")
     parser.add_argument("--against", nargs="*", default=[], help="rivals to evaluate beside it")
+    parser.add_argument(
+        "--prior", choices=PRIORS, default="network", help="network: smaller files; tables: several times as quick"
+    )
     parser.add_argument("--skip-prior", action="store_true", help="keep the prior that is there")
     options = parser.parse_args()
 
@@ -48,7 +53,7 @@ def main() -> None:
     model = ModelFolder(folder)
     if not options.skip_prior:
         for rate in model.facts.rates:
-            write_prior(model, rate, options.data)
+            write_prior(model, rate, options.data, options.prior)
     for test in options.test:
         evaluate(model, test, options.against)
     print(write_card(model))
@@ -65,7 +70,7 @@ def copy_model(run: Path, name: str) -> Path:
     return folder
 
 
-def write_prior(model: ModelFolder, rate: int, data: Path) -> None:
+def write_prior(model: ModelFolder, rate: int, data: Path, sort: str) -> None:
     """Train the prior of one rate on tokens of training media."""
     path = model.path / f"prior-{rate}.bin"
     path.unlink(missing_ok=True)
@@ -76,7 +81,7 @@ def write_prior(model: ModelFolder, rate: int, data: Path) -> None:
     for index in chosen:
         tokens = codec.tokens(codec.encode(io.BytesIO(media[index].read()), rate=rate))
         frames += list(windows(tokens, model.facts.kind))
-    path.write_bytes(train_prior(frames, model.radices(rate), model.facts.kind))
+    path.write_bytes(PRIORS[sort](frames, model.radices(rate), model.facts.kind))
     print(f"{path}: {path.stat().st_size:,} bytes from {sum(frame.size for frame in frames):,} tokens")
 
 
