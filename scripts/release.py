@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vpcodec.codec.pipeline import Codec
@@ -81,8 +82,16 @@ def write_prior(model: ModelFolder, rate: int, data: Path, sort: str) -> None:
     for index in chosen:
         tokens = codec.tokens(codec.encode(io.BytesIO(media[index].read()), rate=rate))
         frames += list(windows(tokens, model.facts.kind))
-    path.write_bytes(PRIORS[sort](frames, model.radices(rate), model.facts.kind))
+    path.write_bytes(PRIORS[sort](frames, model.radices(rate), model.facts.kind, codes=codebook(model, rate)))
     print(f"{path}: {path.stat().st_size:,} bytes from {sum(frame.size for frame in frames):,} tokens")
+
+
+def codebook(model: ModelFolder, rate: int) -> NDArray[np.float32] | None:
+    """[K, C] the codes of a rate, which tell what tokens are alike; None where their digits do."""
+    if model.facts.levels:
+        return None
+    quantizer = model.autoencoder().quantizer
+    return quantizer.decode(torch.arange(quantizer.vocabulary(rate)), rate).numpy()
 
 
 def windows(tokens: NDArray[np.int64], kind: str) -> Iterator[NDArray[np.int64]]:
