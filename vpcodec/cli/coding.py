@@ -20,6 +20,7 @@ from vpcodec.cli.options import (
     Output,
     OutputDir,
     Quiet,
+    Ray,
     Recursive,
     Remove,
     Resync,
@@ -50,6 +51,7 @@ def encode(
     stop: Stop = None,
     recursive: Recursive = False,
     jobs: Jobs = 1,
+    ray: Ray = None,
     shard: ShardPart = None,
     manifest: Manifest = None,
     skip_existing: SkipExisting = False,
@@ -101,7 +103,7 @@ def encode(
     )
     items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
     carry_out(
-        items, settings, jobs, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
+        items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
     )
 
 
@@ -117,6 +119,7 @@ def decode(
     stop: Stop = None,
     recursive: Recursive = False,
     jobs: Jobs = 1,
+    ray: Ray = None,
     shard: ShardPart = None,
     manifest: Manifest = None,
     skip_existing: SkipExisting = False,
@@ -158,7 +161,7 @@ def decode(
     )
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
     carry_out(
-        items, settings, jobs, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
+        items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
     )
 
 
@@ -202,16 +205,20 @@ def carry_out(
     items: "list[Item]",
     settings: "Settings",
     jobs: int,
+    ray: str | None,
     manifest: str | None,
     as_json: bool,
     messages: Messages,
 ) -> None:
     """Work on a plan, say what became of each item, and exit with 1 if one failed."""
+    from vpcodec.corpus.cluster import run_on_ray
     from vpcodec.corpus.coding import Coder
     from vpcodec.corpus.jobs import run
     from vpcodec.corpus.manifest import check_manifest, summary, write_manifest
     from vpcodec.data.streams import STANDARD
 
+    if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
+        raise ConfigError("--ray has no pipes to other machines", hint="name files on both sides")
     if as_json and any(item.target == STANDARD for item in items):
         raise ConfigError("--json and the output would mix on standard output", hint="name the output with -o")
     if manifest is not None:
@@ -226,7 +233,7 @@ def carry_out(
 
     try:
         with messages.progress(state):
-            for outcome in run(items, coder, jobs):
+            for outcome in run(items, coder, jobs) if ray is None else run_on_ray(items, settings, ray):
                 outcomes.append(outcome)
                 announce(outcome, many, messages)
     except KeyboardInterrupt:

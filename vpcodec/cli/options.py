@@ -49,6 +49,10 @@ SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave outpu
 Remove = Annotated[bool, typer.Option("--rm", help="Delete each input once its output was read back and is right.")]
 Resync = Annotated[bool, typer.Option("--resync", help="Step over damage; what is lost becomes silence.")]
 Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Work on N files at once; 0: one a core.")]
+Ray = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Work on a Ray cluster: its address, auto, or local for one here."),
+]
 ShardPart = Annotated[
     str | None,
     typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts; auto asks torchrun's or Slurm's environment."),

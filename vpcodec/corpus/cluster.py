@@ -1,0 +1,67 @@
+"""A plan carried out by a Ray cluster: `pip install vpcodec[ray]`.
+
+Ray Data hands the items to actors that load the models once, one to a core, wherever the cluster has room. Inputs and
+outputs must lie where every machine finds them under the same names. What is complete is skipped, as everywhere.
+"""
+
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vpcodec.corpus.coding import Coder
+from vpcodec.corpus.outcome import Outcome, Settings
+from vpcodec.corpus.plan import Item
+from vpcodec.errors import DependencyError, VpcodecError
+
+LOCAL = "local"
+
+
+class Worker:
+    """An actor: takes a row with a pickled item and returns one with its pickled outcome."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.coder = Coder(settings, threads=1)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"outcome": pickle.dumps(self.coder.process(pickle.loads(row["item"])))}
+
+
+def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Iterator[Outcome]:
+    """The outcome of each item as it is finished.
+
+    Args:
+        items: The plan.
+        settings: What is done with each.
+        address: Of the cluster; "auto" for the one around, "local" for one started here.
+
+    Raises:
+        DependencyError: Ray is not installed.
+        VpcodecError: The cluster cannot be reached, or gave up.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise DependencyError("--ray needs Ray Data", hint="pip install 'vpcodec[ray]'") from error
+    if not items:
+        return
+    try:
+        ray.init(None if address == LOCAL else address, include_dashboard=False, logging_level="error")
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        cores = int(ray.cluster_resources().get("CPU", 1))
+        rows = ray.data.from_items([{"item": pickle.dumps(anywhere(item))} for item in items])
+        workers = (1, max(1, min(cores, len(items))))
+        for row in rows.map(Worker, fn_constructor_args=(settings,), num_cpus=1, concurrency=workers).iter_rows():
+            yield pickle.loads(row["outcome"])
+    except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise VpcodecError(f"Ray at {address}: {reason}", hint="with -r, what is complete is not done again") from error
+    finally:
+        ray.shutdown()
+
+
+def anywhere(item: Item) -> Item:
+    """An item whose names do not depend on the folder that a process works in."""
+    return replace(item, source=os.path.abspath(item.source), target=os.path.abspath(item.target))
