@@ -33,7 +33,6 @@ from vpcodec.registry import FACTS, WEIGHTS, ModelFolder
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 PRIORS = {"tables": train_prior, "network": train_network_prior}
-PRIOR_MEDIA = 1500  # drawn at random, all windows of each
 
 
 def main() -> None:
@@ -46,6 +45,7 @@ def main() -> None:
     parser.add_argument(
         "--prior", choices=PRIORS, default="network", help="network: smaller files; tables: several times as quick"
     )
+    parser.add_argument("--prior-media", type=int, default=1500, help="media that it learns from, drawn at random")
     parser.add_argument("--skip-prior", action="store_true", help="keep the prior that is there")
     options = parser.parse_args()
 
@@ -54,7 +54,7 @@ def main() -> None:
     model = ModelFolder(folder)
     if not options.skip_prior:
         for rate in model.facts.rates:
-            write_prior(model, rate, options.data, options.prior)
+            write_prior(model, rate, options.data, options.prior, options.prior_media)
     for test in options.test:
         evaluate(model, test, options.against)
     print(write_card(model))
@@ -71,13 +71,13 @@ def copy_model(run: Path, name: str) -> Path:
     return folder
 
 
-def write_prior(model: ModelFolder, rate: int, data: Path, sort: str) -> None:
+def write_prior(model: ModelFolder, rate: int, data: Path, sort: str, count: int) -> None:
     """Train the prior of one rate on tokens of training media."""
     path = model.path / f"prior-{rate}.bin"
     path.unlink(missing_ok=True)
     codec = Codec.load(model)
     media = list_media(data, model.facts.kind)
-    chosen = np.random.default_rng(0).permutation(len(media))[:PRIOR_MEDIA]
+    chosen = np.random.default_rng(0).permutation(len(media))[:count]
     frames: list[NDArray[np.int64]] = []
     for index in chosen:
         tokens = codec.tokens(codec.encode(io.BytesIO(media[index].read()), rate=rate))
