@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes
 from typer.core import TyperArgument  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
-from scripts import session  # noqa: E402
+from scripts import gallery, session  # noqa: E402
 from scripts.pictures import stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
@@ -180,6 +180,11 @@ def main() -> int:
         stale.append(f"docs/pictures/{picture}")
         if not check:
             write_picture(picture)
+    for kind in gallery.stale_pages():
+        page = gallery.FOLDER / gallery.PAGES[kind]
+        stale.append(f"docs/gallery/{page.name}")
+        if not check:
+            gallery.write_page(page, kind, gallery.bundled(kind))
     if session.is_stale():
         stale.append("docs/session.md")
         if not check:

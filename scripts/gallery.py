@@ -3,10 +3,12 @@
     python scripts/gallery.py [--out docs/gallery] [--speech FOLDER] [--images FOLDER]
 
 Writes `listen.html` and `look.html`, the reports of an evaluation: self-contained pages with players, spectrograms and
-sliders. By default of the recording and the photos that the tests have.
+sliders. By default of the recording and the photos that the tests have, and kept in the checkout; a page says at its
+end which weights it was made with, so that `scripts/docs.py --check` can tell when it is stale.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,40 +17,51 @@ from vpcodec.evaluation.datasets import Dataset, Item, open_dataset
 from vpcodec.evaluation.models import ModelCandidate
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.run import Outputs, run_evaluation
-from vpcodec.registry import list_models
+from vpcodec.registry import ModelFolder
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts.pictures import identity  # noqa: E402
+
 MEDIA = ROOT / "tests" / "media"
+FOLDER = ROOT / "docs" / "gallery"
 PAGES = {"speech": "listen.html", "image": "look.html"}
 RIVALS = {"speech": ("opus:6", "codec2:3200"), "image": ("avif", "webp", "jpeg")}  # images: as large as our files
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "gallery")
+    parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--speech", type=Path, help="folder of recordings")
     parser.add_argument("--images", type=Path, help="folder of photos")
     options = parser.parse_args()
     for kind, folder in (("speech", options.speech), ("image", options.images)):
-        dataset = open_dataset(str(folder)) if folder else bundled(kind)
-        models = [
-            ModelCandidate(model, rate)
-            for model in list_models()
-            if model.facts.kind == kind
-            for rate in model.facts.rates
-        ]
         page = options.out / PAGES[kind]
-        with tempfile.TemporaryDirectory() as scratch:
-            run_evaluation(dataset, models, installed(kind), Outputs(report=Path(scratch, page.name)))
-            page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_bytes(Path(scratch, page.name).read_bytes())
+        write_page(page, kind, open_dataset(str(folder)) if folder else bundled(kind))
         print(f"{page}: {page.stat().st_size:,} bytes")
+
+
+def write_page(page: Path, kind: str, dataset: Dataset) -> None:
+    """Evaluate every model of a kind, at each of its rates, and write the report."""
+    candidates = [ModelCandidate(model, rate) for model in released(kind) for rate in model.facts.rates]
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch, page.name)
+        run_evaluation(dataset, candidates, installed(kind), Outputs(report=report))
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(report.read_text(encoding="utf-8") + mark(kind), encoding="utf-8")
 
 
 def bundled(kind: str) -> Dataset:
     """The tests' own media of a kind."""
     names = {"speech": ["speech.flac"], "image": ["cat.png", "coffee.jpg"]}[kind]
     return Dataset("bundled", kind, tuple(Item(name, MEDIA / name) for name in names))
+
+
+def released(kind: str) -> list[ModelFolder]:
+    """The models of this checkout, by name."""
+    models = [ModelFolder(facts.parent) for facts in sorted(ROOT.glob("models/*/model.toml"))]
+    return [model for model in models if model.facts.kind == kind]
 
 
 def installed(kind: str) -> list[str]:
@@ -61,6 +74,19 @@ def installed(kind: str) -> list[str]:
         except DependencyError as error:
             print(f"left out: {error.what}")
     return found
+
+
+def mark(kind: str) -> str:
+    """What a page says about the models that made it."""
+    return f"<!-- made by scripts/gallery.py with {', '.join(identity(model) for model in released(kind))} -->\n"
+
+
+def stale_pages() -> list[str]:
+    """Kinds whose page is missing or was made with other models."""
+    pages = {kind: FOLDER / name for kind, name in PAGES.items()}
+    return [
+        kind for kind, page in pages.items() if not page.is_file() or not page.read_text("utf-8").endswith(mark(kind))
+    ]
 
 
 if __name__ == "__main__":

@@ -47,10 +47,11 @@ def list_of_models() -> str:
 def pages() -> dict[str, str]:
     """Every file that the site is made of, with its place in the site."""
     documents = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/*.md"))]
-    pictures = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/pictures/*"))]
+    shown = [path for pattern in ("docs/pictures/*", "docs/gallery/*.html") for path in sorted(ROOT.glob(pattern))]
+    media = [path.relative_to(ROOT).as_posix() for path in shown]
     folders = [card.parent.name for card in ROOT.glob("models/*/card.md")]
     cards = {"models": MODELS} | {f"models/{name}/card.md": f"models/{name}.md" for name in folders}
-    return NOTES | {name: name.removeprefix("docs/") for name in documents + pictures} | cards
+    return NOTES | {name: name.removeprefix("docs/") for name in documents + media} | cards
 
 
 def turned(text: str, source: str, places: dict[str, str]) -> str:

@@ -58,7 +58,7 @@ PROMPTS = {
 @pytest.mark.parametrize(
     ("text", "rest"),
     [
-        ("vpcodec encode --model sp", "eech-fsp-1024"),
+        ("vpcodec encode --model speech-f", "sp-1024"),
         ("vpcodec eval", "uate"),
         ("vpcodec train --recipe speech-tokenb", "ridge-tiny"),
     ],
