@@ -69,10 +69,12 @@ def test_the_engines_agree_on_a_real_recording_and_on_photos(models: dict[str, M
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", released(), ids=lambda model: model.name)
-def test_the_engines_agree_on_the_test_split_with_every_released_model(model: ModelFolder, shared: Path) -> None:
+def test_the_engines_agree_on_a_fifth_of_the_test_split_with_every_released_model(
+    model: ModelFolder, shared: Path
+) -> None:
     split = shared / "data" / ("speech" if model.facts.kind == "speech" else "images") / "test"
     paths = [path for path in sorted(split.iterdir()) if path.suffix in (".flac", ".webp")]
-    tokens, different, furthest = compare(model, paths)
+    tokens, different, furthest = compare(model, paths[::5])
     assert tokens > 0
     assert different <= tokens / 10_000
     assert furthest <= 1e-4
