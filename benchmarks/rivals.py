@@ -34,7 +34,8 @@ from vpcodec.registry import find_model
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
 SECONDS = 10
 SIDE = 256
-MODELS = {"speech": "speech-fsp-1024", "image": "image-fsp-1024"}
+MODELS = {"speech": "speech-vp", "image": "image-vp"}
+RATE = 1024
 OTHERS = {"speech": ("opus:6", "codec2:3200"), "image": ("jpeg:q10", "webp:q5", "avif:q10", "jxl:q10")}
 ENCODEC_RATE = 24_000  # Hz
 Steps = tuple[Callable[[], Any], Callable[[Any], Any]]  # encode; decode of what encode returned
@@ -72,8 +73,8 @@ def photo() -> Signal:
 def codecs(kind: str, signal: Signal) -> Iterator[tuple[str, Steps]]:
     """All that can run here, by name."""
     for engine in ("onnx", "torch"):
-        ours = ModelCandidate(find_model(MODELS[kind]), None, engine=engine)
-        yield f"{MODELS[kind]}, {engine}", steps(ours, kind, signal)
+        ours = ModelCandidate(find_model(MODELS[kind]), RATE, engine=engine)
+        yield f"{MODELS[kind]}@{RATE}, {engine}", steps(ours, kind, signal)
     if kind == "speech" and importlib.util.find_spec("transformers"):
         yield "EnCodec 24 kHz", encodec(signal)
     for name in OTHERS[kind]:
