@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.windows import CORES
-from vpcodec.config import to_toml
 from vpcodec.container.network_training import train_network_prior
 from vpcodec.container.prior_training import train_prior
 from vpcodec.data.shards import list_media
@@ -29,7 +28,7 @@ from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.models import ModelCandidate
 from vpcodec.evaluation.run import Outputs, run_evaluation
 from vpcodec.graphs import write_graphs
-from vpcodec.registry import FACTS, WEIGHTS, ModelFolder
+from vpcodec.registry import WEIGHTS, ModelFolder, write_facts
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 PRIORS = {"tables": train_prior, "network": train_network_prior}
@@ -50,8 +49,7 @@ def main() -> None:
     options = parser.parse_args()
 
     folder = copy_model(options.run, options.name)
-    write_graphs(folder)
-    model = ModelFolder(folder)
+    model = write_graphs(folder)
     if not options.skip_prior:
         for rate in model.facts.rates:
             write_prior(model, rate, options.data, options.prior, options.prior_media)
@@ -66,8 +64,7 @@ def copy_model(run: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for file in (WEIGHTS, "recipe.toml"):
         shutil.copyfile(run / file, folder / file)
-    facts = replace(ModelFolder(run).facts, name=name)
-    (folder / FACTS).write_text(to_toml(facts), encoding="utf-8")
+    write_facts(folder, replace(ModelFolder(run).facts, name=name))
     return folder
 
 

@@ -121,3 +121,20 @@ def test_the_decoder_alone_needs_a_finished_model(media: Path, tmp_path: Path) -
     recipe = override(find_recipe("speech-vp-tiny"), ["training.decoder_only=true"])
     with pytest.raises(ConfigError, match="codes are fitted"):
         train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"))
+
+
+def test_a_stage_of_the_decoder_alone_can_be_resumed(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("speech-vp-tiny"), ["training.steps=6"])
+    first = train(recipe, Run(data=media, out=tmp_path / "first", device="cpu"))
+    stage = override(recipe, ["training.decoder_only=true"])
+    whole = Trainer(stage, Run(data=media, out=made(tmp_path / "whole"), start=first, device="cpu"))
+    whole.train()
+    run = Run(data=media, out=made(tmp_path / "stopped"), start=first, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(stage, run, interrupt_after(3)).train()
+    resumed = Trainer(stage, Run(data=media, out=tmp_path / "stopped", resume=True, device="cpu"))
+    resumed.train()
+    for (key, value), same in zip(
+        whole.average.state_dict().items(), resumed.average.state_dict().values(), strict=True
+    ):
+        assert torch.equal(value, same), key

@@ -98,7 +98,8 @@ class Trainer:
 
     def keep_tokens(self) -> None:
         """Let nothing learn but the decoder. Raises ConfigError for a quantizer that has no codes yet."""
-        if self.run.start is None or not self.model.quantizer.ready:
+        started = self.run.resume or (self.run.start is not None and self.model.quantizer.ready)
+        if not started:
             raise ConfigError(
                 "training.decoder_only needs a model whose codes are fitted", hint="name a finished one with --start"
             )
