@@ -9,7 +9,7 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,16 +20,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import MOST_CHANNELS, bytes_of_array, columns, photo_of, subtype_of_array
 from vpcodec.codec.engines import Engine, open_engine
-from vpcodec.codec.image import decode_tiles, encode_tiles, join
+from vpcodec.codec.image import join
 from vpcodec.codec.matching import check_model
+from vpcodec.codec.photos import decode_photo, encode_photo, photo_facts, photo_header
 from vpcodec.codec.recordings import WHOLE, Span, audio_facts, decode_recording, decode_span, encode_recording
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
-from vpcodec.container import Header, Index, Reader, Writer, prior_identity
+from vpcodec.container import Header, Index, Reader, prior_identity
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
 from vpcodec.data.audio import AudioSource, RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink
-from vpcodec.data.image import ImageFacts, Photo, is_srgb, open_image
+from vpcodec.data.image import Photo, open_image
 from vpcodec.data.image_sink import Canvas
 from vpcodec.data.kinds import peek_medium
 from vpcodec.data.pcm import depth_of
@@ -38,7 +39,6 @@ from vpcodec.data.streams import Source, open_input, shown
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
-PROFILE = "icc"  # name of a colour profile among the metadata
 THINGS = {"speech": "a recording", "image": "a photo"}
 TOGETHER = 64  # frames that are read at once where nobody waits for the first
 DEFAULT_MODELS = {"speech": "speech-fsp-1024", "image": "image-fsp-1024"}
@@ -270,14 +270,8 @@ class Codec:
                 return audio.notes
 
     def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> None:
-        """Write the token file of a photo, tile by tile."""
-        facts = photo.facts
-        signal = ImageHeader(facts.width, facts.height, facts.channels, 8 if facts.bit_depth <= 8 else 16)
-        metadata = {} if is_srgb(facts.icc) else {PROFILE: facts.icc}
-        writer = Writer(out, self.header(rate, signal, metadata), self.model.prior(rate))
-        for tile in encode_tiles(self.engine, self.model.facts, rate, photo.window, facts.height, facts.width):
-            writer.write(tile)
-        writer.close()
+        """Write the token file of a photo."""
+        encode_photo(self.engine, self.model, self.header(rate, *photo_header(photo.facts)), photo, out)
 
     def speech_header(self, audio: AudioSource, rate: int) -> Header:
         """The header of a recording's token file. Raises InputError for more channels than it can hold."""
@@ -328,7 +322,7 @@ class Codec:
                 blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
                 return Recording(np.concatenate(blocks), signal.sample_rate)
             pixels = np.empty((signal.height, signal.width, 3), np.uint8)
-            for tile, top, left in self.decode_photo(reader, signal):
+            for tile, top, left in decode_photo(self.engine, self.model, reader, TOGETHER):
                 pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
             return Picture(pixels)
 
@@ -358,9 +352,8 @@ class Codec:
                 for block in decode_recording(self.engine, self.model, reader, 1 if live else TOGETHER):
                     sink.write(block)
             return sink.notes
-        profile = dict(reader.header.metadata).get(PROFILE, b"")
-        canvas = Canvas(ImageFacts(signal.width, signal.height, signal.channels, icc=profile), form)
-        for tile, top, left in self.decode_photo(reader, signal):
+        canvas = Canvas(photo_facts(reader.header), form)
+        for tile, top, left in decode_photo(self.engine, self.model, reader, TOGETHER):
             canvas.paste(tile, top, left)
         canvas.save(out)
         return ()
@@ -371,12 +364,6 @@ class Codec:
             for block in decode_span(self.engine, self.model, index, span):
                 sink.write(block)
         return sink.notes
-
-    def decode_photo(self, reader: Reader, signal: ImageHeader) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
-        """The tiles of a picture with their places: [h, w, 3], top, left."""
-        rate = reader.header.rate
-        frames = list(reader.frames(self.model.prior(rate), together=TOGETHER))
-        return decode_tiles(self.engine, self.model.facts, rate, frames, signal.height, signal.width)
 
 
 def opened(content: bytes | Source) -> AbstractContextManager[BinaryIO]:

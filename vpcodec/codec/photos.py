@@ -1,0 +1,49 @@
+"""Photos to frames of a token file and back, tile by tile; what `recordings.py` is for sound."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.engines import Engine
+from vpcodec.codec.image import decode_tiles, encode_tiles
+from vpcodec.container import Header, Reader, Writer
+from vpcodec.container import ImageFacts as ImageHeader
+from vpcodec.data.image import ImageFacts, Photo, is_srgb
+from vpcodec.registry import ModelFolder
+
+PROFILE = "icc"  # name of a colour profile among the metadata
+
+
+def photo_header(facts: ImageFacts) -> tuple[ImageHeader, dict[str, bytes]]:
+    """What the header of a token file says of a photo, and its metadata."""
+    signal = ImageHeader(facts.width, facts.height, facts.channels, 8 if facts.bit_depth <= 8 else 16)
+    return signal, {} if is_srgb(facts.icc) else {PROFILE: facts.icc}
+
+
+def photo_facts(header: Header) -> ImageFacts:
+    """What is known of the photo that a token file was made of."""
+    signal = header.signal
+    assert isinstance(signal, ImageHeader)
+    return ImageFacts(signal.width, signal.height, signal.channels, icc=dict(header.metadata).get(PROFILE, b""))
+
+
+def encode_photo(engine: Engine, model: ModelFolder, header: Header, photo: Photo, out: BinaryIO) -> None:
+    """Write the token file of a photo."""
+    writer = Writer(out, header, model.prior(header.rate))
+    size = (photo.facts.height, photo.facts.width)
+    for tile in encode_tiles(engine, model.facts, header.rate, photo.window, *size):
+        writer.write(tile)
+    writer.close()
+
+
+def decode_photo(
+    engine: Engine, model: ModelFolder, reader: Reader, together: int
+) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+    """The tiles of a photo with their places: [h, w, 3], top, left. So many frames are read at once."""
+    header = reader.header
+    signal = header.signal
+    assert isinstance(signal, ImageHeader)
+    frames = list(reader.frames(model.prior(header.rate), together=together))
+    return decode_tiles(engine, model.facts, header.rate, frames, signal.height, signal.width)
