@@ -1,37 +1,32 @@
-"""What 8-bit matrix products in the decoder would gain and cost; tokens, which the encoder decides, stay as they are.
+"""What 8-bit matrix products in the decoder gain and cost; tokens, which the encoder decides, stay as they are.
 
     python benchmarks/eight_bit.py [--rounds 7] [--json FILE] [--markdown FILE]
 
-The decoder's graph is folded into one with 32-bit weights, and its products are turned to 8 bits by ONNX Runtime's
-dynamic quantization: weights beforehand, activations as they come. Both decode the same tokens of the tests' media on
-one thread, in turn. Quality is that of whole decoded files against the originals.
+The engines `onnx` and `onnx-8-bits` decode the same tokens of the tests' media on one thread, in turn. Quality is that
+of whole decoded files against the originals; `vpcodec evaluate --engine onnx-8-bits` measures it on more.
 """
 
 import argparse
 import json
-import shutil
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import soundfile
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from PIL import Image
 from tables import put_table
 
-from vpcodec.codec.onnx_engine import DECODER
+from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import Codec
 from vpcodec.metrics.image import psnr, ssim
 from vpcodec.metrics.speech import pesq_wb, stoi
-from vpcodec.registry import WEIGHTS, find_model
+from vpcodec.registry import ModelFolder, list_models
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
-MODELS = {"speech-fsp-1024": "speech.flac", "image-fsp-1024": "coffee.jpg"}
+MEDIUM = {"speech": "speech.flac", "image": "coffee.jpg"}
 
 
 def main() -> None:
@@ -40,7 +35,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("--markdown", type=Path, help="put the table into this page")
     options = parser.parse_args()
-    figures = {name: measure(name, MEDIA / medium, options.rounds) for name, medium in MODELS.items()}
+    figures = {model.name: measure(model, MEDIA / MEDIUM[model.facts.kind], options.rounds) for model in list_models()}
     print(table(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
@@ -48,46 +43,27 @@ def main() -> None:
         put_table(options.markdown, "eight bit", table(figures))
 
 
-def measure(name: str, medium: Path, rounds: int) -> dict[str, Any]:
-    """Seconds, bytes of the graph and quality of both decoders of a model."""
-    model = find_model(name)
+def measure(model: ModelFolder, medium: Path, rounds: int) -> dict[str, Any]:
+    """Seconds and quality of both decoders of a model, at the rate it has by default."""
+    rate = model.checked_rate(None)
     codec = Codec.load(model, engine="onnx")
-    tokens = codec.tokens(codec.encode(medium))  # [1, T] of one channel, or [H, W]
-    tokens = tokens if model.facts.kind == "speech" else tokens[None]
-    rate = model.facts.rates[-1]
-    with tempfile.TemporaryDirectory() as folder:
-        folded, small = Path(folder, "folded.onnx"), Path(folder, "small.onnx")
-        shutil.copy(model.path / WEIGHTS, folder)  # the folded graph still points at what had 32 bits already
-        session(model.path / DECODER.format(rate=rate), folded)
-        quantize_dynamic(folded, small, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
-        decoders = {"32 bits": session(folded), "8 bits": session(small)}
-        sizes = {"32 bits": folded.stat().st_size, "8 bits": small.stat().st_size}
+    tokens = codec.tokens(codec.encode(medium))
+    tokens = tokens[0] if model.facts.kind == "speech" else tokens  # one channel
+    decoders = {"32 bits": OnnxEngine(model, 1), "8 bits": OnnxEngine(model, 1, eight_bits=True)}
     taken: dict[str, list[float]] = {width: [] for width in decoders}
     decoded = {}
     for _ in range(rounds + 1):
         for width, decoder in decoders.items():
             began = time.perf_counter()
-            [decoded[width]] = decoder.run(None, {decoder.get_inputs()[0].name: tokens})
+            decoded[width] = decoder.decode(tokens, rate)
             taken[width].append(time.perf_counter() - began)
     return {
         width: {
-            "seconds": statistics.median(taken[width][1:]),  # the first one allocates
-            "bytes": sizes[width],
-            **quality(model.facts.kind, decoded[width][0], medium),
+            "seconds": statistics.median(taken[width][1:]),  # the first one loads the graph
+            **quality(model.facts.kind, decoded[width], medium),
         }
         for width in decoders
     }
-
-
-def session(path: Path, optimized: Path | None = None) -> Any:
-    """A graph on one thread; with `optimized`, what is left of it when all constants are folded is kept there."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    if optimized:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(optimized)
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def quality(kind: str, decoded: np.ndarray, medium: Path) -> dict[str, float]:
@@ -104,13 +80,11 @@ def quality(kind: str, decoded: np.ndarray, medium: Path) -> dict[str, float]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    rows = ["| decoder | ms | graph, MB | quality |\n|---|---:|---:|---|\n"]
+    rows = ["| decoder | ms | quality |\n|---|---:|---|\n"]
     for name, widths in figures.items():
         for width, found in widths.items():
-            scores = ", ".join(f"{key} {found[key]:.3f}" for key in found if key not in ("seconds", "bytes"))
-            rows.append(
-                f"| {name}, {width} | {1000 * found['seconds']:.0f} | {found['bytes'] / 1e6:.1f} | {scores} |\n"
-            )
+            scores = ", ".join(f"{key} {found[key]:.3f}" for key in found if key != "seconds")
+            rows.append(f"| {name}, {width} | {1000 * found['seconds']:.0f} | {scores} |\n")
     return "".join(rows)
 
 

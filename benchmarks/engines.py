@@ -1,4 +1,4 @@
-"""The two engines side by side, as whole processes, and what the start of a process is made of.
+"""The engines side by side, as whole processes, and what the start of a process is made of.
 
     python benchmarks/engines.py [--rounds 7] [--long-seconds 600] [--json FILE] [--markdown FILE]
 
@@ -27,7 +27,7 @@ from PIL import Image
 from tables import put_table
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
-ENGINES = ("onnx", "torch")
+ENGINES = ("onnx", "onnx-8-bits", "torch")
 COMMAND = [sys.executable, "-m", "vpcodec.cli.main"]
 STARTS = 5  # processes whose imports are timed
 FIGURES = ("seconds", "processor_seconds", "peak_mb")
@@ -116,14 +116,20 @@ def start_up(source: Path) -> dict[str, float]:
 
 
 def tasks_table(figures: dict[str, Any]) -> str:
-    rows = [
-        "| | onnx | torch | clock | processor | memory |\n",
-        "|---|---|---|---|---|---|\n",
-    ]
+    """Figures of every engine, and the ratios of those without torch to those of torch."""
+    quick = [engine for engine in ENGINES if engine != "torch"]
+    heads = ["", *ENGINES, *[f"{engine} : torch" for engine in quick]]
+    rows = [f"| {' | '.join(heads)} |\n", f"|{'---|' * len(heads)}\n"]
     for task, by_engine in figures["tasks"].items():
-        onnx, torch = by_engine["onnx"], by_engine["torch"]
-        shown = [f"{e['seconds']:.2f} s, {e['processor_seconds']:.2f} s, {e['peak_mb']:.0f} MB" for e in (onnx, torch)]
-        ratios = [f"{onnx[figure] / torch[figure]:.2f}" for figure in FIGURES]
+        shown = [
+            f"{by_engine[name]['seconds']:.2f} s, {by_engine[name]['processor_seconds']:.2f} s, "
+            f"{by_engine[name]['peak_mb']:.0f} MB"
+            for name in ENGINES
+        ]
+        ratios = [
+            ", ".join(f"{by_engine[name][figure] / by_engine['torch'][figure]:.2f}" for figure in FIGURES)
+            for name in quick
+        ]
         rows.append(f"| {' | '.join([task, *shown, *ratios])} |\n")
     about = f"\n{figures['machine']}, median of {figures['rounds']}, load {figures['load']:.1f} at the start.\n"
     return "".join(rows) + about

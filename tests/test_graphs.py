@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
+from vpcodec.codec.onnx_engine import DECODER, DECODER_8_BITS, ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.config import Network, Recipe, override
 from vpcodec.errors import ModelError
@@ -104,6 +104,36 @@ def test_the_transforms_that_a_graph_computes_are_those_of_the_network() -> None
         np.testing.assert_allclose(found, wanted.numpy(), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_products_of_8_bits_leave_tokens_alone_and_change_the_signal_a_little(tmp_path: Path, kind: str) -> None:
+    model = write_graphs(
+        make_model(
+            tmp_path / "model", Recipe(kind=kind, quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
+        ).path
+    )
+    engine, quicker = OnnxEngine(model), OnnxEngine(model, eight_bits=True)
+    signal = signal_of(kind, 40, 30)
+    tokens = engine.encode(signal, 256)
+    np.testing.assert_array_equal(quicker.encode(signal, 256), tokens)
+    expected, found = (one.decode(tokens, 256) for one in (engine, quicker))
+    error = np.square(found - expected).mean() / np.square(expected).mean()
+    assert 0 < error < 0.01
+
+
+def test_only_the_trunk_multiplies_with_8_bits(tmp_path: Path) -> None:
+    folder = make_model(
+        tmp_path / "model", Recipe(kind="speech", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
+    ).path
+    write_graphs(folder)
+    exact, quicker = (
+        [node.op_type for node in onnx.load(folder / name.format(rate=256), load_external_data=False).graph.node]
+        for name in (DECODER, DECODER_8_BITS)
+    )
+    assert quicker.count("MatMulInteger") == exact.count("Gemm") == 2 + 2 * SMALL.decoder_blocks
+    assert quicker.count("Gemm") == 0
+    assert quicker.count("MatMul") == exact.count("MatMul") == 1  # spectra to sound
+
+
 def test_weights_stored_in_16_bits_are_widened_to_those_of_torch(tmp_path: Path) -> None:
     model = make_model(
         tmp_path / "model", Recipe(kind="image", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
@@ -141,7 +171,7 @@ def test_a_damaged_graph_is_not_run(exported: ModelFolder, tmp_path: Path) -> No
 def test_a_model_without_graphs_says_how_to_get_them(exported: ModelFolder, tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).write_bytes((exported.path / WEIGHTS).read_bytes())
     write_facts(tmp_path, replace(exported.facts, graphs={}))
-    with pytest.raises(ModelError, match="has no graphs for the onnx engine"):
+    with pytest.raises(ModelError, match="has no graphs for this engine"):
         OnnxEngine(ModelFolder(tmp_path))
 
 

@@ -15,6 +15,7 @@ from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.errors import ConfigError
 from vpcodec.graphs import write_graphs
+from vpcodec.metrics.speech import pesq_wb, stoi
 from vpcodec.registry import ModelFolder, list_models
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
@@ -78,6 +79,27 @@ def test_the_engines_agree_on_a_fifth_of_the_test_split_with_every_released_mode
     assert tokens > 0
     assert different <= tokens / 10_000
     assert furthest <= 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", released(), ids=lambda model: model.name)
+def test_8_bits_cost_a_released_model_hardly_any_quality(model: ModelFolder) -> None:
+    path = MEDIA / FILES[model.facts.kind][-1]
+    signal = signal_of(path, model.facts.hop)
+    rate = model.checked_rate(None)
+    engine, quicker = OnnxEngine(model), OnnxEngine(model, eight_bits=True)
+    tokens = engine.encode(signal, rate)
+    exact, quick = (one.decode(tokens, rate) for one in (engine, quicker))
+    if model.facts.kind == "speech":
+        assert pesq_wb(quick, signal) > pesq_wb(exact, signal) - 0.05
+        assert stoi(quick, signal) > stoi(exact, signal) - 0.005
+    else:
+        assert decibels(quick, signal) > decibels(exact, signal) - 0.1
+
+
+def decibels(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """PSNR of signals from -1 to 1."""
+    return float(10 * np.log10(4 / np.square(ours - theirs).mean()))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,1 +1,1 @@
-"""Signal to token file and back (`pipeline.Codec`), window by window, on one of two engines."""
+"""Signal to token file and back (`pipeline.Codec`), window by window, on one of the engines."""

@@ -1,9 +1,9 @@
-"""What computes the network: one small interface, two engines.
+"""What computes the network: one small interface, and engines behind it.
 
     engine.encode(window of signal) -> tokens         engine.decode(window of tokens) -> signal
 
-Both see one window at a time and keep nothing between calls. `onnx` needs no torch and starts quickly; it is
-the default on a CPU. `torch` is the reference, and runs on a GPU.
+All see one window at a time and keep nothing between calls. `onnx` needs no torch and starts quickly; it is
+the default on a CPU. `onnx-8-bits` is the same with a quicker decoder. `torch` is the reference, and runs on a GPU.
 """
 
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vpcodec.errors import ConfigError, DependencyError
 from vpcodec.registry import ModelFolder
 
-ENGINES = ("auto", "torch", "onnx")
+ENGINES = ("auto", "torch", "onnx", "onnx-8-bits")
 
 
 class Engine(Protocol):
@@ -37,7 +37,7 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
         model: Whose weights.
         name: One of `ENGINES`.
         device: "auto", "cpu" or "cuda".
-        threads: That the onnx engine may use; None for as many as there are cores.
+        threads: That ONNX Runtime may use; None for as many as there are cores.
 
     Raises:
         ConfigError: There is no such engine or device.
@@ -47,13 +47,14 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
     on_gpu = device not in ("auto", "cpu")
-    if name == "onnx" and on_gpu:
-        raise ConfigError(f"the onnx engine runs on the CPU, not on {device}", hint="use --engine torch")
+    quick = name.startswith("onnx")
+    if quick and on_gpu:
+        raise ConfigError(f"the {name} engine runs on the CPU, not on {device}", hint="use --engine torch")
     if name != "torch" and not on_gpu:
         from vpcodec.codec.onnx_engine import OnnxEngine
 
-        if name == "onnx" or model.facts.graphs:
-            return OnnxEngine(model, threads)
+        if quick or model.facts.graphs:
+            return OnnxEngine(model, threads, eight_bits=name == "onnx-8-bits")
     if find_spec("torch") is None:
         raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")
     from vpcodec.codec.torch_engine import TorchEngine

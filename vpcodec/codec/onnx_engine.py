@@ -17,6 +17,7 @@ from vpcodec.registry import ModelFolder, sha256
 ENCODER = "encoder.onnx"
 QUANTIZER = "quantizer-{rate}.onnx"
 DECODER = "decoder-{rate}.onnx"
+DECODER_8_BITS = "decoder-{rate}-8-bits.onnx"
 
 
 class OnnxEngine:
@@ -26,18 +27,19 @@ class OnnxEngine:
         model: Whose graphs.
         threads: That share the work; the bytes that come out do not depend on their number. None for as many as
             OMP_NUM_THREADS says, which torch heeds too, or else as there are cores.
+        eight_bits: Decode with matrix products of 8 bits: quicker, and very slightly worse. Tokens stay the same.
 
     Raises:
         DependencyError: onnxruntime is not installed.
         ModelError: The model has no graphs, or its weights are damaged.
     """
 
-    name = "onnx on cpu"
-
-    def __init__(self, model: ModelFolder, threads: int | None = None) -> None:
-        if not model.facts.graphs:
+    def __init__(self, model: ModelFolder, threads: int | None = None, *, eight_bits: bool = False) -> None:
+        self.decoder = DECODER_8_BITS if eight_bits else DECODER
+        self.name = "onnx-8-bits on cpu" if eight_bits else "onnx on cpu"
+        if any(self.decoder.format(rate=rate) not in model.facts.graphs for rate in model.facts.rates):
             raise ModelError(
-                f"model {model.name} has no graphs for the onnx engine",
+                f"model {model.name} has no graphs for this engine",
                 hint=f"use --engine torch, or write them: vpcodec export {model.path} --to onnx",
             )
         model.verify()
@@ -56,7 +58,7 @@ class OnnxEngine:
         return np.concatenate(tokens)[: len(rows)].reshape(latents.shape[:-1])
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        signal: NDArray[np.float32] = self.run(DECODER.format(rate=rate), tokens[None])[0]
+        signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), tokens[None])[0]
         return signal
 
     def run(self, name: str, given: NDArray[Any]) -> NDArray[Any]:

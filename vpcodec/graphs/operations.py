@@ -2,7 +2,6 @@
 
 linear      one product that takes the weight as it is stored; the exporter transposes it, in a copy
 unflatten   keeps sizes that vary; the exporter freezes them to those of the example
-view        of truth values as bytes is a cast; a trace cannot hold a view
 ndtr        the normal distribution function, by way of the error function
 """
 
@@ -14,7 +13,6 @@ from typing import Any
 import torch
 from torch.onnx import symbolic_helper
 from torch.onnx.utils import register_custom_op_symbolic, unregister_custom_op_symbolic
-from torch.overrides import TorchFunctionMode
 
 OPSET = 20  # the first with a GELU of its own
 LAST = 2**31  # beyond the last axis of any tensor
@@ -64,23 +62,13 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
 }
 
 
-class CastViews(TorchFunctionMode):
-    """Truth values seen as bytes become a cast."""
-
-    def __torch_function__(self, function: Any, types: Any, given: Any = (), options: Any = None) -> Any:
-        if function is torch.Tensor.view and given[1] is torch.uint8:
-            return given[0].to(torch.uint8)
-        return function(*given, **(options or {}))
-
-
 @contextmanager
 def registered() -> Iterator[None]:
     """Have torch's exporter use these operations for as long as the context lasts."""
     for name, operation in OPERATIONS.items():
         register_custom_op_symbolic(name, operation, OPSET)
     try:
-        with CastViews():
-            yield
+        yield
     finally:
         for name in OPERATIONS:
             unregister_custom_op_symbolic(name, OPSET)

@@ -3,6 +3,7 @@
     encoder.onnx          signal [1, T*hop] or [1, H*hop, W*hop, 3]  ->  latents [1, T, C] or [1, H, W, C]
     quantizer-RATE.onnx   latents [rows, C]                          ->  tokens [rows]
     decoder-RATE.onnx     tokens [1, T] or [1, H, W]                 ->  signal
+    decoder-RATE-8-bits.onnx   the same with products of 8 bits (`eight_bits`)
 
 Each is a trace of the module, so the arithmetic of ids has one source. Weights are not copied: the graphs hold,
 for each, its place in `weights.safetensors`. A quantizer takes a fixed number of rows, as many as its module
@@ -26,8 +27,9 @@ import torch
 from torch import Tensor, nn
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.codec.onnx_engine import DECODER, ENCODER, QUANTIZER, OnnxEngine
+from vpcodec.codec.onnx_engine import DECODER, DECODER_8_BITS, ENCODER, QUANTIZER, OnnxEngine
 from vpcodec.errors import ModelError
+from vpcodec.graphs.eight_bits import with_eight_bits
 from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import compute_transforms
 from vpcodec.networks.speech import SpeechNetwork
@@ -37,6 +39,7 @@ from vpcodec.registry import WEIGHTS, ModelFolder, sha256, write_facts
 ROWS = 2048  # positions that a quantizer without codebook takes at a time
 POSITIONS = 24  # along each axis of the example signal
 CLOSE = 1e-4  # largest difference of a sample or colour from torch's
+CLOSE_8_BITS = 0.05  # largest share of error in the energy of the signal that the 8-bit decoder makes
 TYPES = {"F32": onnx.TensorProto.FLOAT, "F16": onnx.TensorProto.FLOAT16, "BF16": onnx.TensorProto.BFLOAT16}
 Compute = Callable[[Autoencoder, Tensor], Tensor]
 Place = tuple[str, int, int]  # of a tensor in a file: type, first byte, number of bytes
@@ -99,7 +102,9 @@ def parts(model: Autoencoder, kind: str) -> Iterator[tuple[str, onnx.ModelProto]
         some = latents[torch.arange(rows) % len(latents)]
         encode, decode = at_rate(rate)
         yield QUANTIZER.format(rate=rate), trace(model, encode, some, ("latents", "tokens"), {})
-        yield DECODER.format(rate=rate), trace(model, decode, model.encode(signal, rate), ("tokens", "signal"), axes)
+        decoder = trace(model, decode, model.encode(signal, rate), ("tokens", "signal"), axes)
+        yield DECODER_8_BITS.format(rate=rate), with_eight_bits(decoder)
+        yield DECODER.format(rate=rate), decoder
 
 
 def at_rate(rate: int) -> tuple[Compute, Compute]:
@@ -170,7 +175,7 @@ def point_to_weights(graph: onnx.ModelProto, places: dict[str, Place]) -> None:
 
 def compare(model: ModelFolder, autoencoder: Autoencoder) -> None:
     """Raises ModelError unless the graphs compute what torch computes, for every rate."""
-    engine = OnnxEngine(model)
+    engine, quicker = OnnxEngine(model), OnnxEngine(model, eight_bits=True)
     signal = example(model.facts.kind, model.facts.hop)
     for rate in model.facts.rates:
         tokens = autoencoder.encode(signal, rate)
@@ -178,9 +183,13 @@ def compare(model: ModelFolder, autoencoder: Autoencoder) -> None:
         if not np.array_equal(found, tokens[0].numpy()):
             differing = np.count_nonzero(found != tokens[0].numpy())
             raise ModelError(f"{model.path}: {differing} of {found.size} tokens at rate {rate} differ from torch's")
-        furthest = np.abs(engine.decode(found, rate) - autoencoder.decode(tokens, rate)[0].numpy()).max()
+        decoded = autoencoder.decode(tokens, rate)[0].numpy()
+        furthest = np.abs(engine.decode(found, rate) - decoded).max()
         if not furthest <= CLOSE:
             raise ModelError(f"{model.path}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
+        error = np.square(quicker.decode(found, rate) - decoded).mean() / np.square(decoded).mean()
+        if not error <= CLOSE_8_BITS:
+            raise ModelError(f"{model.path}: with 8 bits, {error:.0%} of the signal's energy at rate {rate} is error")
 
 
 def example(kind: str, hop: int) -> Tensor:

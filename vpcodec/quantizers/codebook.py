@@ -1,6 +1,6 @@
 """Quantizers whose codes are the rows of a table, and the search for the nearest row.
 
-    N  positions        K  codes        C  latent channels
+    N n  positions        K  codes        C  latent channels
 
 The search must give one answer on every machine, for every chunking and wherever a position stands in its batch,
 and must tell points apart that lie close together far from the origin. So distances are taken in float64 after
@@ -8,6 +8,7 @@ centring, and codes closer than float64 can tell apart count as a tie, which the
 latents this is the exact nearest neighbour.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -21,23 +22,38 @@ from vpcodec.errors import ConfigError
 from vpcodec.quantizers.base import Quantized, Quantizer, only_rate, straight_through
 
 TIE = 1e-13  # of the squared lengths involved: some hundred roundings of a float64 product
-CELLS = {"cpu": 2**18}  # distances held at a time: what a processor's cache takes
+BLOCK = 128  # codes whose least distance is kept
+CELLS = {"cpu": 2**19}  # distances held at a time: what a processor's cache takes
 CELLS_ELSEWHERE = 2**24  # 128 MiB of a graphics card's memory
 
 FIGURES = ("latent_std", "quantization_mse", "codes_in_batch")  # of a batch, for the training log
 
 
 def nearest(latents: Tensor, codebook: Tensor) -> Tensor:
-    """[..., C], [K, C] -> [...] int64, the id of the nearest row; the lowest one of a tie."""
-    rows = latents.detach().flatten(0, -2)
-    ids = [
-        (gaps <= TIE * (chunk.square().sum(-1, keepdim=True) + longest)).view(torch.uint8).argmax(-1)
-        for chunk, gaps, longest in distance_gaps(rows, codebook)
-    ]
-    return torch.cat(ids).view(latents.shape[:-1])
+    """[..., C], [K, C] -> [...] int64, the id of the nearest row; the lowest one of a tie.
+
+    First the block of codes that holds it is found, by the least distance of every block, then the code in it.
+    """
+    filled = -len(codebook) % BLOCK  # positions without a code, infinitely far
+    within = torch.arange(BLOCK, device=codebook.device)
+    found = []
+    for centred, distances, longest in distances_in_chunks(latents.flatten(0, -2), codebook):
+        if filled:
+            distances = functional.pad(distances, (0, filled), value=math.inf)
+        least = distances.unflatten(1, (-1, BLOCK)).amin(2)
+        limit = least.amin(1, keepdim=True) + TIE * (centred.square().sum(1, keepdim=True) + longest)
+        codes = BLOCK * first(least <= limit)[:, None] + within
+        place = first(distances.gather(1, codes) <= limit)
+        found.append(codes.gather(1, place[:, None]).squeeze(1))
+    return torch.cat(found).view(latents.shape[:-1])
 
 
-def distance_gaps(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def first(truths: Tensor) -> Tensor:
+    """[N, M] -> [N], the place of the first one that is true; 0 where none is."""
+    return truths.to(torch.uint8).argmax(1)
+
+
+def distances_in_chunks(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Walk over the latents in chunks of bounded memory.
 
     Args:
@@ -45,8 +61,9 @@ def distance_gaps(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, T
         codebook: [K, C].
 
     Yields:
-        Centred latents [n, C]; how much further each code is than the nearest one, as squared distances [n, K];
-        and the largest squared length of a centred code. All are float64 and carry no gradient.
+        Centred latents [n, C]; their squared distances from every code, without the squared length of the latent
+        itself, which is the same for all, [n, K]; and the largest squared length of a centred code. All are float64
+        and carry no gradient.
     """
     codes = codebook.detach().double()
     centre = codes.mean(0)
@@ -56,9 +73,7 @@ def distance_gaps(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, T
     cells = CELLS.get(codebook.device.type, CELLS_ELSEWHERE)
     for chunk in torch.split(latents.detach(), max(1, cells // len(codes))):
         centred = chunk.double() - centre
-        # The squared length of the latent itself is the same for every code and left out.
-        partial = torch.addmm(lengths, centred, codes.T, alpha=-2)
-        yield centred, partial - partial.amin(-1, keepdim=True), longest
+        yield centred, torch.addmm(lengths, centred, codes.T, alpha=-2), longest
 
 
 def default_channels(codes: int) -> int:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from vpcodec.errors import ConfigError
 from vpcodec.quantizers.base import Quantized, straight_through
-from vpcodec.quantizers.codebook import commitment, distance_gaps, nearest, statistics
+from vpcodec.quantizers.codebook import commitment, distances_in_chunks, nearest, statistics
 from vpcodec.quantizers.ranks import summed
 from vpcodec.quantizers.seeding import SeededCodebook
 
@@ -130,8 +130,8 @@ def kernel_loss(latents: Tensor, codebook: Tensor, width: float, reach: float) -
     mass = codebook.new_zeros(len(codebook), dtype=torch.float64)
     drawn = torch.zeros_like(codebook, dtype=torch.float64)
     constant = mass.new_zeros(())
-    for chunk, gaps, _ in distance_gaps(latents, codebook):
-        weights = kernel_weights(gaps, width, reach)
+    for chunk, distances, _ in distances_in_chunks(latents, codebook):
+        weights = kernel_weights(distances - distances.amin(1, keepdim=True), width, reach)
         mass += weights.sum(0)
         drawn += weights.T @ chunk
         constant += (weights.sum(-1) * chunk.square().sum(-1)).sum()
