@@ -18,15 +18,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 from tables import put_table
 
-MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
+ROOT = Path(__file__).resolve().parents[1]
+MEDIA = ROOT / "tests" / "media"
 ENGINES = ("onnx", "onnx-8-bits", "torch")
 COMMAND = [sys.executable, "-m", "vpcodec.cli.main"]
 STARTS = 5  # processes whose imports are timed
@@ -48,13 +52,15 @@ def main() -> None:
             "load": os.getloadavg()[0],
             "tasks": measure(inputs, options.rounds),
             "start": start_up(inputs["10 s of speech"]),
+            "installed_mb": installed_sizes("vpcodec"),
         }
-    print(tasks_table(figures), start_table(figures), sep="\n")
+    print(tasks_table(figures), start_table(figures), installed_table(figures), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     if options.markdown:
         put_table(options.markdown, "tasks", tasks_table(figures))
         put_table(options.markdown, "start", start_table(figures))
+        put_table(options.markdown, "installed", installed_table(figures))
 
 
 def make_inputs(folder: Path, long_seconds: int) -> dict[str, Path]:
@@ -115,6 +121,24 @@ def start_up(source: Path) -> dict[str, float]:
     return dict(sorted(medians.items(), key=lambda item: -item[1]))
 
 
+def installed_sizes(name: str) -> dict[str, float]:
+    """Megabytes of a package and of all that it cannot be installed without, the largest first."""
+    sizes: dict[str, float] = {}
+    wanted = [name]
+    while wanted:
+        package = canonicalize_name(wanted.pop())
+        if package in sizes:
+            continue
+        distribution = metadata.distribution(package)
+        folders = [ROOT / "vpcodec", ROOT / "models"] if package == name else []  # may be installed as a link to these
+        files = [path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts]
+        files = files or [Path(str(path.locate())) for path in distribution.files or []]
+        sizes[package] = sum(path.stat().st_size for path in files if path.is_file()) / 1e6
+        requirements = [Requirement(text) for text in distribution.requires or []]
+        wanted += [each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
 def tasks_table(figures: dict[str, Any]) -> str:
     """Figures of every engine, and the ratios of those without torch to those of torch."""
     quick = [engine for engine in ENGINES if engine != "torch"]
@@ -138,6 +162,13 @@ def tasks_table(figures: dict[str, Any]) -> str:
 def start_table(figures: dict[str, Any]) -> str:
     shown = [(package, spent) for package, spent in figures["start"].items() if spent >= 1]
     return "| package | ms |\n|---|---|\n" + "".join(f"| {package} | {spent:.0f} |\n" for package, spent in shown)
+
+
+def installed_table(figures: dict[str, Any]) -> str:
+    sizes = figures["installed_mb"]
+    shown = [(package, size) for package, size in sizes.items() if size >= 1]
+    rows = "".join(f"| {package} | {size:.0f} |\n" for package, size in shown)
+    return f"| package | MB |\n|---|---|\n{rows}| all {len(sizes)} | {sum(sizes.values()):.0f} |\n"
 
 
 if __name__ == "__main__":

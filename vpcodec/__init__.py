@@ -1,7 +1,7 @@
 """vpcodec: speech and images to small token files, and back.
 
 >>> import vpcodec
->>> codec = vpcodec.load("speech-fsp-1024")
+>>> codec = vpcodec.load("speech-vp")
 >>> content = codec.encode("tests/media/speech.flac")
 >>> codec.tokens(content).shape
 (1, 714)
@@ -62,9 +62,9 @@ def load(model: str, *, engine: str = "auto", device: str = "auto", threads: int
 
     Args:
         model: Name of an installed model, or the path of a model folder.
-        engine: "auto", "onnx" or "torch".
+        engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
         device: "auto", "cpu" or "cuda".
-        threads: That the onnx engine may use; None for as many as there are cores.
+        threads: That ONNX Runtime may use; None for as many as there are cores.
 
     Raises:
         ModelError: There is no such model, or it is damaged.

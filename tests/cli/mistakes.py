@@ -21,15 +21,15 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encode --modle x speech.wav", "no such option: --modle ...; `vpcodec encode -h` shows how", 2),
     ("encode speech.wav --rate", "option '--rate' requires an argument; `vpcodec -h` shows how", 2),
     ("encode speech.wav --rate many", "invalid value for '--rate': ...; `vpcodec encode -h` shows how", 2),
-    ("encode speech.wav --rate 999", "model speech-fsp-1024 has no rate 999; its rates: 256", 2),
+    ("encode speech.wav --rate 999", "model speech-vp has no rate 999; its rates: 256", 2),
     (
         "encode speech.wav --model speech-fps-1024",
         "speech.wav: no model named 'speech-fps-1024'; installed: ...; or give the path of a model folder",
         1,
     ),
     (
-        "encode photo.png --model speech-fsp-1024",
-        "photo.png: is a photo, and speech-fsp-1024 codes speech; choose another --model",
+        "encode photo.png --model speech-vp",
+        "photo.png: is a photo, and speech-vp codes speech; choose another --model",
         1,
     ),
     ("encode nowhere.wav", "nowhere.wav: no such file or directory", 1),
@@ -75,7 +75,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encode --rm speech.wav -c", "--rm needs files on both sides; name the output with -o", 2),
     ("encode --rm --from 1 speech.wav", "--rm would lose what --from and --to leave out; keep the input", 2),
     ("encode --json speech.wav -c", "--json and the output would mix on standard output; name the output with -o", 2),
-    ("encode --engine gpu speech.wav", "unknown engine 'gpu'; use auto, torch, onnx", 2),
+    ("encode --engine gpu speech.wav", "unknown engine 'gpu'; use auto, torch, onnx, onnx-8-bits", 2),
     ("encode -j -1 speech.wav", "invalid value for '-j' / '--jobs': ...; `vpcodec encode -h` shows how", 2),
     (
         "encode sound.tok -o again.tok",
@@ -102,7 +102,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ),
     (
         "decode foreign.tok",
-        "foreign.tok: no model named 'speech-abc-1024'; installed: ...; or give the path of a model folder",
+        "foreign.tok: no model named 'speech-xy'; installed: ...; or give the path of a model folder",
         1,
     ),
     ("decode notes.txt", "notes.txt: not a token file: it starts with 74 68 61, expected d6 56 50", 1),
@@ -160,7 +160,7 @@ def prepare(folder: Path) -> None:
         "cut.tok": sound[:-20],
         "broken.tok": sound[:-60] + bytes([sound[-60] ^ 1]) + sound[-59:],
         "future.tok": with_checksum(sound[:3] + b"\x09" + sound[4:]),
-        "foreign.tok": with_checksum(sound.replace(b"speech-fsp-1024", b"speech-abc-1024")),
+        "foreign.tok": with_checksum(sound.replace(b"speech-vp", b"speech-xy")),
         "taken.tok": b"something dear to somebody",
     }
     for name, content in contents.items():

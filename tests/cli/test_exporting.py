@@ -16,7 +16,7 @@ def test_tokens_are_those_of_the_codec(token_files: Path, models: Path, monkeypa
     monkeypatch.setenv("VPCODEC_MODELS", str(models))
     for kind, name in (("speech", "speech.tok"), ("image", "photo.tok")):
         found = read_tokens(str(token_files / name), name)
-        expected = Codec.load(f"{kind}-fsp-1024").tokens((token_files / name).read_bytes())
+        expected = Codec.load(f"{kind}-vp").tokens((token_files / name).read_bytes())
         assert found.ids.dtype == np.uint16
         assert (found.ids == expected).all()
         assert found.facts["shape"] == list(expected.shape)

@@ -52,7 +52,7 @@ def test_rule_13_shells_complete_the_names_of_models(vpcodec: Command, shell: st
         "COMP_WORDS": "vpcodec encode --model sp",
         "COMP_CWORD": "3",
     }
-    assert b"speech-fsp-1024" in vpcodec().stdout
+    assert b"speech-vp" in vpcodec().stdout
 
 
 @pytest.mark.parametrize("line", [["--help"], ["--version"], ["encode", "-h"], ["encode", "--nonsense"], ["encode"]])

@@ -14,12 +14,12 @@ def test_info_gives_the_rate_by_name_by_entropy_and_on_disk(vpcodec: Command, to
     assert math.isclose(facts["nominal"], facts["tokens"] / seconds * math.log2(facts["vocabulary"]), abs_tol=1e-5)
     assert 0 < facts["entropy"] <= facts["nominal"]
     assert facts["on_disk"] == 8 * (tokens / "speech.tok").stat().st_size / seconds
-    assert facts["model"] == "speech-fsp-1024"
+    assert facts["model"] == "speech-vp"
 
 
 def test_info_knows_token_files_recordings_photos_and_models(vpcodec: Command, media: Path) -> None:
     vpcodec("encode", "photo.png")
-    ended = vpcodec("info", "--json", "photo.tok", "speech.wav", "photo.png", "speech-fsp-1024")
+    ended = vpcodec("info", "--json", "photo.tok", "speech.wav", "photo.png", "speech-vp")
     types = [facts["type"] for facts in json.loads(ended.stdout)]
     assert types == ["tokens", "speech", "image", "model"]
     text = vpcodec("info", "speech.wav").stdout.decode()
@@ -49,8 +49,8 @@ def test_test_says_what_is_broken_where(vpcodec: Command, tokens: Path) -> None:
 
 
 def test_test_says_when_the_model_does_not_fit(vpcodec: Command, tokens: Path) -> None:
-    facts = Path(vpcodec.environment["VPCODEC_MODELS"]) / "speech-fsp-1024" / "model.toml"
-    other = vpcodec.folder / "models" / "speech-fsp-1024"
+    facts = Path(vpcodec.environment["VPCODEC_MODELS"]) / "speech-vp" / "model.toml"
+    other = vpcodec.folder / "models" / "speech-vp"
     other.mkdir(parents=True)
     sha = facts.read_text().split('weights_sha256 = "')[1][:16]
     (other / "model.toml").write_text(facts.read_text().replace(sha, "0" * 16))
@@ -58,12 +58,12 @@ def test_test_says_when_the_model_does_not_fit(vpcodec: Command, tokens: Path) -
     ended = vpcodec("test", "speech.tok")
     assert ended.returncode == 1
     assert b"install the version" not in ended.stderr
-    assert b"not with this speech-fsp-1024" in ended.stderr
+    assert b"not with this speech-vp" in ended.stderr
 
 
 def test_models_are_listed_with_kind_size_and_rates(vpcodec: Command) -> None:
     listed = json.loads(vpcodec("models", "--json").stdout)
-    speech = next(model for model in listed if model["name"] == "speech-fsp-1024")
+    speech = next(model for model in listed if model["name"] == "speech-vp")
     (rate,) = speech["rates"]
     assert rate["nominal"] == round(16_000 / 96 * math.log2(rate["vocabulary"]), 6)
-    assert b"speech-fsp-1024      speech " in vpcodec("models").stdout
+    assert b"speech-vp            speech " in vpcodec("models").stdout

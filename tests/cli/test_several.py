@@ -107,7 +107,7 @@ def test_rule_5_a_manifest_has_one_line_a_file(vpcodec: Command, corpus: Path) -
         rows = [json.loads(line) for line in (vpcodec.folder / "out.jsonl").read_text().splitlines()]
         assert [row["source"] for row in rows] == sorted(row["source"] for row in rows)
         assert {row["status"] for row in rows} == {status}
-        assert {row["model"] for row in rows} == {"speech-fsp-1024", "image-fsp-1024"}
+        assert {row["model"] for row in rows} == {"speech-vp", "image-vp"}
 
 
 def test_rule_5_a_manifest_replaces_nothing_else(vpcodec: Command, media: Path) -> None:

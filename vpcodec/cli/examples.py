@@ -19,7 +19,7 @@ EXAMPLES = {
     "info": (
         "vpcodec info speech.tok",
         "vpcodec info --json *.tok",
-        "vpcodec info speech-fsp-1024",
+        "vpcodec info speech-vp",
     ),
     "test": (
         "vpcodec test speech.tok",

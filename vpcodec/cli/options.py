@@ -66,7 +66,7 @@ ModelName = Annotated[
         "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Model by name or path of its folder."
     ),
 ]
-Engine = Annotated[str, typer.Option("--engine", metavar="E", help="What computes: auto, onnx or torch.")]
+Engine = Annotated[str, typer.Option("--engine", metavar="E", help="What computes: auto, onnx, onnx-8-bits or torch.")]
 Device = Annotated[str, typer.Option("--device", metavar="D", help="Where: auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]

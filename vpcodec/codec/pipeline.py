@@ -1,6 +1,6 @@
 """The codec: recordings and photos to token files and back.
 
-    codec = Codec.load("speech-fsp-1024")
+    codec = Codec.load("speech-vp")
     content = codec.encode("speech.wav")                 bytes of a token file
     recording = codec.decode(content)                    samples at the source's own rate
 
@@ -41,7 +41,7 @@ from vpcodec.registry import ModelFolder, find_model
 
 THINGS = {"speech": "a recording", "image": "a photo"}
 TOGETHER = 64  # frames that are read at once where nobody waits for the first
-DEFAULT_MODELS = {"speech": "speech-fsp-1024", "image": "image-fsp-1024"}
+DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Codec:
     ) -> StreamEncoder:
         """An encoder of speech that comes piece by piece.
 
-        >>> codec = Codec.load("speech-fsp-1024")
+        >>> codec = Codec.load("speech-vp")
         >>> encoder = codec.encoder(sample_rate=16_000)
         >>> second = np.zeros(16_000, np.float32)
         >>> pieces = [encoder.push(second) for _ in range(30)]
@@ -211,7 +211,7 @@ class Codec:
     def decoder(self) -> StreamDecoder:
         """A decoder of speech whose token file comes piece by piece. Raises InputError for a model of images.
 
-        >>> codec = Codec.load("speech-fsp-1024")
+        >>> codec = Codec.load("speech-vp")
         >>> content = codec.encode("tests/media/speech.flac")
         >>> decoder = codec.decoder()
         >>> blocks = []

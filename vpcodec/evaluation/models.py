@@ -17,7 +17,7 @@ class ModelCandidate(Candidate):
     Args:
         model: Which.
         rate: Nominal codebook size; None for the highest.
-        engine: "auto", "onnx" or "torch".
+        engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
         device: "auto", "cpu" or "cuda".
     """
 

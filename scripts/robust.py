@@ -1,0 +1,91 @@
+"""Writes docs/robust.md: what the released models make of media unlike those that they were trained on.
+
+    python scripts/robust.py --speech FOLDER --images FOLDER
+
+Each folder may have a `manifest.tsv`: a name, and in its last column what the file is. Every file is coded by the
+models and by the codecs that people use, the latter as near to the size of the former as they come.
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from tables import put_table  # noqa: E402
+
+from vpcodec.evaluation.datasets import open_dataset  # noqa: E402
+from vpcodec.evaluation.models import ModelCandidate  # noqa: E402
+from vpcodec.evaluation.results import Results  # noqa: E402
+from vpcodec.evaluation.rows import Row  # noqa: E402
+from vpcodec.evaluation.run import run_evaluation  # noqa: E402
+from vpcodec.registry import find_model  # noqa: E402
+
+PAGE = ROOT / "docs" / "robust.md"
+RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif")}
+MODELS = {"speech": ("speech-vp", (1024, 16384)), "image": ("image-vp", (1024, 16384))}
+METRICS = {
+    "speech": {"pesq_wb": ("PESQ-WB", 2), "stoi": ("STOI", 3), "mel_distance": ("mel distance", 2)},
+    "image": {"psnr": ("PSNR, dB", 1), "ssim": ("SSIM", 3), "lpips_alex": ("LPIPS-Alex", 3)},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--speech", type=Path, help="folder of recordings")
+    parser.add_argument("--images", type=Path, help="folder of photos")
+    options = parser.parse_args()
+    for kind, folder in (("speech", options.speech), ("image", options.images)):
+        if folder:
+            name, rates = MODELS[kind]
+            candidates = [ModelCandidate(find_model(name), rate) for rate in rates]
+            results = run_evaluation(open_dataset(str(folder)), candidates, RIVALS[kind], metrics=list(METRICS[kind]))
+            put_table(PAGE, kind, table(results, kind, descriptions(folder)))
+
+
+def descriptions(folder: Path) -> dict[str, str]:
+    """What each file is, where the folder says so."""
+    manifest = folder / "manifest.tsv"
+    if not manifest.exists():
+        return {}
+    with manifest.open(newline="") as file:
+        return {row[0]: row[-1] for row in csv.reader(file, delimiter="\t")}
+
+
+def table(results: Results, kind: str, notes: dict[str, str]) -> str:
+    """One row an item; in a cell the figures of all candidates, in the order of the head."""
+    names = list(dict.fromkeys(row.candidate for row in results.rows))
+    metrics = METRICS[kind]
+    unit = "kbit/s" if kind == "speech" else "bit/pixel"
+    heads = ["file", "what", unit, *(label for label, _ in metrics.values())]
+    lines = [f"In each cell: {', '.join(names)}.\n\n| {' | '.join(heads)} |\n|---|---{'|---:' * (len(heads) - 2)}|\n"]
+    by_item: dict[str, dict[str, Row]] = {}
+    for row in results.rows:
+        by_item.setdefault(row.item, {})[row.candidate] = row
+    for item, rows in by_item.items():
+        found = [rows[name] for name in names]
+        refused = next((reason for row in found for reason in row.failures.values() if row.size is None), None)
+        cells = [item, notes.get(item, "")]
+        if refused and all(row.size is None for row in found):
+            cells += [f"refused: {refused}", *[""] * len(metrics)]
+        else:
+            cells.append(", ".join(size(row, kind) for row in found))
+            cells += [", ".join(figure(row, key, digits) for row in found) for key, (_, digits) in metrics.items()]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
+def size(row: Row, kind: str) -> str:
+    if row.size is None or not row.extent:
+        return "–"
+    return f"{8 * row.size / row.extent / (1000 if kind == 'speech' else 1):.2f}"
+
+
+def figure(row: Row, key: str, digits: int) -> str:
+    return f"{row.values[key]:.{digits}f}" if key in row.values else "–"
+
+
+if __name__ == "__main__":
+    main()
