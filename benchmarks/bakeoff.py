@@ -3,6 +3,7 @@
     python benchmarks/bakeoff.py --out FOLDER --speech TRAIN TEST --images TRAIN TEST [--steps 300] [--device cuda]
     python benchmarks/bakeoff.py --out FOLDER ... --only speech/vp/1024/0        one cell, from scratch
     python benchmarks/bakeoff.py --out FOLDER --collect                          tables and JSON from what is there
+    python benchmarks/bakeoff.py --out FOLDER --speech TRAIN TEST FURTHER --domains    and on other test sets
 
 A cell is one training and one evaluation; its result is one JSON file below --out, and a cell that has one is
 skipped, so an interrupted run goes on and several machines can share the folder. Files are written as
@@ -13,6 +14,7 @@ levels belong to the small networks and short runs.
 """
 
 import argparse
+import csv
 import json
 import shutil
 import statistics
@@ -34,12 +36,14 @@ from vpcodec.training.loop import Run, train
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "bakeoff.json"
+DOMAINS = ROOT / "docs" / "results" / "bakeoff-domains.json"
 PAGE = ROOT / "docs" / "bakeoff.md"
 PUBLISHED = ROOT / "docs" / "results" / "published.json"
 
 METHODS = ("vp", "fsp", "fsq", "vq", "ema", "vqgan-fc", "simvq", "tokenbridge", "nsvq", "transvq")
 SIZES = (256, 1024, 4096, 16384)
 EVERY_SIZE = ("vp", "fsp", "fsq", "simvq")
+ACROSS_DOMAINS = ("vp", "fsp", "fsq", "simvq", "vq")
 SEEDS = (0, 1, 2)
 NATIVE = {"channels": 64}  # as wide as the network: what methods without a bottleneck of their own are built for
 # What each variant sets; the plain method has none.
@@ -59,7 +63,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fsq+plain": {"symmetric": False},
 }
 NETWORK = Network(width=64, encoder_blocks=2, decoder_blocks=4, expansion=3, kernel=5)
-DATA = {"speech": Data(batch=4, crop=168), "image": Data(batch=8, crop=8)}
+DATA = {"speech": Data(batch=4, crop=96), "image": Data(batch=8, crop=8)}
 METRICS = {
     "speech": {"pesq_wb": "PESQ-WB", "stoi": "STOI", "mel_distance": "mel distance"},
     "image": {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips_alex": "LPIPS-Alex"},
@@ -88,7 +92,15 @@ class Cell:
     def recipe(self, steps: int) -> Recipe:
         method = self.quantizer.partition("+")[0]
         options = {"method": method, "rates": [self.size], **VARIANTS.get(self.quantizer, {})}
-        training = Training(steps=steps, seed=self.seed, average=0.99, validate_minutes=1e9, checkpoint_minutes=1e9)
+        training = Training(
+            steps=steps,
+            seed=self.seed,
+            rate=0.002,  # and a long rise: with the defaults of longer runs FSQ's tanh saturates in the first steps
+            warmup=0.1,
+            average=0.99,
+            validate_minutes=0.2,
+            checkpoint_minutes=1e9,
+        )
         return Recipe(
             kind=self.kind,
             quantizer=options,
@@ -103,19 +115,28 @@ class Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of cells")
-    parser.add_argument("--speech", type=Path, nargs=2, metavar=("TRAIN", "TEST"), help="speech is left out without")
-    parser.add_argument("--images", type=Path, nargs=2, metavar=("TRAIN", "TEST"), help="images are left out without")
+    parser.add_argument("--speech", type=Path, nargs="+", metavar="FOLDER", help="training set and test sets")
+    parser.add_argument("--images", type=Path, nargs="+", metavar="FOLDER", help="training set and test sets")
     parser.add_argument("--steps", type=int, default=300, help="of every training")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--only", nargs="+", metavar="CELL", help="these cells, even where they are done")
     parser.add_argument("--all", action="store_true", help="every method at every size with every seed")
+    parser.add_argument("--domains", action="store_true", help="fewer methods, into the table of test sets")
     parser.add_argument("--collect", action="store_true", help="train nothing; put what is there into the page")
     options = parser.parse_args()
     if not options.collect:
         media = {kind: places for kind, places in zip(KINDS, (options.speech, options.images), strict=True) if places}
-        wanted = [Cell.of(name) for name in options.only] if options.only else list(grid(options.all))
+        cells = across_domains() if options.domains else grid(options.all)
+        wanted = [Cell.of(name) for name in options.only] if options.only else list(cells)
         run_cells([cell for cell in wanted if cell.kind in media], media, options)
-    collect(options.out)
+    collect(options.out, options.domains)
+
+
+def across_domains() -> Iterator[Cell]:
+    """Cells whose figures on several test sets are compared."""
+    for seed in SEEDS:
+        for method in ACROSS_DOMAINS:
+            yield from (Cell(kind, method, 1024, seed) for kind in KINDS)
 
 
 def grid(everything: bool) -> Iterator[Cell]:
@@ -138,8 +159,8 @@ def run_cells(cells: list[Cell], media: dict[str, list[Path]], options: argparse
         if result.exists() and not options.only:
             continue
         began = time.monotonic()
-        train_folder, test_folder = media[cell.kind]
-        figures = run_cell(cell, train_folder, test_folder, options)
+        train_folder, *test_folders = media[cell.kind]
+        figures = run_cell(cell, train_folder, test_folders, options)
         result.parent.mkdir(parents=True, exist_ok=True)
         partial = result.with_suffix(".partial")
         partial.write_text(json.dumps(figures, indent=1) + "\n")
@@ -147,37 +168,67 @@ def run_cells(cells: list[Cell], media: dict[str, list[Path]], options: argparse
         print(f"{number} of {len(cells)}: {cell}, {time.monotonic() - began:.0f} s", flush=True)
 
 
-def run_cell(cell: Cell, train_folder: Path, test_folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Train, evaluate, sum up. A method that fails to train is a result, too."""
+def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    """Train, evaluate, sum up: on the first test set in full, on the others by metrics alone.
+
+    A method that fails to train is a result, too.
+    """
     folder = options.out / "models" / str(cell).replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
     facts: dict[str, Any] = {"cell": str(cell), "steps": options.steps}
     try:
-        train(cell.recipe(options.steps), Run(data=train_folder, out=folder, device=options.device))
-        candidate = ModelCandidate(ModelFolder(folder), cell.size, engine="torch")
-        dataset = open_dataset(str(test_folder)).sample(ITEMS)
-        summary = run_evaluation(dataset, [candidate], metrics=list(METRICS[cell.kind])).candidates[0]
+        train(cell.recipe(options.steps), Run(data=train_folder, valid=train_folder, out=folder, device=options.device))
+        summary, *others = [evaluate(cell, folder, test) for test in test_folders]
     except VpcodecError as error:
         return facts | {"failed": error.what}
-    means = {name: figure["mean"] for name, figure in summary["metrics"].items()}
     codes = {name: summary["codes"][name] for name in ("cvu", "entropy_bits", "used", "vocabulary")}
     rates = {name: summary["bitrate"][name] for name in ("nominal", "entropy")}
+    rates["file"] = summary["bitrate"]["file"]["mean"]
     shutil.rmtree(folder / "samples", ignore_errors=True)
-    return facts | {"metrics": means, "codes": codes, "bitrate": rates | {"file": summary["bitrate"]["file"]["mean"]}}
+    return facts | {
+        "metrics": means(summary),
+        "codes": codes,
+        "bitrate": rates,
+        "used_by_step": used_by_step(folder),
+        "elsewhere": {test.name: means(other) for test, other in zip(test_folders[1:], others, strict=True)},
+    }
 
 
-def collect(out: Path) -> None:
+def evaluate(cell: Cell, folder: Path, test: Path) -> dict[str, Any]:
+    """What came of a model on a test set."""
+    candidate = ModelCandidate(ModelFolder(folder), cell.size, engine="torch")
+    dataset = open_dataset(str(test)).sample(ITEMS)
+    summary: dict[str, Any] = run_evaluation(dataset, [candidate], metrics=list(METRICS[cell.kind])).candidates[0]
+    return summary
+
+
+def means(summary: dict[str, Any]) -> dict[str, float]:
+    return {name: figure["mean"] for name, figure in summary["metrics"].items()}
+
+
+def used_by_step(folder: Path) -> dict[int, int]:
+    """How many codes some crops of the training set use, by step; of methods with a codebook from the start."""
+    with (folder / "validation.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {int(row["step"]): int(float(row["used_codes"])) for row in rows}
+
+
+def collect(out: Path, domains: bool) -> None:
     """All cells in one JSON file, and the tables of the page."""
     cells = {}
     for kind in KINDS:
         for path in sorted((out / kind).rglob("*.json")):
             facts = json.loads(path.read_text())
             cells[facts.pop("cell")] = facts
-    RESULTS.write_text(json.dumps(cells, indent=1) + "\n")
+    (DOMAINS if domains else RESULTS).write_text(json.dumps(cells, indent=1) + "\n")
     results = {Cell.of(name): facts for name, facts in cells.items()}
     published = json.loads(PUBLISHED.read_text())
     for kind in KINDS:
-        put_table(PAGE, f"{kind} methods", table(kind, results, published))
+        if domains:
+            put_table(PAGE, f"{kind} domains", domains_table(kind, results))
+        else:
+            put_table(PAGE, f"{kind} methods", table(kind, results, published))
+            put_table(PAGE, f"{kind} dynamics", dynamics_table(kind, results))
 
 
 def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, Any]) -> str:
@@ -202,6 +253,45 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
         figures += [spread([facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole], percent=True)]
         shown = " | ".join([*figures, " / ".join(map(str, paper))])
         rows.append(f"| {size:,} | {quantizer} | {len(whole)} | {shown} |")
+    return "\n".join(rows) + "\n"
+
+
+def domains_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
+    """Methods by test set: mean and range over seeds."""
+    metrics = METRICS[kind]
+    rows = [
+        f"| test set | method | seeds | {' | '.join(metrics.values())} |",
+        f"|---|---|---:|{'---:|' * len(metrics)}",
+    ]
+    groups: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for cell, facts in results.items():
+        if cell.kind == kind and "failed" not in facts:
+            for test, found in {"as trained": facts["metrics"], **facts["elsewhere"]}.items():
+                groups.setdefault((test, cell.quantizer), []).append(found)
+    for (test, quantizer), found in sorted(groups.items(), key=lambda group: group[0][0] != "as trained"):
+        figures = [spread([each[name] for each in found]) for name in metrics]
+        rows.append(f"| {test} | {quantizer} | {len(found)} | {' | '.join(figures)} |")
+    return "\n".join(rows) + "\n"
+
+
+def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
+    """Codes in use at the quarters of a training at K = 1024, means over seeds; of methods that have codes by then."""
+    shares = (0.25, 0.5, 0.75, 1.0)
+    rows = [f"| method | {' | '.join(f'{share:.0%}' for share in shares)} |", f"|---|{'---:|' * len(shares)}"]
+    for quantizer in (*METHODS, *VARIANTS):
+        found = [
+            facts["used_by_step"]
+            for cell, facts in results.items()
+            if (cell.kind, cell.quantizer, cell.size) == (kind, quantizer, 1024) and facts.get("used_by_step")
+        ]
+        if not found:
+            continue
+        steps = max(int(step) for used in found for step in used)
+        columns = []
+        for share in shares:
+            at = [used[min(used, key=lambda step: abs(int(step) - share * steps))] for used in found]
+            columns.append(f"{statistics.mean(at):.0f}" if any(at) else "–")
+        rows.append(f"| {quantizer} | {' | '.join(columns)} |")
     return "\n".join(rows) + "\n"
 
 
