@@ -4,9 +4,9 @@
     python benchmarks/endurance.py image --megapixels 200
     python benchmarks/endurance.py corpus --clips 1000      10 s each
 
-Each prints a row of a table and files what it measured in docs/results/endurance.json under its name, with the size
-of the input. Memory is the largest resident set of all processes that the command needs, sampled twice a second; it
-is read from /proc, so this runs on Linux.
+Each files what it measured in docs/results/endurance.json under its name, with the size of the input, and in the
+table of docs/endurance.md. `--engine` is handed to the commands. Memory is the largest resident set of all processes
+that the command needs, sampled twice a second; it is read from /proc, so this runs on Linux.
 """
 
 import argparse
@@ -16,16 +16,19 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 from PIL import Image
+from tables import put_table
 
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = ROOT / "tests" / "media"
 RESULTS = ROOT / "docs" / "results" / "endurance.json"
+PAGE = ROOT / "docs" / "endurance.md"
 COMMAND = (sys.executable, "-m", "vpcodec.cli.main")
 RATE = 16_000  # Hz
 PERIOD = 0.5  # seconds between two looks at the memory
@@ -83,14 +86,16 @@ def start(*arguments: str, **pipes: Any) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([*COMMAND, *arguments], **pipes)
 
 
-def speech(hours: float) -> dict[str, Any]:
+def speech(hours: float, engine: str) -> dict[str, Any]:
     """A recording that never lies anywhere as a whole: raw samples in, raw samples out, two commands between."""
     samples, rate = soundfile.read(MEDIA / "speech.flac", dtype="int16")
     assert rate == RATE
     total = int(hours * 3600 * RATE)
     raw = ("--raw", "--sample-rate", str(RATE))
-    encode = start("encode", "-", *raw, "-o", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    decode = start("decode", "-", "--format", "raw", "-o", "-", stdin=encode.stdout, stdout=subprocess.PIPE)
+    encode = start("encode", "-", *raw, "-o", "-", "--engine", engine, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    decode = start(
+        "decode", "-", "--format", "raw", "-o", "-", "--engine", engine, stdin=encode.stdout, stdout=subprocess.PIPE
+    )
     assert encode.stdin
     assert encode.stdout
     assert decode.stdout
@@ -119,7 +124,7 @@ def speech(hours: float) -> dict[str, Any]:
     return {"hours": hours, **watch.finish(), **first}
 
 
-def image(megapixels: float) -> dict[str, Any]:
+def image(megapixels: float, engine: str) -> dict[str, Any]:
     """A picture made of many copies of a small one."""
     with Image.open(MEDIA / "coffee.jpg") as photo:
         tile = np.asarray(photo.convert("RGB"))
@@ -128,12 +133,13 @@ def image(megapixels: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.png"
         Image.fromarray(np.tile(tile, copies)[:side, :side]).save(path, compress_level=1)
-        encode = Watch(start("encode", str(path), "-q")).finish()
-        decode = Watch(start("decode", str(path.with_suffix(".tok")), "--format", "png", "-q")).finish()
+        tokens = path.with_suffix(".tok")
+        encode = Watch(start("encode", str(path), "-q", "--engine", engine)).finish()
+        decode = Watch(start("decode", str(tokens), "--format", "png", "-q", "--engine", engine)).finish()
     return {"megapixels": side * side / 1e6, "encode": encode, "decode": decode}
 
 
-def corpus(clips: int) -> dict[str, Any]:
+def corpus(clips: int, engine: str) -> dict[str, Any]:
     """A folder of clips, and the share of its time that the network took."""
     samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="int16")
     long = np.tile(samples, CLIP_SECONDS * RATE // len(samples) + 2)
@@ -153,6 +159,8 @@ def corpus(clips: int) -> dict[str, Any]:
                 "--output-dir",
                 str(folder / "out"),
                 "-q",
+                "--engine",
+                engine,
                 "--manifest",
                 str(manifest),
             )
@@ -167,24 +175,53 @@ def corpus(clips: int) -> dict[str, Any]:
     }
 
 
+def table(results: dict[str, Any]) -> str:
+    """A row for every command: how long it took, and its memory on the way."""
+    shares = (0.1, 0.5, 0.9)
+    heads = ["what", "engine", "minutes", *(f"MiB at {share:.0%}" for share in shares), "MiB at most"]
+    rows = [f"| {' | '.join(heads)} |", f"|---|---|{'---:|' * (len(heads) - 2)}"]
+    for title, found, engine in runs(results):
+        curve = found["curve"]
+        on_the_way = [f"{curve[int(share * (len(curve) - 1))][1]:,}" for share in shares]
+        cells = [title, engine, f"{found['seconds'] / 60:.1f}", *on_the_way, f"{found['peak_megabytes']:,}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def runs(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Title, figures and engine of every run."""
+    if found := results.get("speech"):
+        first = found["given_before_first_output"]
+        title = f"{found['hours']:g} hours of speech, encoded and decoded in a pipe; sound came out after {first:.0f} s"
+        yield title, found, found["engine"]
+    if found := results.get("image"):
+        for verb in ("encode", "decode"):
+            yield f"{verb} a picture of {found['megapixels']:.0f} megapixels", found[verb], found["engine"]
+    if found := results.get("corpus"):
+        title = f"encode {found['clips']:,} clips of {CLIP_SECONDS} s; {found['times_network']:.2f} times the network"
+        yield title, found, found["engine"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("speech", "image", "corpus"))
     parser.add_argument("--hours", type=float, default=10.0)
     parser.add_argument("--megapixels", type=float, default=200.0)
     parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--engine", default="onnx")
     parser.add_argument("--no-file", action="store_true", help="print only")
     options = parser.parse_args()
     measured = {
-        "speech": lambda: speech(options.hours),
-        "image": lambda: image(options.megapixels),
-        "corpus": lambda: corpus(options.clips),
+        "speech": lambda: speech(options.hours, options.engine),
+        "image": lambda: image(options.megapixels, options.engine),
+        "corpus": lambda: corpus(options.clips, options.engine),
     }[options.what]()
     print({key: value for key, value in measured.items() if key != "curve"})
     if not options.no_file:
         results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        results[options.what] = measured
+        results[options.what] = {**measured, "engine": options.engine}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        put_table(PAGE, "endurance", table(results))
 
 
 if __name__ == "__main__":
