@@ -3,11 +3,13 @@
 import json
 import os
 import pty
+import struct
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import PATIENCE, Command
+from tests.data.fuzzing import seeds
 
 
 def test_rule_7_standard_output_carries_nothing_but_what_was_asked_for(vpcodec: Command, media: Path) -> None:
@@ -19,6 +21,16 @@ def test_rule_7_standard_output_carries_nothing_but_what_was_asked_for(vpcodec: 
 def test_rule_7_quiet_says_nothing_but_errors(vpcodec: Command, media: Path) -> None:
     assert vpcodec("encode", "-q", "speech.wav", "photo.png").stderr == b""
     assert vpcodec("encode", "-q", "speech.wav").stderr.count(b"\n") == 1
+
+
+def test_rule_7_what_libraries_warn_of_is_not_said(vpcodec: Command) -> None:
+    content = bytearray(seeds()["plain.tiff"])
+    entry = content.index(struct.pack("<HHI", 284, 3, 1))  # a tag that gives one number,
+    struct.pack_into("<I", content, entry + 4, 1 << 16)  # now said to give more than the file holds
+    (vpcodec.folder / "odd.tiff").write_bytes(content)
+    ended = vpcodec("encode", "odd.tiff")
+    assert ended.returncode == 0
+    assert ended.stderr.count(b"\n") == 1
 
 
 def test_rule_7_verbose_says_what_took_how_long_and_which_engine_ran(vpcodec: Command, media: Path) -> None:

@@ -7,6 +7,7 @@ answer at once.
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -90,6 +91,8 @@ def program(
 def main() -> None:
     """Run the command line, and exit."""
     stop_on_terminate()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries warn programmers of; `python -W default -m` still shows it
     # A program that was started with a standard stream closed has None there.
     sys.stdin, sys.stdout = sys.stdin or open(os.devnull), sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     try:
