@@ -1,25 +1,32 @@
-"""Size and speed of the token codings on real tokens: `python benchmarks/entropy.py TOKENS.npz [PRIOR] [--kind KIND]`.
+"""Size and speed of the token codings on real tokens: `python benchmarks/entropy.py TOKENS.npz [--prior PRIOR]`.
 
 TOKENS.npz holds one array of tokens a clip or tile ([T] or [H, W] int64) and `levels`. With `--train TRAIN.npz` the
 prior is made from other tokens first, of tables or, with `--network`, of a network. Each clip is a file of one frame,
 written and read by itself; the long file has many frames, written and read together. Bits per token count every byte,
 header and footer included. Speeds are tokens per second of processor time, in a program that has the prior's tables at
-hand; what laying them out takes, once a program, is printed, too.
+hand; what laying them out takes, once a program, is printed, too. With `--name` the figures go into
+docs/results/entropy.json and the table of docs/coding.md under that name.
 """
 
 import argparse
 import io
+import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tables import put_table
 
 from vpcodec.container import Frame, Header, ImageFacts, Reader, SpeechFacts, Writer, prior_identity
 from vpcodec.container.network_training import train_network_prior
 from vpcodec.container.prior_training import train_prior
 
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results" / "entropy.json"
+PAGE = ROOT / "docs" / "coding.md"
 SECONDS_TOKENS = 1667  # of a clip of 10 s
 TOGETHER = 1024  # frames of the long file: 3.5 hours of speech
 
@@ -52,8 +59,10 @@ def read(content: bytes, prior: bytes | None, together: int) -> list[Tokens]:
     return [frame.tokens for frame in Reader(io.BytesIO(content)).frames(prior, together=together)]
 
 
-def measure(name: str, files: list[list[Tokens]], header: Header, prior: bytes | None, nominal: float) -> None:
-    """Print one row: files written and read back whole."""
+def measure(
+    name: str, files: list[list[Tokens]], header: Header, prior: bytes | None, nominal: float
+) -> dict[str, float]:
+    """Print one row: files written and read back whole. Returns its figures."""
     count = sum(frame.size for frames in files for frame in frames)
     start = time.process_time()
     contents = [write(header, frames, prior) for frames in files]
@@ -65,6 +74,29 @@ def measure(name: str, files: list[list[Tokens]], header: Header, prior: bytes |
     took = time.process_time() - start
     bits = 8 * sum(map(len, contents)) / count
     print(f"{name:34} {bits:8.3f} {100 * bits / nominal:9.1f} % {count / wrote:14,.0f} {count / took:14,.0f}")
+    return {
+        "bits_per_token": round(bits, 3),
+        "share_of_nominal": round(bits / nominal, 4),
+        "written_per_second": round(count / wrote),
+        "read_per_second": round(count / took),
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """A row for every set of tokens and coding."""
+    heads = ["tokens", "coding", "bits a token", "of nominal", "written a second", "read a second"]
+    rows = [f"| {' | '.join(heads)} |", f"|---|---|{'---:|' * (len(heads) - 2)}"]
+    for name, codings in results.items():
+        for coding, found in codings.items():
+            share, wrote, read_back = found["share_of_nominal"], found["written_per_second"], found["read_per_second"]
+            figures = [
+                f"{found['bits_per_token']:.2f}",
+                f"{share:.1%}",
+                f"{wrote / 1e6:.2f} M",
+                f"{read_back / 1e6:.2f} M",
+            ]
+            rows.append(f"| {name} | {coding} | {' | '.join(figures)} |")
+    return "\n".join(rows) + "\n"
 
 
 def main() -> None:
@@ -73,6 +105,7 @@ def main() -> None:
     parser.add_argument("--prior", type=Path, help="a prior made before")
     parser.add_argument("--train", type=Path, help="tokens to make a prior from")
     parser.add_argument("--save", type=Path, help="where to put that prior")
+    parser.add_argument("--name", help="what to call these tokens in the table")
     parser.add_argument("--network", action="store_true", help="make a prior of a network, not of tables")
     options = parser.parse_args()
 
@@ -102,15 +135,22 @@ def main() -> None:
     print(f"{'log2 of the vocabulary':34} {math.log2(vocabulary):8.3f} {100 * math.log2(vocabulary) / nominal:9.1f} %")
     entropy = order_0(frames, vocabulary)
     print(f"{'order-0 entropy':34} {entropy:8.3f} {100 * entropy / nominal:9.1f} %")
-    measure("flat, a file a clip", clips, header, None, nominal)
-    measure("flat, one long file", whole, header, None, nominal)
+    runs = [("flat, a file a clip", clips, header, None), ("flat, one long file", whole, header, None)]
     if prior is not None:
         start = time.process_time()
         read(write(named, clips[0], prior), prior, 1)
         first = time.process_time() - start
-        measure("with the prior, a file a clip", clips, named, prior, nominal)
-        measure("with the prior, one long file", whole, named, prior, nominal)
-        print(f"\nthe first clip of a program takes {1000 * first:.0f} ms to write and read")
+        print(f"the first clip of a program takes {1000 * first:.0f} ms to write and read")
+        runs += [
+            ("with the prior, a file a clip", clips, named, prior),
+            ("with the prior, one long file", whole, named, prior),
+        ]
+    found = {run[0]: measure(*run, nominal) for run in runs}
+    if options.name:
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results[options.name] = found
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        put_table(PAGE, "codings", table(results))
 
 
 if __name__ == "__main__":
