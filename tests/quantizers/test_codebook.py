@@ -47,6 +47,14 @@ def test_ties_hold_off_the_grid_of_round_numbers():
     assert nearest(random_table(200, 5, seed=1), twice).max() < 64
 
 
+def test_a_tie_between_blocks_of_codes_goes_to_the_lowest_id():
+    table = random_table(200, 5)
+    twice = torch.cat([table, table])  # 400 codes: three whole blocks and a part of one
+    assert torch.equal(nearest(table, twice), torch.arange(200))
+    last = random_table(1, 5, seed=1) + 50
+    assert nearest(last, torch.cat([twice, last])).item() == 400
+
+
 def test_the_size_of_the_chunks_changes_nothing(monkeypatch):
     table, latents = random_table(100, 4), random_table(77, 4, seed=1)
     expected = nearest(latents, table)

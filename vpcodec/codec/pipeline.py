@@ -23,12 +23,20 @@ from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.image import join
 from vpcodec.codec.matching import check_model
 from vpcodec.codec.photos import decode_photo, encode_photo, photo_facts, photo_header
-from vpcodec.codec.recordings import WHOLE, Span, audio_facts, decode_recording, decode_span, encode_recording
+from vpcodec.codec.recordings import (
+    WHOLE,
+    Span,
+    audio_facts,
+    decode_recording,
+    decode_span,
+    encode_recording,
+    recording_header,
+)
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.container import Header, Index, Reader, prior_identity
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
-from vpcodec.data.audio import AudioSource, RawFormat, open_audio
+from vpcodec.data.audio import RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink
 from vpcodec.data.image import Photo, open_image
 from vpcodec.data.image_sink import Canvas
@@ -266,20 +274,13 @@ class Codec:
                 self.encode_photo(photo, out, chosen)
                 return photo.notes
             with open_audio(stream, raw=raw) as audio:
-                encode_recording(self.engine, self.model, self.speech_header(audio, chosen), audio, out, span)
+                header = self.header(chosen, *recording_header(audio))
+                encode_recording(self.engine, self.model, header, audio, out, span)
                 return audio.notes
 
     def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> None:
         """Write the token file of a photo."""
         encode_photo(self.engine, self.model, self.header(rate, *photo_header(photo.facts)), photo, out)
-
-    def speech_header(self, audio: AudioSource, rate: int) -> Header:
-        """The header of a recording's token file. Raises InputError for more channels than it can hold."""
-        facts = audio.facts
-        if facts.channels > MOST_CHANNELS:
-            raise InputError(f"{audio.name}: {facts.channels} channels, a token file holds up to {MOST_CHANNELS}")
-        signal = SpeechHeader(facts.sample_rate, facts.channels, facts.bit_depth, facts.floating)
-        return self.header(rate, signal, {name: text.encode() for name, text in facts.tags.items()})
 
     def header(self, rate: int, signal: SpeechHeader | ImageHeader, metadata: dict[str, bytes]) -> Header:
         """The header of a token file of this model."""

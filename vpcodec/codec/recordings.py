@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.arrays import MOST_CHANNELS
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder
 from vpcodec.codec.windows import CORES
@@ -198,6 +199,18 @@ def speech_facts(header: Header) -> SpeechFacts:
     if not isinstance(header.signal, SpeechFacts):
         raise InputError("this token file holds a picture, not a recording")
     return header.signal
+
+
+def recording_header(audio: AudioSource) -> tuple[SpeechFacts, dict[str, bytes]]:
+    """What the header of a token file says of a recording, and its metadata.
+
+    Raises InputError for more channels than it can hold.
+    """
+    facts = audio.facts
+    if facts.channels > MOST_CHANNELS:
+        raise InputError(f"{audio.name}: {facts.channels} channels, a token file holds up to {MOST_CHANNELS}")
+    signal = SpeechFacts(facts.sample_rate, facts.channels, facts.bit_depth, facts.floating)
+    return signal, {name: text.encode() for name, text in facts.tags.items()}
 
 
 def audio_facts(header: Header, frames: int | None = None) -> AudioFacts:

@@ -1,6 +1,6 @@
 """Writes docs/robust.md: what the released models make of media unlike those that they were trained on.
 
-    python scripts/robust.py --speech FOLDER --images FOLDER
+    python benchmarks/robust.py --speech FOLDER --images FOLDER
 
 Each folder may have a `manifest.tsv`: a name, and in its last column what the file is. Every file is coded by the
 models and by the codecs that people use, the latter as near to the size of the former as they come.
@@ -8,21 +8,18 @@ models and by the codecs that people use, the latter as near to the size of the 
 
 import argparse
 import csv
-import sys
 from pathlib import Path
 
+from tables import put_table
+
+from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.models import ModelCandidate
+from vpcodec.evaluation.results import Results
+from vpcodec.evaluation.rows import Row
+from vpcodec.evaluation.run import run_evaluation
+from vpcodec.registry import find_model
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from tables import put_table  # noqa: E402
-
-from vpcodec.evaluation.datasets import open_dataset  # noqa: E402
-from vpcodec.evaluation.models import ModelCandidate  # noqa: E402
-from vpcodec.evaluation.results import Results  # noqa: E402
-from vpcodec.evaluation.rows import Row  # noqa: E402
-from vpcodec.evaluation.run import run_evaluation  # noqa: E402
-from vpcodec.registry import find_model  # noqa: E402
-
 PAGE = ROOT / "docs" / "robust.md"
 RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif")}
 MODELS = {"speech": ("speech-vp", (1024, 16384)), "image": ("image-vp", (1024, 16384))}
