@@ -13,22 +13,26 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.codec.windows import CORES
 from vpcodec.container.network_training import train_network_prior
 from vpcodec.container.prior_training import train_prior
+from vpcodec.data.audio import open_audio
+from vpcodec.data.image import open_image
 from vpcodec.data.shards import list_media
 from vpcodec.evaluation.cards import record, write_card
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.models import ModelCandidate
 from vpcodec.evaluation.run import Outputs, run_evaluation
 from vpcodec.graphs import write_graphs
-from vpcodec.registry import WEIGHTS, ModelFolder, write_facts
+from vpcodec.registry import WEIGHTS, ModelFacts, ModelFolder, write_facts
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 PRIORS = {"tables": train_prior, "network": train_network_prior}
@@ -45,6 +49,10 @@ def main() -> None:
         "--prior", choices=PRIORS, default="network", help="network: smaller files; tables: several times as quick"
     )
     parser.add_argument("--prior-media", type=int, default=1500, help="media that it learns from, drawn at random")
+    parser.add_argument(
+        "--prior-copies", type=int, default=2, help="how often each is encoded, moved by a part of a token each time"
+    )
+    parser.add_argument("--prior-passes", type=float, default=4.0, help="how often the prior sees each token")
     parser.add_argument("--skip-prior", action="store_true", help="keep the prior that is there")
     options = parser.parse_args()
 
@@ -52,7 +60,7 @@ def main() -> None:
     model = write_graphs(folder)
     if not options.skip_prior:
         for rate in model.facts.rates:
-            write_prior(model, rate, options.data, options.prior, options.prior_media)
+            write_prior(model, rate, options)
     for test in options.test:
         evaluate(model, test, options.against)
     print(write_card(model))
@@ -68,19 +76,34 @@ def copy_model(run: Path, name: str) -> Path:
     return folder
 
 
-def write_prior(model: ModelFolder, rate: int, data: Path, sort: str, count: int) -> None:
+def write_prior(model: ModelFolder, rate: int, options: argparse.Namespace) -> None:
     """Train the prior of one rate on tokens of training media."""
     path = model.path / f"prior-{rate}.bin"
     path.unlink(missing_ok=True)
     codec = Codec.load(model)
-    media = list_media(data, model.facts.kind)
-    chosen = np.random.default_rng(0).permutation(len(media))[:count]
+    media = list_media(options.data, model.facts.kind)
+    chosen = np.random.default_rng(0).permutation(len(media))[: options.prior_media]
     frames: list[NDArray[np.int64]] = []
     for index in chosen:
-        tokens = codec.tokens(codec.encode(io.BytesIO(media[index].read()), rate=rate))
-        frames += list(windows(tokens, model.facts.kind))
-    path.write_bytes(PRIORS[sort](frames, model.radices(rate), model.facts.kind, codes=codebook(model, rate)))
+        for copy in range(options.prior_copies):
+            signal, sample_rate = moved(media[index].read(), model.facts, copy / options.prior_copies)
+            tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, rate=rate))
+            frames += list(windows(tokens, model.facts.kind))
+    train = PRIORS[options.prior]
+    codes = codebook(model, rate)
+    prior = train(frames, model.radices(rate), model.facts.kind, passes=options.prior_passes, codes=codes)
+    path.write_bytes(prior)
     print(f"{path}: {path.stat().st_size:,} bytes from {sum(frame.size for frame in frames):,} tokens")
+
+
+def moved(content: bytes, facts: ModelFacts, share: float) -> tuple[NDArray[Any], int | None]:
+    """A recording or photo without a share of a token at its start, and its sample rate: it gets other tokens."""
+    if facts.kind == "image":
+        skipped = round(share * facts.hop)
+        return open_image(io.BytesIO(content)).pixels[skipped:, skipped:], None
+    with open_audio(io.BytesIO(content)) as audio:
+        skipped = round(share * facts.hop * audio.facts.sample_rate / SAMPLE_RATE)
+        return np.concatenate(list(audio.blocks()))[skipped:], audio.facts.sample_rate
 
 
 def codebook(model: ModelFolder, rate: int) -> NDArray[np.float32] | None:

@@ -30,15 +30,20 @@ class Coded(NamedTuple):
 
 
 def decode_parts(parts: Sequence[Coded], header: Header, prior: bytes | None) -> list[Frame]:
-    """Frames of one coding and shape. Raises ContainerError for payloads that no tokens make."""
-    first = parts[0]
-    payloads = [part.payload for part in parts]
-    try:
-        tokens = decode_tokens(first.coding, payloads, first.shape, header.levels, header.kind, prior)
-    except ContainerError as error:
-        names = f"frame {first.number}" + (f" to {parts[-1].number}" if len(parts) > 1 else "")
-        raise ContainerError(f"{names}: {error.what}") from error
-    return [Frame(array, part.side) for array, part in zip(tokens, parts, strict=True)]
+    """The frames of parts, those of one coding and shape at once. Raises ContainerError for what no tokens make."""
+    alike: dict[tuple[int, tuple[int, int]], list[Coded]] = {}
+    for part in parts:
+        alike.setdefault((part.coding, part.shape), []).append(part)
+    frames: dict[int, Frame] = {}
+    for (coding, shape), group in alike.items():
+        payloads = [part.payload for part in group]
+        try:
+            tokens = decode_tokens(coding, payloads, shape, header.levels, header.kind, prior)
+        except ContainerError as error:
+            names = f"frame {group[0].number}" + (f" to {group[-1].number}" if len(group) > 1 else "")
+            raise ContainerError(f"{names}: {error.what}") from error
+        frames |= {part.number: Frame(array, part.side) for array, part in zip(tokens, group, strict=True)}
+    return [frames[part.number] for part in parts]
 
 
 class Footer(NamedTuple):

@@ -46,20 +46,16 @@ class Reader:
 
         Args:
             prior: The one that the header names.
-            together: Frames read ahead to be decoded at once where their shapes are equal, which is faster.
+            together: Frames read ahead, so that those of one coding and shape are decoded at once, which is faster.
         """
         check_prior(self.header, prior)
         parts: list[Coded] = []
         for part in self.coded_frames():
-            if parts and (part.coding, part.shape) != (parts[0].coding, parts[0].shape):
-                yield from decode_parts(parts, self.header, prior)
-                parts = []
             parts.append(part)
             if len(parts) == together:
                 yield from decode_parts(parts, self.header, prior)
                 parts = []
-        if parts:
-            yield from decode_parts(parts, self.header, prior)
+        yield from decode_parts(parts, self.header, prior)
 
     def sound_frames(self, damaged: Callable[[str], None], prior: bytes | None = None) -> Iterator[Frame | None]:
         """All frames in their order, None for each that is damaged or lost.
