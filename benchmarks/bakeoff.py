@@ -51,6 +51,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vq+native": NATIVE,
     "ema+native": NATIVE,
     "ema+restart": {"restart": True},
+    "vqgan-fc+narrow": {"channels": 4},
     "simvq+native": NATIVE,
     "nsvq+native": NATIVE,
     "transvq+native": NATIVE,
@@ -92,6 +93,12 @@ class Cell:
     def recipe(self, steps: int) -> Recipe:
         method = self.quantizer.partition("+")[0]
         options = {"method": method, "rates": [self.size], **VARIANTS.get(self.quantizer, {})}
+        if method == "vp" and max(options["rates"]) > 1024:
+            options["density_rank"] = (
+                2  # with the usual 8, most of so short a training would pass before the first move
+            )
+        if (method, self.kind) == ("tokenbridge", "speech"):
+            options["kl_weight"] = 1e-4
         training = Training(
             steps=steps,
             seed=self.seed,
@@ -190,6 +197,7 @@ def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: 
         "codes": codes,
         "bitrate": rates,
         "used_by_step": used_by_step(folder),
+        "unmoved": unmoved(folder),
         "elsewhere": {test.name: means(other) for test, other in zip(test_folders[1:], others, strict=True)},
     }
 
@@ -211,6 +219,13 @@ def used_by_step(folder: Path) -> dict[int, int]:
     with (folder / "validation.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {int(row["step"]): int(float(row["used_codes"])) for row in rows}
+
+
+def unmoved(folder: Path) -> float:
+    """Share of the training in which VP-VAE's queue was too short for a move; 0 for other methods."""
+    with (folder / "log.csv").open(newline="") as file:
+        waits = [float(row.get("warmup") or 0) > 0 for row in csv.DictReader(file)]
+    return statistics.mean(waits) if waits else 0.0
 
 
 def collect(out: Path, domains: bool) -> None:

@@ -30,6 +30,7 @@ def test_every_option_that_is_written_stands_under_a_comment() -> None:
         ('kind = "speech"\n[quantizer]\nrates = [256]', "lacks method"),
         ('kind = "speech"\n[quantizer]\nmethod = "fsp"\n[training]\nsteps = "many"', "training.steps must be int"),
         ('kind = "speech"\n[quantizer]\nmethod = "fsp"\n[network]\nkernel = 4', "must be odd"),
+        ('kind = "speech"\n[quantizer]\nmethod = "fsp"\n[training]\nsteps = 0', "training.steps must be 1 or more"),
         ('kind = "speech"', "quantizer"),
         ("kind = ", "recipe.toml"),
     ],

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vpcodec.autoencoder import Autoencoder
+from vpcodec.config import override
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, find_model, list_models, load_weights, save_model
 from vpcodec.training.recipes import find_recipe
@@ -92,6 +93,26 @@ def test_a_new_model_starts_from_another_where_shapes_fit(tmp_path: Path) -> Non
     assert load_weights(model, tmp_path / "other") > 20
     assert torch.equal(model.network.encoder.read.weight, other.network.encoder.read.weight)
     assert other.network.encoder.read.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("method", "rate"), [("vq", 512), ("ema", 256)])
+def test_half_a_quantizer_is_not_taken_over(tmp_path: Path, method: str, rate: int) -> None:
+    other = saved(tmp_path / "other", "speech-vq-tiny").autoencoder()
+    torch.manual_seed(1)
+    recipe = override(find_recipe(f"speech-{method}-tiny"), [f"quantizer.rates=[{rate}]", "quantizer.channels=4"])
+    model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer)
+    before = {name: value.clone() for name, value in model.quantizer.state_dict().items()}
+    load_weights(model, tmp_path / "other")
+    assert all(torch.equal(value, before[name]) for name, value in model.quantizer.state_dict().items())
+    assert torch.equal(model.network.encoder.read.weight, other.network.encoder.read.weight)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "mine")
+    facts = tmp_path / "mine" / FACTS
+    facts.write_text(facts.read_text().replace("kernel = ", "kernel = 1", 1))
+    with pytest.raises(ModelError, match="not those of the network"):
+        ModelFolder(folder.path).autoencoder()
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:

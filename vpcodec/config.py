@@ -79,6 +79,13 @@ class Training:
     validate_minutes: Annotated[float, "Minutes between looks at the validation data."] = 5.0
 
 
+SIZES = {
+    "network": ("width", "encoder_blocks", "decoder_blocks", "expansion", "kernel", "stride"),
+    "data": ("batch", "crop"),
+    "training": ("steps", "fitting_positions"),
+}  # options that count something, by their section
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides a training run, apart from the data themselves."""
@@ -96,10 +103,14 @@ class Recipe:
             raise ConfigError(f"kind must be speech or image, got {self.kind!r}")
         if "method" not in self.quantizer:
             raise ConfigError("[quantizer] lacks method", hint='for instance method = "fsp"')
+        for section, names in SIZES.items():
+            for name in names:
+                if (value := getattr(getattr(self, section), name)) < 1:
+                    raise ConfigError(f"{section}.{name} must be 1 or more, got {value}")
         if self.network.kernel % 2 == 0:
             raise ConfigError(f"network.kernel must be odd, got {self.network.kernel}")
-        if self.network.stride < 1 or (self.kind == "image" and self.network.stride > 1):
-            raise ConfigError(f"network.stride must be 1, or more for speech, got {self.network.stride}")
+        if self.kind == "image" and self.network.stride > 1:
+            raise ConfigError(f"network.stride is for speech, got {self.network.stride} for images")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

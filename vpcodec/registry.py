@@ -69,7 +69,8 @@ class ModelFolder:
         try:
             self.facts: ModelFacts = from_table(ModelFacts, read_toml(path / FACTS))
         except ConfigError as error:
-            raise ModelError(f"{path / FACTS}: {error.what}") from error
+            problem = error.what.removeprefix(f"{path / FACTS}: ")  # which it names where TOML itself is broken
+            raise ModelError(f"{path / FACTS}: {problem}") from error
 
     @property
     def name(self) -> str:
@@ -116,9 +117,11 @@ class ModelFolder:
 
         self.verify()
         model = Autoencoder(self.facts.kind, self.facts.network, self.facts.quantizer)
-        missing, unknown = model.load_state_dict(read_weights(self.path / WEIGHTS), strict=False)
-        if unknown or set(missing) - training_state(model):
+        weights, own = read_weights(self.path / WEIGHTS), model.state_dict()
+        needed = own.keys() - training_state(model)
+        if not needed <= weights.keys() <= own.keys() or any(own[name].shape != weights[name].shape for name in needed):
             raise ModelError(f"{self.path}: the weights are not those of the network in {FACTS}")
+        model.load_state_dict(weights, strict=False)
         return model.eval().requires_grad_(False)
 
 
@@ -183,13 +186,23 @@ def model_roots() -> list[Path]:
 
 
 def list_models() -> list[ModelFolder]:
-    """Every installed model, the first of each name, by name."""
+    """Every installed model that can be read, the first of each name, by name."""
+    return survey_models()[0]
+
+
+def survey_models() -> tuple[list[ModelFolder], list[ModelError]]:
+    """The models that `list_models` gives, and why it leaves out others."""
     found: dict[str, ModelFolder] = {}
+    failures: list[ModelError] = []
     for root in model_roots():
         for facts in sorted(root.glob(f"*/{FACTS}")):
-            folder = ModelFolder(facts.parent)
-            found.setdefault(folder.name, folder)
-    return [found[name] for name in sorted(found)]
+            try:
+                folder = ModelFolder(facts.parent)
+            except ModelError as error:
+                failures.append(error)
+            else:
+                found.setdefault(folder.name, folder)
+    return [found[name] for name in sorted(found)], failures
 
 
 def find_model(name: str) -> ModelFolder:
@@ -210,14 +223,19 @@ def find_model(name: str) -> ModelFolder:
 def load_weights(model: "Autoencoder", source: Path) -> int:
     """Copy weights of another model folder or checkpoint wherever name and shape agree; returns how many.
 
+    Of a quantizer all is copied or nothing: half a codebook, or one that counts as fitted and is not there, is none.
+
     Raises:
         ModelError: The source is not readable, or nothing in it fits.
     """
     state = read_weights(source / WEIGHTS if source.is_dir() else source)
     if source.is_file():
         state = {key.removeprefix("average/"): value for key, value in state.items() if key.startswith("average/")}
-    own = model.state_dict()
-    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    own, left_out = model.state_dict(), training_state(model)
+    wanted = {key for key in own if key not in left_out}
+    fitting = {key: value for key, value in state.items() if key in wanted and own[key].shape == value.shape}
+    if any(key.startswith("quantizer.") for key in wanted - fitting.keys()):
+        fitting = {key: value for key, value in fitting.items() if not key.startswith("quantizer.")}
     if not fitting:
         raise ModelError(f"{source}: none of its weights fits this network")
     model.load_state_dict(fitting, strict=False)

@@ -43,8 +43,8 @@ def test_images_come_back(shape: tuple[int, int]) -> None:
 def test_neighbours_come_in_earlier_waves(prior: bytes) -> None:
     plane = Plane(replace(load_prior(prior), neighbours=10), (7, 23), 1)
     waves = np.full(plane.cells.shape[1], -1)
-    waves[plane.positions] = plane.waves
-    assert (waves[plane.positions[:, None] + plane.steps] < plane.waves[:, None]).all()
+    waves[plane.grid.positions] = plane.waves
+    assert (waves[plane.grid.positions[:, None] + plane.grid.steps] < plane.waves[:, None]).all()
 
 
 def test_likely_tokens_take_fewer_bytes_and_unlikely_ones_are_coded_flat() -> None:

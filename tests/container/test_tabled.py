@@ -45,8 +45,8 @@ def test_neighbours_come_before_a_token(kind: str, speech_prior: bytes, image_pr
     prior = load_tables(image_prior if kind == "image" else speech_prior)
     plane = Plane(Lookups(replace(prior, around=prior.around[:1] * 10)), (7, 23), 1)
     order = np.full(len(plane.cells), -1)
-    order[plane.positions] = np.arange(len(plane.positions))
-    near = order[plane.positions[:, None] + plane.steps]
+    order[plane.grid.positions] = np.arange(len(plane.grid.positions))
+    near = order[plane.grid.positions[:, None] + plane.grid.steps]
     assert (near < np.arange(len(near))[:, None]).all()
     assert (near >= 0).any(axis=0).all()
 

@@ -286,6 +286,23 @@ def test_the_queue_turns_over_in_the_share_of_the_training_that_was_asked_for():
     assert int(quantizer.queue.pushed) == pytest.approx(0.99 * 512 / 0.2, rel=0.05)
 
 
+def test_the_queue_goes_on_turning_over_where_a_training_is_extended():
+    quantizer = build(64, rows_per_code=8, turnover=0.2)
+    for step in [*range(100), *range(50, 100)]:  # twice as long as was planned at first
+        quantizer(gaussian(1, 60, 3, seed=step), step / 100)
+    assert int(quantizer.queue.pushed) == pytest.approx((0.99 + 0.49) * 512 / 0.2, rel=0.05)
+
+
+def test_a_follower_searches_the_rows_that_it_was_given_last(law):
+    leader, follower = build(64, rows=law[0][:3000]), build(64)
+    for rows in (law[0][:3000], law[0][3000:6000]):
+        leader.queue.push(rows)
+        leader.rows_for(64)
+        for kept, new in zip(follower.buffers(), leader.buffers(), strict=True):
+            kept.copy_(new)
+        assert torch.equal(follower.rows_for(64).rows, leader.rows_for(64).rows)
+
+
 # The queue, and several rates on one
 
 

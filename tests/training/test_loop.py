@@ -12,7 +12,7 @@ from vpcodec.config import override
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.registry import ModelFolder
-from vpcodec.training.loop import CHECKPOINT, Run, Trainer, train
+from vpcodec.training.loop import Run, Trainer, train
 from vpcodec.training.recipes import METHODS, find_recipe, recipe_names
 
 
@@ -60,12 +60,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(media: Path, tmp_
     stopped = Trainer(recipe, Run(data=media, out=made(tmp_path / "stopped"), device="cpu"), interrupt_after(4))
     with pytest.raises(KeyboardInterrupt):
         stopped.train()
-    stopped.save(CHECKPOINT)
+    stopped.save()
     resumed = Trainer(recipe, Run(data=media, out=tmp_path / "stopped", resume=True, device="cpu"))
     resumed.train()
     for one, other in ((whole.model, resumed.model), (whole.average, resumed.average)):
         for (key, value), same in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
             assert torch.equal(value, same), key
+
+
+def test_a_run_that_is_killed_in_its_first_step_can_be_resumed(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("speech-fsp-tiny"), ["training.steps=2"])
+    with pytest.raises(MemoryError):
+        train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"), fail_at(1))
+    train(recipe, Run(data=media, out=tmp_path / "model", device="cpu", resume=True))
+    assert ModelFolder(tmp_path / "model").facts.steps == 2
+
+
+def test_the_log_goes_to_the_last_step_and_notes_each_once(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("speech-fsp-tiny"), ["training.steps=23"])
+    folder = made(tmp_path / "run")
+    with pytest.raises(MemoryError):  # twenty steps are in the log, none of them in a checkpoint
+        Trainer(recipe, Run(data=media, out=folder, device="cpu"), fail_at(21)).train()
+    assert steps_in(folder / "log.csv") == [20]
+    Trainer(recipe, Run(data=media, out=folder, device="cpu", resume=True)).train()
+    assert steps_in(folder / "log.csv") == [20, 23]
+
+
+def test_until_it_is_finished_again_a_started_run_is_not_judged_by_old_codes(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("speech-vp-tiny"), ["training.steps=4"])
+    first = train(recipe, Run(data=media, out=tmp_path / "first", device="cpu"))
+    second = Run(data=media, valid=media, out=made(tmp_path / "second"), start=first, device="cpu")
+    trainer = Trainer(recipe, second)
+    assert not trainer.model.quantizer.ready
+    trainer.train()
+    assert trainer.average.quantizer.ready
 
 
 def test_a_run_does_not_overwrite_another(media: Path, tmp_path: Path) -> None:
@@ -88,6 +116,18 @@ def test_a_time_budget_ends_the_run(media: Path, tmp_path: Path) -> None:
     trainer.train()
     assert trainer.step > 0
     assert trainer.seconds >= 1.2
+
+
+def fail_at(last: int):  # type: ignore[no-untyped-def]
+    def report(step: int, progress: float, loss: float) -> None:
+        if step == last:
+            raise MemoryError
+
+    return report
+
+
+def steps_in(log: Path) -> list[int]:
+    return [int(line.partition(",")[0]) for line in log.read_text().splitlines()[1:]]
 
 
 def made(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """The learning rate over a run."""
 
 from vpcodec.config import Training
-from vpcodec.training.schedule import falls, rate_factor
+from vpcodec.training.schedule import rate_factor
 
 OPTIONS = Training(warmup=0.1, decay=0.4)
 
@@ -12,11 +12,6 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     assert rate_factor(0.1, OPTIONS) == rate_factor(0.6, OPTIONS) == 1.0
     assert abs(rate_factor(0.8, OPTIONS) - 0.5) < 1e-9
     assert rate_factor(1.0, OPTIONS) == 0.0
-
-
-def test_the_fall_begins_where_the_plateau_ends() -> None:
-    assert not falls(0.59, OPTIONS)
-    assert falls(0.6, OPTIONS)
 
 
 def test_no_warm_up_and_no_decay_leave_the_rate_at_its_peak() -> None:

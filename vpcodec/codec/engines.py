@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.devices import checked_device
 from vpcodec.errors import ConfigError, DependencyError
 from vpcodec.registry import ModelFolder
 
@@ -36,7 +37,7 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
     Args:
         model: Whose weights.
         name: One of `ENGINES`.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         threads: That ONNX Runtime may use; None for as many as there are cores.
 
     Raises:
@@ -46,7 +47,7 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
     """
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
-    on_gpu = device not in ("auto", "cpu")
+    on_gpu = checked_device(device).startswith("cuda")
     quick = name.startswith("onnx")
     if quick and on_gpu:
         raise ConfigError(f"the {name} engine runs on the CPU, not on {device}", hint="use --engine torch")

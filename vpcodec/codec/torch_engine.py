@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vpcodec.errors import ConfigError
+from vpcodec.devices import choose_device
 from vpcodec.registry import ModelFolder
 
 
@@ -17,12 +17,9 @@ class TorchEngine:
     """
 
     def __init__(self, model: ModelFolder, device: str = "auto") -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        elif device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(f"--device {device}: no such device here", hint="use --device cpu")
-        self.name = f"torch on {device}"
-        self.device = torch.device(device)
+        chosen = choose_device(device)
+        self.name = f"torch on {chosen}"
+        self.device = torch.device(chosen)
         self.autoencoder = model.autoencoder().to(self.device)
 
     @torch.inference_mode()

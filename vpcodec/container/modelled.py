@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.ans import SymbolDecoder, encode_symbols
+from vpcodec.container.grid import LEAST_TOKENS
 from vpcodec.container.weights import SHIFT, Plane, Weights, powers
 
 CHUNK = 512  # positions weighed at a time
-LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
 
 
 def encode_frame(tokens: NDArray[np.int64], weights: Weights) -> bytes:
     """[rows, columns] int64 -> payload."""
-    digits = weights.digits(tokens.reshape(-1))
+    digits = weights.digits.of(tokens.reshape(-1))
     plane = Plane(weights.prior, (tokens.shape[0], tokens.shape[1]), 1)
-    plane.cells[0, plane.positions] = digits
+    plane.cells[0, plane.grid.positions] = digits
     found = np.empty((3, *digits.shape), np.int64)
     for start in range(0, len(digits), CHUNK):
         chunk = slice(start, start + CHUNK)
-        weigh_chosen(weights, plane.around(plane.positions[chunk]), digits[chunk], found[:, chunk])
+        weigh_chosen(weights, plane.around(plane.grid.positions[chunk]), digits[chunk], found[:, chunk])
     rows = np.repeat(np.arange(len(tokens)), tokens.shape[1])
     columns = np.arange(digits.shape[1])
     keys = np.broadcast_arrays(rows[:, None], columns, plane.waves[:, None])
@@ -53,7 +53,7 @@ def weigh_chosen(
         found[0, :, digit] = all_weights[each, values]
         found[1, :, digit] = ends[each, values] - found[0, :, digit]
         found[2, :, digit] = ends[:, -1]
-        before += values * weights.places[digit]
+        before += values * weights.digits.places[digit]
 
 
 def decode_frames(payloads: Sequence[bytes], shape: tuple[int, int], weights: Weights) -> NDArray[np.int64]:
@@ -66,13 +66,13 @@ def decode_frames(payloads: Sequence[bytes], shape: tuple[int, int], weights: We
     order = np.argsort(plane.waves, kind="stable")  # row after row within a wave
     borders = np.flatnonzero(np.diff(plane.waves[order])) + 1
     if len(decoders) == 1 and len(borders) == len(order) - 1:
-        decode_alone(decoders[0], plane, plane.positions[order], weights)
+        decode_alone(decoders[0], plane, plane.grid.positions[order], weights)
     else:
-        for positions in np.split(plane.positions[order], borders):
+        for positions in np.split(plane.grid.positions[order], borders):
             decode_wave(decoders, plane, positions, weights)
     for decoder in decoders:
         decoder.finish()
-    return weights.tokens(plane.cells[:, plane.positions]).reshape(-1, *shape)
+    return weights.tokens(plane.cells[:, plane.grid.positions]).reshape(-1, *shape)
 
 
 def decode_wave(
@@ -83,7 +83,7 @@ def decode_wave(
     digits = np.empty((len(sums), len(weights.radices)), np.int64)
     before = np.zeros(len(sums), np.int64)
     takers = [decoder for decoder in decoders for _ in positions]
-    for digit, place in enumerate(weights.places):
+    for digit, place in enumerate(weights.digits.places):
         rows = weights.weigh(sums, digit, before).tolist()
         digits[:, digit] = [decoder.take(row) for decoder, row in zip(takers, rows, strict=True)]
         before += digits[:, digit] * place
@@ -98,9 +98,9 @@ def decode_alone(decoder: SymbolDecoder, plane: Plane, positions: NDArray[np.int
     cells = plane.cells[0]
     power = powers().tolist()
     farthest = len(power) - 1
-    digits = list(zip(weights.places.tolist(), weights.earlier, weights.matrix, weights.usual, strict=True))
+    digits = list(zip(weights.digits.places.tolist(), weights.earlier, weights.matrix, weights.usual, strict=True))
     for position in positions.tolist():
-        rows = (cells[plane.steps + position] + plane.starts).reshape(-1)
+        rows = (cells[plane.grid.steps + position] + plane.starts).reshape(-1)
         sums = np.add.reduce(weights.context[rows], axis=0, dtype=np.int32).reshape(len(digits), -1)
         before, values = 0, []
         for known, (place, earlier, matrix, usual) in zip(sums, digits, strict=True):

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.code_order import digits_for
+from vpcodec.container.learning import Adam, Floats, one_hot
 from vpcodec.container.prior import Ints, Prior
 from vpcodec.container.weights import UNIT, Plane, Weights
-
-Floats = NDArray[np.float32]
 
 BATCH = 1024
 PEAK_RATE = 4e-3  # of Adam
@@ -66,7 +65,7 @@ def train_network_prior(
 
 
 class Network:
-    """The prior while it learns: the same tables in floating point, with Adam's moments.
+    """The prior while it learns: the same tables in floating point.
 
     Args:
         shape: A prior that tells kind, digits, neighbours and width; its numbers are not used.
@@ -86,9 +85,7 @@ class Network:
             self.weights[f"earlier{digit}"] = small(shape.earlier[digit])
             self.weights[f"matrix{digit}"] = small(shape.matrix[digit])
             self.weights[f"usual{digit}"] = np.zeros(shape.usual[digit].shape, np.float32)
-        self.means = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
-        self.squares = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
-        self.steps = 0
+        self.adam = Adam(self.weights)
 
     def count(self, digits: NDArray[np.int64]) -> None:
         """Start from how often each digit follows those before it in its token, [N, D] digits."""
@@ -139,18 +136,8 @@ class Network:
             place *= radix
         flat = sums_slope.reshape(count, -1)
         slopes["context"], slopes["offset"] = looked.T @ flat, flat.sum(axis=0)
-        self.step(slopes, rate)
+        self.adam.step(slopes, rate)
         return bits
-
-    def step(self, slopes: dict[str, Floats], rate: float) -> None:
-        """Adam, with the usual 0.9 and 0.999."""
-        self.steps += 1
-        scale = rate * (1 - 0.999**self.steps) ** 0.5 / (1 - 0.9**self.steps)
-        for name, slope in slopes.items():
-            mean, square = self.means[name], self.squares[name]
-            mean += 0.1 * (slope - mean)
-            square += 0.001 * (slope * slope - square)
-            self.weights[name] -= scale * mean / (np.sqrt(square) + 1e-8)
 
     def rounded(self) -> Prior:
         """The prior in integers."""
@@ -163,13 +150,6 @@ class Network:
             matrix=tuple(integers(self.weights[f"matrix{digit}"], FRACTION * BITS, 32767) for digit in every),
             usual=tuple(integers(self.weights[f"usual{digit}"], UNIT * BITS, 32767) for digit in every),
         )
-
-
-def one_hot(columns: NDArray[np.integer], size: int) -> Floats:
-    """[N, n] -> [N, size] with a one in each column named."""
-    result = np.zeros((len(columns), size), np.float32)
-    result[np.arange(len(columns))[:, None], columns] = 1
-    return result
 
 
 def integers(weights: Floats, scale: float, largest: int) -> Ints:
@@ -204,7 +184,7 @@ def examples(frames: Sequence[NDArray[np.int64]], prior: Prior) -> tuple[NDArray
     rows, digits = [], []
     for tokens in frames:
         plane = Plane(prior, (tokens.shape[0], tokens.shape[1]), 1)
-        digits.append(weights.digits(tokens.reshape(-1)))
-        plane.cells[0, plane.positions] = digits[-1]
-        rows.append(plane.around(plane.positions).astype(np.int32))
+        digits.append(weights.digits.of(tokens.reshape(-1)))
+        plane.cells[0, plane.grid.positions] = digits[-1]
+        rows.append(plane.around(plane.grid.positions).astype(np.int32))
     return np.concatenate(rows), np.concatenate(digits)

@@ -1,6 +1,6 @@
 """A prior: what a model's tokens are like, as the tables of a small network of integers.
 
-`format.py` gives the bytes, `weights.py` the arithmetic, `prior_training.py` makes priors.
+`format.py` gives the bytes, `weights.py` the arithmetic, `network_training.py` makes priors.
 D digits, H width, r radix of a digit
 """
 
@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.fields import Fields, varint
+from vpcodec.container.grid import NEIGHBOURS
+from vpcodec.container.header import KINDS
 from vpcodec.errors import ContainerError
 
 Ints = NDArray[np.int32]
 
 MAGIC = b"\xd6PR\x01"
-KINDS = ("speech", "image")
-# Neighbours (rows up, columns right) of a position, of which a prior uses the first ones.
-NEIGHBOURS = {
-    "speech": tuple((0, -distance) for distance in range(1, 17)),
-    "image": ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-1, 2), (-2, -1), (-2, 1)),
-}
 LARGEST_WIDTH = 256
 LARGEST_RADIX = 256
 LARGEST_VOCABULARY = 1 << 16

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.code_order import digits_for
+from vpcodec.container.learning import Adam, Floats, one_hot
 from vpcodec.container.rans import TOTAL
 from vpcodec.container.tabled import CHUNK, Lookups, Plane
 from vpcodec.container.tables import LARGEST_SUM, Bytes, Scale, Tables, parts_of
 
-Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Item = TypeVar("Item")
 
@@ -66,7 +66,7 @@ def train_prior(
     radices, order = digits_for(levels, frames, codes, random)
     prior = blank(kind, vocabulary, radices, order, neighbours, tuple(bins))
     near, tokens = examples(frames, prior)
-    digits = Lookups(prior).digits(tokens)
+    digits = Lookups(prior).digits.of(tokens)
     before = np.zeros(len(tokens), np.int64)
     for digit, radix in enumerate(radices):
         network = Network(prior, digit, random)
@@ -96,7 +96,7 @@ def rows_of(near: Ints, before: Ints, digit: int, lookups: Lookups) -> Ints:
 
 
 class Network:
-    """What learns one digit, with Adam's moments.
+    """What learns one digit.
 
     Args:
         prior: Tells kind, digits, neighbours and bins; its tables are not used.
@@ -110,7 +110,7 @@ class Network:
         self.bins = np.array([scale.bins for scale in prior.scales[digit]])
         self.spans = (2 / self.bins).astype(np.float32)  # of a bin
         # What a token adds has a row for each of its digits, and one for each of its parts: blocks of rows.
-        digits = np.concatenate([lookups.digits(np.arange(prior.vocabulary)), [prior.radices]])
+        digits = np.concatenate([lookups.digits.of(np.arange(prior.vocabulary)), [prior.radices]])
         self.digit_sizes = [radix + 1 for radix in prior.radices]
         self.part_sizes = [len(table) for table in prior.around[0]]
         self.digit_rows = blocks(digits, self.digit_sizes, len(prior.around))
@@ -129,10 +129,8 @@ class Network:
         self.weights = {
             name: random.normal(0, spreads.get(name, 0.1), shape).astype(np.float32) for name, shape in shapes.items()
         }
-        self.means = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
-        self.squares = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
+        self.adam = Adam(self.weights, {"parts": PART_SHARE})
         self.places = np.arange(len(prior.around))
-        self.steps = 0
 
     def chances(self, fields: Floats) -> tuple[Floats, Floats]:
         """[T, F] sums -> hidden layer [T, HIDDEN], chances of each value [T, r]."""
@@ -191,17 +189,7 @@ class Network:
             "scores": hidden.T @ slope,
             "usual": slope.sum(axis=0, keepdims=True),
         }
-        self.step(slopes, rate)
-
-    def step(self, slopes: dict[str, Floats], rate: float) -> None:
-        """Adam, with the usual 0.9 and 0.999."""
-        self.steps += 1
-        scale = rate * (1 - 0.999**self.steps) ** 0.5 / (1 - 0.9**self.steps)
-        for name, slope in slopes.items():
-            mean, square = self.means[name], self.squares[name]
-            mean += 0.1 * (slope - mean)
-            square += 0.001 * (slope * slope - square)
-            self.weights[name] -= (PART_SHARE if name == "parts" else 1) * scale * mean / (np.sqrt(square) + 1e-8)
+        self.adam.step(slopes, rate)
 
 
 def with_digit(prior: Tables, digit: int, network: Network) -> Tables:
@@ -272,13 +260,6 @@ def scattered(rows: Ints, slopes: NDArray[np.floating], size: int) -> Floats:
     return np.stack([np.bincount(rows.reshape(-1), column, size) for column in weights.T], axis=1).astype(np.float32)
 
 
-def one_hot(columns: Ints, size: int) -> Floats:
-    """[T, n] -> [T, size] with a one in each column named."""
-    result = np.zeros((len(columns), size), np.float32)
-    result[np.arange(len(columns))[:, None], columns] = 1
-    return result
-
-
 def blank(
     kind: str, vocabulary: int, radices: tuple[int, ...], order: Ints | None, neighbours: int, bins: tuple[int, ...]
 ) -> Tables:
@@ -306,6 +287,6 @@ def examples(frames: Sequence[NDArray[np.int64]], prior: Tables) -> tuple[Ints, 
     near = []
     for tokens in frames:
         plane = Plane(lookups, (tokens.shape[0], tokens.shape[1]), 1)
-        plane.cells[plane.positions, 0] = tokens.reshape(-1)
-        near.append(plane.cells[plane.positions[:, None] + plane.steps, 0])
+        plane.cells[plane.grid.positions, 0] = tokens.reshape(-1)
+        near.append(plane.cells[plane.grid.positions[:, None] + plane.grid.steps, 0])
     return np.concatenate(near), np.concatenate([tokens.reshape(-1) for tokens in frames])

@@ -11,7 +11,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.prior import NEIGHBOURS
+from vpcodec.container.digits import Digits
+from vpcodec.container.grid import LEAST_TOKENS, grid
 from vpcodec.container.rans import FEW, HEAD, LOWEST, TOTAL, TOTAL_BITS, WORD_BITS, Payloads, check_end, encode_payloads
 from vpcodec.container.tables import MOST_FIELDS, Tables, load_tables, parts_of
 from vpcodec.errors import ContainerError
@@ -20,7 +21,6 @@ Ints = NDArray[np.int64]
 Lists = tuple[list[int], list[int], list[int], bytes, list[int], list[int]]
 
 CHUNK = 1 << 14  # tokens weighed at a time
-LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
 
 
 class Lookups:
@@ -40,8 +40,9 @@ class Lookups:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.radices = tables.radices
-        self.places = np.cumprod((1, *tables.radices[:-1]))
         self.vocabulary = tables.vocabulary
+        self.digits = Digits(tables.radices, tables.vocabulary, tables.order)
+        self.places = self.digits.places
         near = [
             sum(table[numbers] for table, numbers in zip(group, self.part_numbers().T, strict=True))
             for group in tables.around
@@ -59,14 +60,9 @@ class Lookups:
         self.weights = [rows.reshape(-1) for rows in tables.weights]
         self.below = [(rows.cumsum(axis=1) - rows).reshape(-1) for rows in tables.weights]
 
-    def digits(self, tokens: Ints) -> Ints:
-        """[...] tokens -> [..., D]"""
-        numbers = tokens if self.tables.order is None else self.tables.order[tokens]
-        return numbers[..., None] // self.places % np.array(self.radices)
-
     def part_numbers(self) -> Ints:
         """[K + 1, parts] the number that the digits of each part of a token make; that of no token comes last."""
-        digits = self.digits(np.arange(self.vocabulary))
+        digits = self.digits.of(np.arange(self.vocabulary))
         radices = np.array(self.radices)
         columns = []
         for part in parts_of(self.radices):
@@ -87,10 +83,8 @@ class Lookups:
 
     @cached_property
     def tokens(self) -> Ints:
-        """[product of r] the token whose digits make a number; K where there is none."""
-        tokens = np.full(self.places[-1] * self.radices[-1], self.vocabulary)
-        tokens[slice(None) if self.tables.order is None else self.tables.order] = np.arange(self.vocabulary)
-        return tokens
+        """[product of r] as `Digits.tokens` gives them."""
+        return self.digits.tokens()
 
     @cached_property
     def values(self) -> list[NDArray[np.uint8]]:
@@ -134,21 +128,13 @@ class Plane:
         lanes: Number of frames.
 
     Attributes:
-        cells: [(up + rows) * wide, L] tokens, K where there are none.
-        positions: [rows * columns] the cell of each token, row after row.
-        steps: [N] from a token's cell to those of its neighbours.
+        grid: Of each frame.
+        cells: [cells of the grid, L] tokens, K where there are none.
     """
 
     def __init__(self, lookups: Lookups, shape: tuple[int, int], lanes: int) -> None:
-        neighbours = NEIGHBOURS[lookups.tables.kind][: len(lookups.tables.around)]
-        up = max(-row for row, _ in neighbours)
-        left = max(-column for _, column in neighbours)
-        right = max(0, *(column for _, column in neighbours))
-        wide = left + shape[1] + right
-        self.cells = np.full(((up + shape[0]) * wide, lanes), lookups.vocabulary)
-        rows, columns = (axis.reshape(-1) for axis in np.indices(shape))
-        self.positions = (rows + up) * wide + columns + left
-        self.steps = np.array([row * wide + column for row, column in neighbours])
+        self.grid = grid(lookups.tables.kind, len(lookups.tables.around), shape)
+        self.cells = np.full((self.grid.size, lanes), lookups.vocabulary)
 
 
 def encode_frames(frames: NDArray[np.int64], lookups: Lookups) -> list[bytes]:
@@ -156,14 +142,14 @@ def encode_frames(frames: NDArray[np.int64], lookups: Lookups) -> list[bytes]:
     lanes, count = len(frames), frames[0].size
     plane = Plane(lookups, (frames.shape[1], frames.shape[2]), lanes)
     tokens = frames.reshape(lanes, count).T
-    plane.cells[plane.positions] = tokens
+    plane.cells[plane.grid.positions] = tokens
     weights = np.empty((count, len(lookups.radices), lanes), np.int64)
     below = np.empty_like(weights)
     step = max(1, CHUNK // lanes)
     for start in range(0, count, step):
         chunk = slice(start, start + step)
-        sums = lookups.sums(plane.cells[plane.positions[chunk, None] + plane.steps])
-        digits = lookups.digits(tokens[chunk])
+        sums = lookups.sums(plane.cells[plane.grid.positions[chunk, None] + plane.grid.steps])
+        digits = lookups.digits.of(tokens[chunk])
         before = np.zeros(digits.shape[:-1], np.int64)
         for digit, (radix, place) in enumerate(zip(lookups.radices, lookups.places, strict=True)):
             chosen = lookups.rows(digit, sums[..., digit], before) * radix + digits[..., digit]
@@ -193,8 +179,8 @@ def decode_lanes(payloads: Sequence[bytes], shape: tuple[int, int], lookups: Loo
     coded = Payloads(payloads, shape[0] * shape[1] // LEAST_TOKENS)
     states, cells = coded.states, plane.cells
     digits = list(zip(lookups.radices, lookups.places.tolist(), lookups.values, strict=True))
-    for position in plane.positions.tolist():
-        sums = lookups.sums(cells[position + plane.steps])
+    for position in plane.grid.positions.tolist():
+        sums = lookups.sums(cells[position + plane.grid.steps])
         number = np.zeros(len(payloads), np.int64)
         for digit, (radix, place, values) in enumerate(digits):
             rows = lookups.rows(digit, sums[:, digit], number)
@@ -208,7 +194,7 @@ def decode_lanes(payloads: Sequence[bytes], shape: tuple[int, int], lookups: Loo
             number += value * place
         cells[position] = lookups.tokens.take(number)
     coded.finish()
-    return np.ascontiguousarray(cells[plane.positions].T)
+    return np.ascontiguousarray(cells[plane.grid.positions].T)
 
 
 def decode_alone(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> list[int]:
@@ -216,12 +202,12 @@ def decode_alone(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> li
     plane = Plane(lookups, shape, 1)
     coded = Payloads([payload], shape[0] * shape[1] // LEAST_TOKENS)
     [state], words, used = coded.states.tolist(), coded.words.tolist(), 0
-    words += [0] * (len(lookups.radices) * len(plane.positions) - len(words))
+    words += [0] * (len(lookups.radices) * len(plane.grid.positions) - len(words))
     cells, tokens = plane.cells[:, 0].tolist(), lookups.tokens.tolist()
     near, tables = lookups.lists
-    neighbours = list(zip(near, plane.steps.tolist(), strict=True))
+    neighbours = list(zip(near, plane.grid.steps.tolist(), strict=True))
     digits = list(zip(lookups.radices, lookups.places.tolist(), tables, strict=True))
-    for position in plane.positions.tolist():
+    for position in plane.grid.positions.tolist():
         sums = 0
         for table, step in neighbours:
             sums += table[cells[position + step]]
@@ -240,4 +226,4 @@ def decode_alone(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> li
             sums >>= 32
         cells[position] = tokens[number]
     check_end(payload, state, HEAD + 2 * used, coded.least)
-    return [cells[position] for position in plane.positions.tolist()]
+    return [cells[position] for position in plane.grid.positions.tolist()]

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.fields import Fields, varint
-from vpcodec.container.prior import KINDS, LARGEST_VOCABULARY, NEIGHBOURS
+from vpcodec.container.grid import NEIGHBOURS
+from vpcodec.container.header import KINDS
+from vpcodec.container.prior import LARGEST_VOCABULARY
 from vpcodec.container.rans import TOTAL
 from vpcodec.errors import ContainerError
 

@@ -12,7 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.prior import NEIGHBOURS, Ints, Prior, load_prior
+from vpcodec.container.digits import Digits
+from vpcodec.container.grid import grid
+from vpcodec.container.prior import Ints, Prior, load_prior
 from vpcodec.errors import ContainerError
 
 UNIT = 64  # steps per bit of a score
@@ -34,11 +36,6 @@ def powers() -> Ints:
     return np.array(table, np.int32)
 
 
-def places(radices: tuple[int, ...]) -> NDArray[np.int64]:
-    """Place value of each digit, first digit lowest."""
-    return np.cumprod((1, *radices[:-1]))
-
-
 class Weights:
     """What a prior says about digits.
 
@@ -51,7 +48,7 @@ class Weights:
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
         self.radices = prior.radices
-        self.places = places(prior.radices)
+        self.digits = Digits(prior.radices, prior.vocabulary, prior.order)
         self.context = prior.context.reshape(len(prior.context), -1)
         self.usual = prior.usual
         self.matrix = prior.matrix
@@ -81,22 +78,12 @@ class Weights:
             if max(reach, int(bound.max())) >= 1 << 31:
                 raise ContainerError(f"prior: its sums reach {reach:,}, expected less than 2^31")
 
-    def digits(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """[...] tokens -> [..., D]"""
-        numbers = tokens if self.prior.order is None else self.prior.order[tokens]
-        return numbers[..., None] // self.places % np.array(self.radices)
-
     def tokens(self, digits: NDArray[np.int64]) -> NDArray[np.int64]:
         """[..., D] -> [...] tokens. Raises ContainerError for digits that no token has."""
-        numbers = (digits * self.places).sum(-1)
-        vocabulary = self.prior.vocabulary
-        if self.prior.order is not None:
-            tokens = np.full(self.places[-1] * self.radices[-1], vocabulary)
-            tokens[self.prior.order] = np.arange(vocabulary)
-            numbers = tokens[numbers]
-        if numbers.max(initial=0) >= vocabulary:
-            raise ContainerError(f"modelled payload holds digits of no token below {vocabulary}")
-        return numbers
+        tokens = self.digits.tokens()[(digits * self.digits.places).sum(-1)]
+        if tokens.max(initial=0) >= self.prior.vocabulary:
+            raise ContainerError(f"modelled payload holds digits of no token below {self.prior.vocabulary}")
+        return tokens
 
     def look(self, rows: NDArray[np.int64]) -> Ints:
         """[N, neighbours * D] rows of the context table -> their sums [N, D, H]."""
@@ -146,25 +133,18 @@ class Plane:
         lanes: Frames side by side.
 
     Attributes:
-        cells: [lanes, (up + rows) * wide, D] digits, the radix itself where there are none.
-        positions: [rows * columns] the cell of each position, row after row.
-        waves: [rows * columns] when it is coded; the neighbours of a position all come in earlier waves.
+        grid: Of the frame.
+        cells: [lanes, cells of the grid, D] digits, the radix itself where there are none.
+        waves: [rows * columns] when each position is coded; its neighbours all come in earlier waves.
     """
 
     def __init__(self, prior: Prior, shape: tuple[int, int], lanes: int) -> None:
-        neighbours = NEIGHBOURS[prior.kind][: prior.neighbours]
-        up = max(-row for row, _ in neighbours)
-        left = max(-column for _, column in neighbours)
-        right = max(0, *(column for _, column in neighbours))
-        wide = left + shape[1] + right
-        self.cells = np.tile(np.array(prior.radices), (lanes, (up + shape[0]) * wide, 1))
-        rows, columns = (axis.reshape(-1) for axis in np.indices(shape))
-        self.positions = (rows + up) * wide + columns + left
-        self.waves = columns + WAVES[prior.kind] * rows
-        self.steps = np.array([row * wide + column for row, column in neighbours])
+        self.grid = grid(prior.kind, prior.neighbours, shape)
+        self.cells = np.tile(np.array(prior.radices), (lanes, self.grid.size, 1))
+        self.waves = self.grid.columns + WAVES[prior.kind] * self.grid.rows
         self.starts = row_starts(prior)
 
     def around(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """[N] cells -> [lanes * N, neighbours * D] rows of the prior's context."""
-        digits = self.cells[:, positions[:, None] + self.steps] + self.starts
+        digits = self.cells[:, positions[:, None] + self.grid.steps] + self.starts
         return digits.reshape(-1, self.starts.size)

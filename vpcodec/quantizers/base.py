@@ -109,6 +109,9 @@ class Quantizer(nn.Module, ABC):
             latents: Batches [..., input_channels] of any float type.
         """
 
+    def unfinish(self) -> None:
+        """Forget what `finish` built: training goes on from here, and the latents will move away from it."""
+
     def training_state(self) -> set[str]:
         """Names in the `state_dict` that only training needs: those of submodules marked `training_only`."""
         return {

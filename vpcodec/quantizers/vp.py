@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.quantizers.base import Quantized, Quantizer, moment_loss
-from vpcodec.quantizers.codebook import nearest
+from vpcodec.quantizers.codebook import default_channels, nearest
 from vpcodec.quantizers.fifo import SampleQueue
 from vpcodec.quantizers.kmeans import fit_centroids
 from vpcodec.quantizers.knn import Neighbours
@@ -42,7 +42,7 @@ class VP(Quantizer):
 
     Args:
         rates: Codebook sizes K; training draws one a batch, each gets a codebook of its own.
-        channels: Size C of the latents.
+        channels: Size C of the latents; `default_channels` of the highest rate by default.
         reach: Radius of the move as a multiple of D_M (the paper's eta).
         calibrate: Choose `reach` anew with every turn of the queue, so that the moves of all tokens, the rejected
             ones included, carry as much energy as real quantization errors; see `calibrated_reach`.
@@ -61,6 +61,7 @@ class VP(Quantizer):
     """
 
     fitted: Tensor
+    seen: Tensor
     taken: Tensor
     reach: Tensor
     calibrated: Tensor
@@ -68,7 +69,7 @@ class VP(Quantizer):
     def __init__(
         self,
         rates: Sequence[int] = (256, 1024, 4096, 16384),
-        channels: int = 5,
+        channels: int | None = None,
         *,
         reach: float = 1.0,
         calibrate: bool = False,
@@ -85,8 +86,8 @@ class VP(Quantizer):
         variance_weight: float = 0.07,
         seed: int = 0,
     ) -> None:
-        super().__init__(rates, channels)
-        self.rows_per_code = 16 * channels if rows_per_code is None else rows_per_code
+        super().__init__(rates, default_channels(max(rates, default=0)) if channels is None else channels)
+        self.rows_per_code = 16 * self.channels if rows_per_code is None else rows_per_code
         if reach < 0 or moves < 1 or not 0 <= refresh <= 1 or not 0 < search_share <= 1 or turnover <= 0:
             raise ConfigError(
                 "quantizer vp needs reach >= 0, moves >= 1, refresh in 0..1, search_share in 0..1 and turnover > 0, "
@@ -111,15 +112,16 @@ class VP(Quantizer):
         self.variance_weight = variance_weight
         self.seed = seed
         self.window = self.rates[-1] * self.rows_per_code  # of the highest rate, the longest
-        self.queue = SampleQueue(self.window + int(refresh * self.window), channels)
+        self.queue = SampleQueue(self.window + int(refresh * self.window), self.channels)
         self.noise = Noise()
+        self.register_buffer("seen", torch.zeros((), dtype=torch.float64))  # progress at the last push
         self.register_buffer("taken", torch.zeros(len(self.rates), dtype=torch.int64))  # `pushed` when last renewed
         self.register_buffer("reach", torch.tensor(float(reach)))
         self.register_buffer("calibrated", torch.tensor(0))  # `pushed` when the reach was last chosen
         self.register_buffer("fitted", torch.tensor(False))
         for rate in self.rates:
-            self.register_buffer(f"codebook_{rate}", torch.zeros(rate, channels))
-        self.searched: dict[int, Neighbours] = {}  # by rate; follows from `queue` and `taken`
+            self.register_buffer(f"codebook_{rate}", torch.zeros(rate, self.channels))
+        self.searched: dict[int, tuple[int, Neighbours]] = {}  # by rate, with its `taken`; follows from `queue`
 
     @property
     def ready(self) -> bool:
@@ -189,24 +191,24 @@ class VP(Quantizer):
         if pushed - taken > self.refresh * held or round(held * self.search_share) < fewest:
             taken, held = pushed, min(pushed, longest)
             self.taken[place] = taken
-            self.searched.pop(rate, None)
         searched = round(held * self.search_share)
         if searched < fewest:
             return None
-        if rate not in self.searched:
+        if rate not in self.searched or self.searched[rate][0] != taken:  # an average copies `taken` of the model
             rows = self.queue.newest(held, taken)
             spread = torch.arange(searched, device=rows.device) * held // searched
-            self.searched[rate] = Neighbours(rows[spread])
-        return self.searched[rate]
+            self.searched[rate] = (taken, Neighbours(rows[spread]))
+        return self.searched[rate][1]
 
     @torch.no_grad()
     def remember(self, points: Tensor, progress: float) -> None:
         """Push a random share of [N, C] vectors, the same rows on every rank.
 
         The share makes the queue turn over once in `turnover` of the training: it lets the rows pushed keep pace
-        with the progress.
+        with the progress, which starts anew where a training is extended.
         """
-        due = self.window * progress / self.turnover - int(self.queue.pushed)
+        due = self.window * (progress - float(self.seen)) / self.turnover
+        self.seen.fill_(progress)
         share = min(1.0, max(self.push_share, due / max(1, len(points) * world_size())))
         drawn = self.noise.uniform(points[:, 0]) < share
         self.queue.push(gathered(points[drawn & points.isfinite().all(-1)]))
@@ -258,9 +260,16 @@ class VP(Quantizer):
             getattr(self, f"codebook_{rate}").copy_(codes)
         self.fitted.fill_(True)
         self.queue.release()
+        self.seen.zero_()
         self.taken.zero_()
         self.calibrated.zero_()
         self.searched.clear()
+
+    def unfinish(self) -> None:
+        self.fitted.fill_(False)
+
+    def training_state(self) -> set[str]:
+        return super().training_state() | {"reach", "seen", "taken", "calibrated"}
 
     # What is searched is a function of the queue: it goes whenever that may change from outside.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.config import Recipe
+from vpcodec.networks.speech import SAMPLE_RATE
 
 EVERY = 20  # steps that one row of the log averages
 SAMPLES = 4  # crops kept to look at or listen to
@@ -29,6 +30,7 @@ class Journal:
         self.kind = recipe.kind
         self.precision = precision
         self.waiting: list[dict[str, float]] = []
+        self.head: dict[str, object] = {}  # of the last step that waits
         if not resume:
             (folder / "log.csv").unlink(missing_ok=True)
             (folder / "validation.csv").unlink(missing_ok=True)
@@ -36,12 +38,30 @@ class Journal:
     def add(self, step: int, seconds: float, progress: float, row: dict[str, float]) -> None:
         """Take in one step; every few steps their mean becomes a row of the log."""
         self.waiting.append(row)
-        if len(self.waiting) < EVERY:
-            return
-        means = {name: float(np.mean([row[name] for row in self.waiting])) for name in row}
-        self.waiting.clear()
-        head = {"step": step, "seconds": round(seconds, 2), "progress": round(progress, 5), "precision": self.precision}
-        append(self.folder / "log.csv", {**head, **{name: f"{value:.5g}" for name, value in means.items()}})
+        self.head = {
+            "step": step,
+            "seconds": round(seconds, 2),
+            "progress": round(progress, 5),
+            "precision": self.precision,
+        }
+        if len(self.waiting) == EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the mean of the steps that wait."""
+        if self.waiting:
+            means = {name: f"{np.mean([row[name] for row in self.waiting]):.5g}" for name in self.waiting[0]}
+            append(self.folder / "log.csv", {**self.head, **means})
+            self.waiting.clear()
+
+    def cut(self, step: int) -> None:
+        """Drop what was noted after a step, from which the run goes on."""
+        for name in ("log", "validation"):
+            path = self.folder / f"{name}.csv"
+            if path.exists():
+                lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+                kept = [line for line in lines[1:] if int(line.partition(",")[0]) <= step]
+                path.write_text("".join([*lines[:1], *kept]), encoding="utf-8")
 
     def add_validation(self, step: int, loss: float, used_codes: int) -> None:
         """Note a look at the validation data."""
@@ -53,14 +73,15 @@ class Journal:
         folder.mkdir(exist_ok=True)
         if self.kind == "speech":
             pairs = np.stack((signals[:SAMPLES], reconstructions[:SAMPLES]), axis=1)
-            soundfile.write(folder / f"{label}.wav", pairs.ravel().clip(-1, 1), 16_000, subtype="PCM_16")
+            soundfile.write(folder / f"{label}.wav", pairs.ravel().clip(-1, 1), SAMPLE_RATE, subtype="PCM_16")
             return
         rows = [np.concatenate(pair, axis=1) for pair in zip(signals[:SAMPLES], reconstructions[:SAMPLES], strict=True)]
         pixels = np.rint((np.concatenate(rows).clip(-1, 1) + 1) * 127.5).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{label}.png")
 
     def close(self) -> None:
-        """Draw the curves."""
+        """Write what waits and draw the curves."""
+        self.flush()
         try:
             from matplotlib.figure import Figure
         except ImportError:

@@ -1,7 +1,8 @@
 """A training run: recipe and data in, checkpoints, log, samples and a model folder out.
 
 Two runs with the same recipe, data and number of steps are equal bit for bit on a CPU, and so is a run that
-was stopped and resumed: each step's crops and random draws follow from the seed and the step's number.
+was stopped and resumed: each step's crops and random draws follow from the seed and the step's number. The number
+type of matrix products belongs to the machine (`precision.py`) and stands in the log.
 """
 
 import copy
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
 from vpcodec.data.dataset import CROPS, Crops
+from vpcodec.devices import choose_device
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.graphs import write_graphs
 from vpcodec.losses import ImageCriterion, SpeechCriterion
@@ -27,10 +29,9 @@ from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from vpcodec.training.journal import Journal
 from vpcodec.training.muon import Muon
 from vpcodec.training.precision import matrix_precision
-from vpcodec.training.schedule import falls, rate_factor
+from vpcodec.training.schedule import rate_factor
 
 CHECKPOINT = "checkpoint.safetensors"
-PLATEAU = "plateau.safetensors"  # the last state before the learning rate falls: where a longer run can go on
 VALIDATION_CROPS = 16
 Criterion = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 
@@ -47,7 +48,6 @@ class Run:
         start: A model folder or checkpoint whose weights the run starts from, where their shapes fit.
         minutes: Time budget; None for as many steps as the recipe says.
         device: "cpu", "cuda" or "auto".
-        compiled: Whether to compile the trunks.
     """
 
     data: Path
@@ -57,7 +57,6 @@ class Run:
     start: Path | None = None
     minutes: float | None = None
     device: str = "auto"
-    compiled: bool = False
 
 
 class Trainer:
@@ -80,6 +79,8 @@ class Trainer:
         self.model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).to(self.device)
         if run.start is not None:
             load_weights(self.model, run.start)
+            if not self.options.decoder_only:
+                self.model.quantizer.unfinish()
         if self.options.decoder_only:
             self.keep_tokens()
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
@@ -92,8 +93,6 @@ class Trainer:
         precision = matrix_precision(self.device)
         for trunk in self.trunks():
             trunk.precision = precision
-            if run.compiled:
-                trunk.compile()
         self.journal = Journal(run.out, recipe, str(precision), resume=run.resume)
 
     def keep_tokens(self) -> None:
@@ -127,7 +126,9 @@ class Trainer:
         if self.run.resume:
             facts = load_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers)
             self.step, self.seconds = facts["step"], facts["seconds"]
+            self.journal.cut(self.step)
         else:
+            self.save()  # at once: a run that is killed early can be resumed, too
             self.validate("first")
         saved = validated = time.monotonic()
         with ThreadPoolExecutor(1) as reader:
@@ -142,16 +143,13 @@ class Trainer:
                 self.journal.add(self.step, self.seconds, progress, row)
                 if self.report:
                     self.tell(progress, row["loss"])
-                plateau_ends = not falls(progress, self.options) and falls(self.progress(), self.options)
-                if plateau_ends:
-                    self.save(PLATEAU)
                 if time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
-                    self.save(CHECKPOINT)
+                    self.save()
                     saved = time.monotonic()
                 if time.monotonic() - validated > 60 * self.options.validate_minutes:
                     self.validate("last")
                     validated = time.monotonic()
-        self.save(CHECKPOINT)
+        self.save()
         self.finish()
 
     def tell(self, progress: float, loss: float) -> None:
@@ -160,7 +158,7 @@ class Trainer:
         try:
             self.report(self.step, progress, loss)
         except (KeyboardInterrupt, SystemExit):
-            self.save(CHECKPOINT)
+            self.save()
             raise
 
     def advance(self, crops: Tensor, progress: float) -> dict[str, float]:
@@ -189,6 +187,9 @@ class Trainer:
         decay = min(self.options.average, (1 + self.step) / (10 + self.step))
         targets: list[Tensor] = list(self.average.parameters())
         torch._foreach_lerp_(targets, list[Tensor](self.model.parameters()), 1 - decay)
+
+    def copy_buffers(self) -> None:
+        """Give the average the model's buffers, such as a queue of latents, before it is used or saved."""
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
@@ -197,6 +198,7 @@ class Trainer:
         """Measure the averaged weights on the validation crops, and keep a few to look at or listen to."""
         if self.valid is None:
             return
+        self.copy_buffers()
         crops = torch.from_numpy(self.valid).to(self.device)
         ready = self.model.quantizer.ready
         self.average.train(not ready)  # without codebooks yet, the training stand-in has to do
@@ -211,14 +213,17 @@ class Trainer:
     def modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average}
 
-    def save(self, name: str) -> None:
-        save_checkpoint(
-            self.run.out / name, self.modules(), self.optimizers, {"step": self.step, "seconds": self.seconds}
-        )
+    def save(self) -> None:
+        """Write the checkpoint, and the log up to it."""
+        self.copy_buffers()
+        self.journal.flush()
+        facts = {"step": self.step, "seconds": self.seconds}
+        save_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers, facts)
 
     @torch.no_grad()
     def finish(self) -> None:
         """Fit what the quantizer still lacks, then write the model folder."""
+        self.copy_buffers()
         if not self.options.decoder_only:
             self.average.quantizer.finish(self.latents())
             self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
@@ -236,15 +241,6 @@ class Trainer:
             rows = latents.float().flatten(0, -2)
             positions, step = positions + len(rows), step + 1
             yield rows
-
-
-def choose_device(device: str) -> str:
-    """ "cpu" or "cuda". Raises ConfigError for a device that is not there."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device {device}: no such device here", hint="use --device cpu")
-    return device
 
 
 def build_criterion(recipe: Recipe) -> nn.Module:
