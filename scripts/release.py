@@ -103,7 +103,7 @@ def moved(content: bytes, facts: ModelFacts, share: float) -> tuple[NDArray[Any]
         return open_image(io.BytesIO(content)).pixels[skipped:, skipped:], None
     with open_audio(io.BytesIO(content)) as audio:
         skipped = round(share * facts.hop * audio.facts.sample_rate / SAMPLE_RATE)
-        return np.concatenate(list(audio.blocks()))[skipped:], audio.facts.sample_rate
+        return audio.read_all()[skipped:], audio.facts.sample_rate
 
 
 def codebook(model: ModelFolder, rate: int) -> NDArray[np.float32] | None:

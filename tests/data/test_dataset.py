@@ -1,5 +1,6 @@
 """Training crops from folders and tar shards."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -82,3 +83,15 @@ def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(io.BytesIO(b"RIFFnothing").getvalue())
     with pytest.raises(DataError, match=r"broken\.wav"):
         SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+
+
+def test_training_sees_a_photo_as_the_codec_does(tmp_path: Path) -> None:
+    photo = Image.new("RGBA", (32, 32), (255, 0, 0, 0))  # transparent, which is shown as white
+    photo.save(tmp_path / "clear.png")
+    assert (ImageCrops(tmp_path, Data(batch=1, crop=2), 8, seed=0).batch(0) == 1).all()
+
+
+def test_a_packed_shard_is_named(shard: Path) -> None:
+    shard.write_bytes(gzip.compress(shard.read_bytes()))
+    with pytest.raises(DataError, match=r"train-00\.tar"):
+        list_media(shard, "speech")

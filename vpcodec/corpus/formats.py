@@ -2,6 +2,7 @@
 
 import os
 
+from vpcodec.data.kinds import SUFFIXES as MEDIA
 from vpcodec.data.streams import STANDARD, shown
 from vpcodec.errors import ConfigError
 
@@ -14,13 +15,7 @@ SUFFIX_FORMATS = {
     ".oga": "ogg",
 }
 # Names that are taken from a directory, by what is done with them.
-SUFFIXES = {
-    "encode": (
-        *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
-        *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
-    ),
-    "decode": (TOKENS,),
-}
+SUFFIXES = {"encode": (*MEDIA["speech"], *MEDIA["image"]), "decode": (TOKENS,)}
 
 
 def form_of(target: str, kind: str, open_ended: bool) -> str:

@@ -6,18 +6,22 @@ one would have seen. Decoded media are kept in memory.
 
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.config import Data
+from vpcodec.data.audio import open_audio
+from vpcodec.data.image import open_image
+from vpcodec.data.kinds import Kind
 from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.resample import resample
 from vpcodec.data.shards import Medium, list_media
-from vpcodec.errors import DataError
+from vpcodec.errors import DataError, InputError
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
 ZOOM_RANGE = (0.55, 1.0)  # a photo's crop may be taken from a larger square and shrunk by up to this
@@ -33,7 +37,7 @@ class Crops(ABC):
         seed: Seed of all draws.
     """
 
-    kind: str
+    kind: Kind
 
     def __init__(self, root: Path, options: Data, hop: int, seed: int) -> None:
         self.media = list_media(root, self.kind)
@@ -56,11 +60,8 @@ class Crops(ABC):
     def load(self, index: int) -> NDArray[np.generic]:
         """A decoded medium, read at most once."""
         if index not in self.decoded:
-            medium = self.media[index]
-            try:
-                self.decoded[index] = self.decode(medium.read())
-            except (OSError, soundfile.LibsndfileError) as error:
-                raise DataError(f"{medium.path}: {medium.name}: {error}") from error
+            with named(self.media[index]) as content:
+                self.decoded[index] = self.decode(content)
         return self.decoded[index]
 
     @abstractmethod
@@ -91,17 +92,14 @@ class SpeechCrops(Crops):
         return np.asarray(seconds / seconds.sum())
 
     def duration(self, medium: Medium) -> float:
-        """Seconds of a recording, by its header."""
-        try:
-            return float(soundfile.info(io.BytesIO(medium.read())).duration)
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"{medium.path}: {medium.name}: {error}") from error
+        """Seconds of a recording, by its header where that tells."""
+        with named(medium) as content, open_audio(io.BytesIO(content)) as audio:
+            return (audio.facts.frames or len(audio.read_all())) / audio.facts.sample_rate
 
     def decode(self, content: bytes) -> NDArray[np.generic]:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-        mono = samples.mean(axis=1)
-        if rate != self.sample_rate:
-            mono = soxr.resample(mono, rate, self.sample_rate)
+        with open_audio(io.BytesIO(content)) as audio:
+            mono = audio.read_all().mean(axis=1, keepdims=True)
+            mono = resample(mono, audio.facts.sample_rate, self.sample_rate)[:, 0]
         leveled = mono * gain_of(measure_level(mono))
         return np.asarray(np.rint(np.clip(leveled, -8, 8) * 4096), dtype=np.int16)  # room for peaks above full scale
 
@@ -128,8 +126,7 @@ class ImageCrops(Crops):
         return np.full(len(self.media), 1 / len(self.media))
 
     def decode(self, content: bytes) -> NDArray[np.generic]:
-        with Image.open(io.BytesIO(content)) as photo:
-            pixels = np.asarray(photo.convert("RGB"))
+        pixels = open_image(io.BytesIO(content)).pixels
         short = [max(0, self.size - length) for length in pixels.shape[:2]]
         return np.pad(pixels, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")
 
@@ -153,6 +150,17 @@ class ImageCrops(Crops):
 
     def scaled(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+@contextmanager
+def named(medium: Medium) -> Iterator[bytes]:
+    """The bytes of a medium; what is wrong with them is a DataError that names it."""
+    try:
+        yield medium.read()
+    except InputError as error:
+        raise DataError(f"{medium.path}: {medium.name}: {error.what}", hint=error.hint) from error
+    except OSError as error:
+        raise DataError(f"{medium.path}: {medium.name}: {error.strerror}") from error
 
 
 CROPS: dict[str, type[Crops]] = {"speech": SpeechCrops, "image": ImageCrops}

@@ -17,6 +17,12 @@ class Medium:
     format: str
 
 
+# What such files are called, by what they hold: those that are taken from a folder or an archive.
+SUFFIXES: dict[Kind, tuple[str, ...]] = {
+    "speech": (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
+    "image": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
+}
+
 # Position and bytes of each signature. WebP and WAV are both RIFF, so the form type at byte 8 decides.
 SIGNATURES: tuple[tuple[int, bytes, Medium], ...] = (
     (8, b"WAVE", Medium("speech", "wav")),

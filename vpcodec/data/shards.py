@@ -4,12 +4,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpcodec.data.kinds import SUFFIXES, Kind
 from vpcodec.errors import DataError
-
-SUFFIXES = {
-    "speech": (".wav", ".flac", ".ogg", ".opus", ".mp3"),
-    "image": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"),
-}
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Medium:
             return file.read(self.size)
 
 
-def list_media(root: Path, kind: str) -> list[Medium]:
+def list_media(root: Path, kind: Kind) -> list[Medium]:
     """All media of a kind below a folder (or in one tar file), in the order of their names.
 
     Args:
@@ -51,14 +47,14 @@ def list_media(root: Path, kind: str) -> list[Medium]:
     return media
 
 
-def list_shard(path: Path, kind: str) -> list[Medium]:
+def list_shard(path: Path, kind: Kind) -> list[Medium]:
     """The media of a kind in one tar file, without reading them."""
     try:
-        with tarfile.open(path) as shard:
+        with tarfile.open(path, "r:") as shard:  # not packed, or its members could not be read in place
             return [
                 Medium(path, member.name, member.offset_data, member.size)
                 for member in shard
                 if member.isfile() and member.name.lower().endswith(SUFFIXES[kind])
             ]
-    except tarfile.TarError as error:
+    except (OSError, tarfile.TarError) as error:
         raise DataError(f"{path}: not a readable tar shard ({error})") from error

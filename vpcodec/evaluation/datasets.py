@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpcodec.data.shards import SUFFIXES
+from vpcodec.data.kinds import SUFFIXES, Kind
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.evaluation.downloads import download
 
@@ -77,7 +77,7 @@ def first_folder(*places: Path) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def media(folder: Path | None, kind: str, pattern: str = "*") -> list[Path]:
+def media(folder: Path | None, kind: Kind, pattern: str = "*") -> list[Path]:
     """Files of a kind in one folder, or below it for a pattern with **."""
     if folder is None:
         return []
