@@ -1,15 +1,13 @@
-"""How fast the released models encode and decode on this machine, and how much of it they use.
+"""How fast the released models encode and decode on this machine.
 
     python benchmarks/throughput.py [--seconds 60] [--images 16] [--engine torch onnx] [--json FILE]
 
-Speech is counted in multiples of real time, images in 256x256 pictures a second. The share of the peak sets the
-network's matrix products against the fastest product of the same kind of matrices measured in the same run.
+Speech is counted in multiples of real time, images in 256x256 pictures a second.
 Absolute figures belong to the machine and the moment; compare figures of one run.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -22,9 +20,8 @@ from PIL import Image
 
 from vpcodec.codec.engines import open_engine
 from vpcodec.codec.windows import CORES
-from vpcodec.networks.image import PATCH
-from vpcodec.networks.speech import BINS, SAMPLE_RATE, WINDOW
-from vpcodec.registry import ModelFacts, find_model
+from vpcodec.networks.speech import SAMPLE_RATE
+from vpcodec.registry import find_model
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
 ROUNDS = 3
@@ -38,35 +35,29 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["speech-fsp-1024", "image-fsp-1024"])
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
-    peak = peak_product()
-    rows = [measure(model, engine, options, peak) for model in options.model for engine in options.engine]
-    figures = {"matrix_product_gflops": round(peak / 1e9, 1), "help_seconds": help_seconds(), "rows": rows}
-    print(
-        f"fastest product of 2048x256 by 256x768: {peak / 1e9:.0f} GFLOP/s; vpcodec --help: {figures['help_seconds']} s"
-    )
-    print(
-        f"{'model':18} {'engine':14} {'encode':>9} {'decode':>9} {'both':>9}  {'unit':14} {'of peak':>7} {'memory':>8}"
-    )
+    rows = [measure(model, engine, options) for model in options.model for engine in options.engine]
+    figures = {"help_seconds": help_seconds(), "rows": rows}
+    print(f"vpcodec --help: {figures['help_seconds']} s")
+    print(f"{'model':18} {'engine':18} {'encode':>9} {'decode':>9} {'both':>9}  unit")
     for row in rows:
         print(
-            f"{row['model']:18} {row['engine']:14} {row['encode']:9.1f} {row['decode']:9.1f} {row['both']:9.1f}  "
-            f"{row['unit']:14} {row['share_of_peak']:7.0%} {row['memory_mb']:5.0f} MB"
+            f"{row['model']:18} {row['engine']:18} {row['encode']:9.1f} {row['decode']:9.1f} {row['both']:9.1f}  "
+            f"{row['unit']}"
         )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(model: str, engine_name: str, options: argparse.Namespace, peak: float) -> dict[str, object]:
+def measure(model: str, engine_name: str, options: argparse.Namespace) -> dict[str, object]:
     """One row: the engine's calls alone, window by window, as the codec makes them."""
     folder = find_model(model)
     engine, facts = open_engine(folder, engine_name), folder.facts
     rate = facts.rates[-1]
-    signals = speech_windows(options.seconds) if facts.kind == "speech" else [picture()] * options.images
+    signals = speech_windows(options.seconds, facts.hop) if facts.kind == "speech" else [picture()] * options.images
     tokens = [engine.encode(signal, rate) for signal in signals]
     encode = fastest(lambda: [engine.encode(signal, rate) for signal in signals])
     decode = fastest(lambda: [engine.decode(token, rate) for token in tokens])
     amount = sum(map(len, signals)) / SAMPLE_RATE if facts.kind == "speech" else len(signals)
-    operations = 2 * products_per_position(facts) * sum(token.size for token in tokens)
     return {
         "model": model,
         "engine": engine.name,
@@ -74,24 +65,13 @@ def measure(model: str, engine_name: str, options: argparse.Namespace, peak: flo
         "decode": amount / decode,
         "both": amount / (encode + decode),
         "unit": "x real time" if facts.kind == "speech" else "images/s",
-        "share_of_peak": operations / (encode + decode) / peak,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def products_per_position(facts: ModelFacts) -> int:
-    """Multiplications of matrix products for one position, encoder and decoder together."""
-    network = facts.network
-    blocks = 2 * network.expansion * network.width**2 * (network.encoder_blocks + network.decoder_blocks)
-    if facts.kind == "speech":
-        return blocks + network.width * (3 + 2) * BINS + 4 * BINS * WINDOW
-    return blocks + 2 * network.width * PATCH * PATCH * 3
-
-
-def speech_windows(seconds: float) -> list[np.ndarray]:
+def speech_windows(seconds: float, hop: int) -> list[np.ndarray]:
     """The bundled recording, repeated, in windows of the codec's size."""
     samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
-    size = CORES["speech"] * 96
+    size = CORES["speech"] * hop
     count = max(1, round(seconds * SAMPLE_RATE / size))
     return list(np.resize(samples, (count, size)))
 
@@ -109,14 +89,6 @@ def fastest(work: Callable[[], object]) -> float:
         work()
         times.append(time.perf_counter() - began)
     return min(times)
-
-
-def peak_product() -> float:
-    """Operations a second of a product like the blocks'."""
-    import torch
-
-    left, right = torch.ones(2048, 256), torch.ones(256, 768)
-    return 2 * 2048 * 256 * 768 * 20 / fastest(lambda: [left @ right for _ in range(20)])
 
 
 def help_seconds() -> float:

@@ -1,6 +1,7 @@
 """Who may import whom, read from the source; docs/architecture.md draws the same picture."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,12 @@ def test_every_module_imports_only_from_the_rooms_it_may(path: Path) -> None:
     for module in imports(path):
         if module.split(".")[0] == "vpcodec":
             assert room(module) in allowed, f"{path.name} imports {module}"
+
+
+def test_the_picture_in_the_documents_shows_every_room() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = page.partition("## Who may import whom")[2].partition("\n##")[0]
+    assert set(MAY_IMPORT) <= set(re.findall(r"\w+", picture))
 
 
 @pytest.mark.parametrize("room", ["container", "data"])

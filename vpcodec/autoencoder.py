@@ -50,7 +50,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, signal: Tensor, rate: int | None = None) -> Tensor:
         """[B, T*hop] or [B, H*hop, W*hop, 3] -> tokens [B, T] or [B, H, W], int64."""
-        return self.quantizer.encode(self.network.encode(signal).float(), rate)
+        return self.quantizer.encode(self.network.encode(signal), rate)
 
     def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
         """Tokens [B, T] or [B, H, W] -> [B, T*hop] or [B, H*hop, W*hop, 3]."""

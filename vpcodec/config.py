@@ -32,13 +32,13 @@ class Data:
     """What one training step sees."""
 
     batch: Annotated[int, "Crops per step."] = 8
-    crop: Annotated[int, "Positions per crop, along each axis: 1 is 6 ms of speech or 8 pixels."] = 168
+    crop: Annotated[int, "Positions per crop and axis: 1 is 6 ms of speech times the stride, or 8 pixels."] = 168
     augment: Annotated[bool, "Vary the level of speech; flip and rescale images."] = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechLoss:
-    """Weights of what speech training reduces; 0 leaves a term out."""
+    """Weights of what speech training reduces; 0 takes a term out of the sum."""
 
     mel: Annotated[float, "Distance of log mel spectra at several resolutions."] = 1.0
     spectrum: Annotated[float, "Distance of compressed magnitudes at several resolutions."] = 4.0
@@ -49,7 +49,7 @@ class SpeechLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLoss:
-    """Weights of what image training reduces; 0 leaves a term out."""
+    """Weights of what image training reduces; 0 takes a term out of the sum."""
 
     absolute: Annotated[float, "Mean absolute difference of pixels."] = 1.0
     squared: Annotated[float, "Mean squared difference of pixels."] = 0.0

@@ -2,12 +2,15 @@
 
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import MEDIA, Command, wait_until
+from vpcodec.cli.training import Watch
 from vpcodec.registry import ModelFolder
+from vpcodec.training.recipes import find_recipe
 
 TRAIN = ("train", "--recipe", "speech-fsp-tiny", "--data", "data", "-o", "model", "--device", "cpu")
 
@@ -44,3 +47,20 @@ def test_a_stopped_run_keeps_its_state_and_goes_on(vpcodec: Command, data: Path,
 def test_a_run_that_never_began_does_not_stand_in_the_way_of_the_next(vpcodec: Command, data: Path) -> None:
     assert vpcodec(*TRAIN, "--data", "nowhere").returncode == 1
     assert vpcodec(*TRAIN, "--set", "training.steps=1").returncode == 0
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The signal handlers of the tests, back in place afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "amount"),
+    [("speech-fsp-1024", 8 * 1.008), ("speech-low-16384", 8 * 2.016), ("image-fsp-1024", 8)],
+)
+def test_the_speed_shown_counts_seconds_of_speech_or_images(handlers: None, recipe: str, amount: float) -> None:
+    assert Watch(find_recipe(recipe)).per_step == pytest.approx(amount)

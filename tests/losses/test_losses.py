@@ -55,6 +55,18 @@ def test_gradients_stay_finite_on_silence() -> None:
     assert silence.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("samples", [96, 480, 600])
+def test_crops_shorter_than_a_window_are_compared_without_it(speech: torch.Tensor, samples: int) -> None:
+    target = speech[:, 4000 : 4000 + samples]
+    decoded = (0.5 * target).requires_grad_()
+    total, terms = SpeechCriterion(SpeechLoss())(decoded, target)
+    total.backward()
+    assert terms["mel"] > 0
+    assert set(terms) == {"mel", "spectrum", "complex_spectrum", "waveform", "loudness"}
+    assert decoded.grad is not None
+    assert decoded.grad.isfinite().all()
+
+
 def test_a_turned_phase_is_seen_by_the_complex_term_alone(speech: torch.Tensor) -> None:
     terms = SpeechCriterion(SpeechLoss())(-speech, speech)[1]
     assert terms["mel"] < 1e-5

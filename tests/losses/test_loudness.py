@@ -21,6 +21,11 @@ def test_equal_signals_do_not_disturb(speech: torch.Tensor) -> None:
     assert Disturbance()(speech, speech) < 1e-6
 
 
+def test_what_is_shorter_than_a_window_does_not_disturb(speech: torch.Tensor) -> None:
+    short = speech[:, :511].expand(3, -1)
+    assert Disturbance()(0 * short, short).tolist() == [0, 0, 0]
+
+
 def test_a_constant_gain_and_a_turned_sign_are_forgiven(speech: torch.Tensor) -> None:
     noisy = speech + 0.02 * torch.randn(speech.shape, generator=torch.Generator().manual_seed(0))
     disturbance = Disturbance()

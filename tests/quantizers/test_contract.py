@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from vpcodec.errors import ConfigError, ModelError
+from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.quantizers import QUANTIZERS, build_quantizer
 from vpcodec.quantizers.fsp import UNIFORM_STD
 
@@ -25,7 +25,7 @@ SMALL = {
 LEVELS = {256: 240, 1024: 1000, 4096: 4375, 16384: 15360}
 VOCABULARIES = {name: LEVELS if name in ("fsp", "fsq") else {rate: rate for rate in LEVELS} for name in QUANTIZERS}
 
-CHANNELS = {"tokenbridge": (4, 5, 6, 7), "vqgan-fc": (8, 8, 8, 8), "vp": (5, 5, 5, 5)}  # else 3, 4, 5, 5
+CHANNELS = {"tokenbridge": (4, 5, 6, 7), "vqgan-fc": (8, 8, 8, 8)}  # else 3, 4, 5, 5
 
 # All that an optimizer sees. What is not listed is a buffer, out of reach of gradients and of weight decay.
 LEARNED = {"vq": {"codebook"}, "vqgan-fc": {"codebook"}, "nsvq": {"codebook"}, "simvq": {"map.weight", "map.bias"}}
@@ -333,6 +333,16 @@ def test_a_quantizer_that_cannot_encode_yet_says_so(name):
     for use in (lambda: quantizer(random_latents(quantizer, 1, 5)), lambda: quantizer.decode(torch.tensor([0]))):
         with pytest.raises(ModelError):
             use()
+
+
+def test_too_few_latents_to_finish_with_are_a_fault_of_the_data(name):
+    quantizer = build(name)
+    if quantizer.ready:
+        quantizer.finish(iter([]))
+        return
+    for given in ([], [random_latents(quantizer, RATE - 1)]):
+        with pytest.raises(DataError, match=f"{RATE} codes"):
+            quantizer.finish(iter(given))
 
 
 def test_a_look_without_gradients_never_starts_a_codebook(name):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vpcodec.errors import ConfigError, ModelError
+from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.quantizers.seeding import lloyd
 from vpcodec.quantizers.vq import EMA, VQ
 
@@ -76,7 +76,7 @@ def test_finishing_leaves_a_started_codebook_alone():
 
 
 def test_too_few_latents_for_the_codes_are_an_error():
-    with pytest.raises(ModelError, match="10 latents cannot start a codebook of 16 codes"):
+    with pytest.raises(DataError, match="10 latents cannot start a codebook of 16 codes"):
         small().finish(iter([latents(10)]))
 
 

@@ -106,7 +106,11 @@ def test_means_of_another_scale_are_standardized_at_the_end_of_training():
     assert (untouched.deviation == 1).all()
 
 
-def test_a_codebook_that_is_no_power_of_the_bins_is_refused():
-    with pytest.raises(ConfigError, match="power of its 4 bins"):
-        TokenBridge([512])
+@pytest.mark.parametrize("codes", [512, 2, 1, 0, -4])
+def test_a_codebook_that_is_no_power_of_the_bins_is_refused(codes):
+    with pytest.raises(ConfigError, match=f"power of its 4 bins as codebook size, got {codes}"):
+        TokenBridge([codes])
+
+
+def test_other_numbers_of_bins_make_other_codebooks():
     assert TokenBridge([512], bins=8).channels == 3

@@ -16,7 +16,7 @@ from vpcodec.errors import ConfigError
 if TYPE_CHECKING:
     from vpcodec.config import Recipe
 
-SECONDS_PER_POSITION = 0.006  # of speech
+SECONDS_PER_SPECTRUM = 0.006  # of speech; a position holds as many spectra as the network's stride
 
 
 def train(
@@ -101,7 +101,7 @@ class Watch:
     def __init__(self, recipe: "Recipe") -> None:
         self.per_step, self.unit = float(recipe.data.batch), "images"
         if recipe.kind == "speech":
-            self.per_step *= recipe.data.crop * SECONDS_PER_POSITION
+            self.per_step *= recipe.data.crop * recipe.network.stride * SECONDS_PER_SPECTRUM
             self.unit = "seconds of speech"
         self.step, self.progress, self.loss = 0, 0.0, float("nan")
         self.stopped = False

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SAMPLE_RATE = 16_000
+SAMPLE_RATE = 16_000  # Hz
 WINDOW = 512  # samples, half overlapped
 BANDS = 49
 NOMINAL_LEVEL = 84.0  # dB SPL at which a signal of NOMINAL_RMS is heard
@@ -45,7 +45,9 @@ class Disturbance(nn.Module):
         self.register_buffer("threshold", hearing_threshold(bands * self.band_width), persistent=False)
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
-        """Both [B, N] -> [B]."""
+        """Both [B, N] -> [B]; 0 for recordings shorter than a window."""
+        if target.shape[1] < WINDOW:
+            return target.new_zeros(len(target))
         ours, theirs = self.power(torch.cat((reconstruction, target))).chunk(2)
         theirs = theirs * self.colouring(ours, theirs)
         ours = ours * self.gain(ours, theirs)

@@ -7,12 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpcodec.config import SpeechLoss
-from vpcodec.losses.loudness import Disturbance
+from vpcodec.losses.loudness import SAMPLE_RATE, Disturbance
 from vpcodec.losses.weighting import weighted
 
-# Window of each short-time spectrum in samples at 16 kHz, with the number of mel bands drawn from it.
+# Window of each short-time spectrum in samples, with the number of mel bands drawn from it.
 RESOLUTIONS: dict[int, int] = {2048: 120, 1024: 80, 512: 40, 256: 20, 128: 10}
-SAMPLE_RATE = 16_000
 COMPRESSION = 0.3  # exponent on magnitudes, near how loudness grows with intensity
 SMALLEST = 1e-8  # power added where a root needs a slope at zero
 QUIET = 1e-4  # mel magnitude below which the logarithm levels off

@@ -27,7 +27,7 @@ class SignalNetwork(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, signal: Tensor) -> Tensor:
-        """Speech [B, T*hop] or image [B, H*hop, W*hop, 3] -> latents [B, T, C] or [B, H, W, C]."""
+        """Speech [B, T*hop] or image [B, H*hop, W*hop, 3] -> latents [B, T, C] or [B, H, W, C], float32."""
 
     @abstractmethod
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:

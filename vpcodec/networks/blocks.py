@@ -59,7 +59,7 @@ class Trunk(nn.Module):
         self.precision = torch.float32  # of the matrix products; training may lower it
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """[B, H, W, inputs] -> [B, H, W, outputs]; `condition` [width] is added to every position."""
+        """[B, H, W, inputs] -> [B, H, W, outputs] float32; `condition` [width] is added to every position."""
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.precision == torch.bfloat16):
             x = self.read_norm(self.read(x))
             if condition is not None:

@@ -105,8 +105,13 @@ class Quantizer(nn.Module, ABC):
     def finish(self, latents: Iterable[Tensor]) -> None:
         """Build what encoding still lacks from latents of the training set, such as VP-VAE's codebooks.
 
+        Under distributed training all ranks call it and end with the same, each having brought latents of its own.
+
         Args:
             latents: Batches [..., input_channels] of any float type.
+
+        Raises:
+            DataError: The latents of all ranks are too few for the codes, or not finite.
         """
 
     def unfinish(self) -> None:
@@ -186,13 +191,3 @@ def only_rate(rates: Sequence[int]) -> int:
             hint="train one model for each rate, or use vp, which offers several",
         )
     return rates[0]
-
-
-def digits_to_tokens(digits: Tensor, levels: Tensor) -> Tensor:
-    """[..., C] int64 digits -> [...] int64, first channel fastest."""
-    return (digits * (levels.cumprod(0) // levels)).sum(-1)
-
-
-def tokens_to_digits(tokens: Tensor, levels: Tensor) -> Tensor:
-    """[...] int64 -> [..., C] int64 digits, the inverse of `digits_to_tokens`."""
-    return tokens.unsqueeze(-1) // (levels.cumprod(0) // levels) % levels

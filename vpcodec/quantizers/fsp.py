@@ -16,24 +16,9 @@ import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import (
-    Quantized,
-    Quantizer,
-    digits_to_tokens,
-    moment_loss,
-    only_rate,
-    straight_through,
-    tokens_to_digits,
-)
+from vpcodec.quantizers.base import Quantized, moment_loss, straight_through
+from vpcodec.quantizers.grid import GridQuantizer, digits_to_tokens, levels_for
 from vpcodec.quantizers.noise import Noise
-
-# Levels per channel for a nominal codebook size; their products are 240, 1000, 4375 and 15360.
-LEVELS: dict[int, tuple[int, ...]] = {
-    256: (8, 6, 5),
-    1024: (8, 5, 5, 5),
-    4096: (7, 5, 5, 5, 5),
-    16384: (8, 8, 8, 6, 5),
-}
 
 UNIFORM_STD = 1 / math.sqrt(12)  # of a uniform variable on (0, 1)
 
@@ -63,23 +48,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
 MIXTURES = ("number", "sample", "batch")
 
 
-def levels_for(rates: Sequence[int], levels: Sequence[int] | None) -> tuple[int, ...]:
-    """The levels given, or the published ones for a nominal codebook size."""
-    if len(rates) > 1:
-        only_rate(rates)
-    if levels is None:
-        if not rates or rates[0] not in LEVELS:
-            raise ConfigError(
-                f"no published levels for quantizer.rates = {list(rates)}",
-                hint=f"use one of {', '.join(map(str, LEVELS))}, or set quantizer.levels",
-            )
-        return LEVELS[rates[0]]
-    if not levels or min(levels) < 2:
-        raise ConfigError(f"quantizer.levels must all be 2 or more, got {list(levels)}")
-    return tuple(levels)
-
-
-class FSP(Quantizer):
+class FSP(GridQuantizer):
     """Finite scalar perturbation.
 
     Args:
@@ -92,8 +61,6 @@ class FSP(Quantizer):
         mean_weight: Weight of the squared mean of each channel in the loss.
         variance_weight: Weight of its squared distance from the target variance.
     """
-
-    levels: Tensor
 
     def __init__(
         self,
@@ -111,8 +78,7 @@ class FSP(Quantizer):
             raise ConfigError(f"unknown quantizer.activation {activation!r}", hint=f"use {', '.join(ACTIVATIONS)}")
         if mixture not in MIXTURES:
             raise ConfigError(f"unknown quantizer.mixture {mixture!r}", hint=f"use {', '.join(MIXTURES)}")
-        levels = levels_for(rates, levels)
-        super().__init__(rates or (math.prod(levels),), len(levels))
+        super().__init__(rates, levels_for(rates, levels))
         self.squash, self.variance = ACTIVATIONS[activation]
         self.quantize_share = quantize_share
         self.reach = reach
@@ -120,15 +86,6 @@ class FSP(Quantizer):
         self.variance_weight = variance_weight
         self.mixture = mixture
         self.noise = Noise()
-        self.register_buffer("levels", torch.tensor(levels), persistent=False)
-
-    @property
-    def radices(self) -> tuple[int, ...]:
-        return tuple(self.levels.tolist())
-
-    def vocabulary(self, rate: int | None = None) -> int:
-        self.checked_rate(rate)
-        return math.prod(self.levels.tolist())
 
     def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
         unit = self.squash(latents)
@@ -142,13 +99,11 @@ class FSP(Quantizer):
         stats = {"latent_std": latents.detach().std(correction=0).item()}
         return Quantized(standardize(relaxed), digits_to_tokens(bins, self.levels), loss, stats)
 
-    def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
-        self.checked_rate(rate)
-        return digits_to_tokens(self.bins(self.squash(latents.float())), self.levels)
+    def digits(self, latents: Tensor) -> Tensor:
+        return self.bins(self.squash(latents))
 
-    def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
-        self.checked_rate(rate)
-        return standardize(self.centres(tokens_to_digits(tokens, self.levels)))
+    def points(self, digits: Tensor) -> Tensor:
+        return standardize(self.centres(digits))
 
     def coins(self, unit: Tensor) -> Tensor:
         """As many numbers of [B, ..., C] as there are coins to toss, shaped to spread over all of them."""

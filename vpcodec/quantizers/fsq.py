@@ -9,22 +9,21 @@ Sources: Mentzer et al., arXiv 2309.15505, section 3.1 (plain); Parker et al., a
 noise), with the noise of Zhai et al., L3AC, arXiv 2504.04949.   B batch, ... positions, C channels, L levels
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import Quantized, Quantizer, digits_to_tokens, straight_through, tokens_to_digits
-from vpcodec.quantizers.fsp import levels_for
+from vpcodec.quantizers.base import Quantized, straight_through
+from vpcodec.quantizers.grid import GridQuantizer, digits_to_tokens, levels_for
 from vpcodec.quantizers.noise import Noise
 
 MARGIN = 1e-3  # the plain form bounds numbers a little beyond the outer grid points
 NOISE_WIDTHS = ("1/L", "1/(L-1)")
 
 
-class FSQ(Quantizer):
+class FSQ(GridQuantizer):
     """Finite scalar quantization.
 
     Args:
@@ -36,8 +35,6 @@ class FSQ(Quantizer):
         noise_width: Furthest move: "1/(L-1)" is half a grid step of the symmetric form, "1/L" a little less.
         clip: Whether moved numbers stay in [-1, 1]; the published form lets them leave.
     """
-
-    levels: Tensor
 
     def __init__(
         self,
@@ -54,26 +51,17 @@ class FSQ(Quantizer):
             raise ConfigError(f"quantizer.levels must all be 3 or more for plain fsq, got {list(levels)}")
         if noise_width not in NOISE_WIDTHS:
             raise ConfigError(f"unknown quantizer.noise_width {noise_width!r}", hint=f"use {' or '.join(NOISE_WIDTHS)}")
-        super().__init__(rates or (math.prod(levels),), len(levels))
+        super().__init__(rates, levels)
         self.symmetric = symmetric
         self.noise_share = (0.5 if symmetric else 0.0) if noise_share is None else noise_share
         self.noise_width = noise_width
         self.clip = clip
         self.noise = Noise()
-        self.register_buffer("levels", torch.tensor(levels), persistent=False)
-
-    @property
-    def radices(self) -> tuple[int, ...]:
-        return tuple(self.levels.tolist())
-
-    def vocabulary(self, rate: int | None = None) -> int:
-        self.checked_rate(rate)
-        return math.prod(self.levels.tolist())
 
     def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
         bounded = self.bound(latents)
-        digits = self.digits(bounded)
-        target = self.grid(digits)
+        digits = self.nearest(bounded)
+        target = self.points(digits)
         if self.noise_share:
             moved = bounded + (2 * self.noise.uniform(bounded) - 1) * self.half_width()
             if self.clip:
@@ -83,13 +71,14 @@ class FSQ(Quantizer):
         tokens = digits_to_tokens(digits, self.levels)
         return Quantized(straight_through(bounded, target), tokens, latents.new_zeros(()), stats)
 
-    def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
-        self.checked_rate(rate)
-        return digits_to_tokens(self.digits(self.bound(latents.float())), self.levels)
+    def digits(self, latents: Tensor) -> Tensor:
+        return self.nearest(self.bound(latents))
 
-    def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
-        self.checked_rate(rate)
-        return self.grid(tokens_to_digits(tokens, self.levels))
+    def points(self, digits: Tensor) -> Tensor:
+        """[..., C] int64 -> [..., C] float32, the grid points on [-1, 1]."""
+        if self.symmetric:
+            return digits * 2 / (self.levels - 1) - 1
+        return digits / (self.levels // 2) - 1
 
     def bound(self, latents: Tensor) -> Tensor:
         """[..., C] -> [..., C], about [-1, 1], in the units of the grid."""
@@ -99,19 +88,13 @@ class FSQ(Quantizer):
         offset = (1 - self.levels % 2) / 2  # even numbers of levels have no point in the middle
         return (torch.tanh(latents + torch.atanh(offset / half)) * half - offset) / (self.levels // 2)
 
-    def digits(self, bounded: Tensor) -> Tensor:
+    def nearest(self, bounded: Tensor) -> Tensor:
         """[..., C] bounded numbers -> [..., C] int64, the nearest grid points counted from below."""
         if self.symmetric:
             digits = ((bounded + 1) / 2 * (self.levels - 1) + 0.5).floor()
         else:
             digits = (bounded * (self.levels // 2)).round() + self.levels // 2
         return digits.long().clamp(min=0).minimum(self.levels - 1)
-
-    def grid(self, digits: Tensor) -> Tensor:
-        """[..., C] int64 -> [..., C] float32, the grid points on [-1, 1]."""
-        if self.symmetric:
-            return digits * 2 / (self.levels - 1) - 1
-        return digits / (self.levels // 2) - 1
 
     def half_width(self) -> Tensor:
         """[C], the furthest move of the noise, in the units of the grid."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vpcodec.errors import ConfigError, ModelError
+from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.quantizers.base import Quantized
 from vpcodec.quantizers.codebook import FIGURES, CodebookQuantizer, nearest
 from vpcodec.quantizers.noise import Noise
@@ -100,15 +100,24 @@ class SeededCodebook(CodebookQuantizer):
         self.held = None
 
     def finish(self, latents: Iterable[Tensor]) -> None:
-        """Start the codebook of a run too short to have done so. Raises ModelError for fewer than K latents."""
+        """Start the codebook of a run too short to have done so, the same on every rank.
+
+        Args:
+            latents: Batches [..., C]; under distributed training each rank may bring its own.
+
+        Raises:
+            DataError: The latents of all ranks, those gathered in training included, are fewer than K.
+        """
         if self.ready:
             return
+        fresh = self.codebook.new_zeros(0, self.channels)
         for batch in latents:
-            self.wait(batch.detach().float().flatten(0, -2))
-            if len(self.waiting) >= self.start_tokens:
+            fresh = torch.cat([fresh, batch.detach().flatten(0, -2).to(fresh)])
+            if len(self.waiting) + len(fresh) >= self.start_tokens:
                 break
+        self.wait(gathered(fresh))  # at once: one rank may bring more batches than another
         if len(self.waiting) < self.rates[0]:
-            raise ModelError(
+            raise DataError(
                 f"{len(self.waiting)} latents cannot start a codebook of {self.rates[0]} codes",
                 hint="give more training data, or choose a smaller rate",
             )

@@ -16,19 +16,15 @@ import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import (
-    Quantized,
-    Quantizer,
-    digits_to_tokens,
-    only_rate,
-    tokens_to_digits,
-)
+from vpcodec.quantizers.base import Quantized, only_rate
+from vpcodec.quantizers.grid import GridQuantizer
 from vpcodec.quantizers.noise import Noise
+from vpcodec.quantizers.ranks import summed
 
 LOG_VARIANCES = (-30.0, 20.0)  # beyond these a float32 standard deviation is as good as zero, or absurd
 
 
-class TokenBridge(Quantizer):
+class TokenBridge(GridQuantizer):
     """TokenBridge. Takes 2 C numbers a position: C means, then C log variances.
 
     Args:
@@ -45,7 +41,6 @@ class TokenBridge(Quantizer):
     deviation: Tensor
     edges: Tensor
     values: Tensor
-    levels: Tensor
 
     def __init__(
         self,
@@ -60,10 +55,10 @@ class TokenBridge(Quantizer):
         rate = only_rate(rates)
         if bins < 2:
             raise ConfigError(f"quantizer.bins must be 2 or more, got {bins}")
-        channels = max(1, round(math.log(rate, bins)))
+        channels = round(math.log(max(rate, bins), bins))
         if bins**channels != rate:
             raise ConfigError(f"tokenbridge needs a power of its {bins} bins as codebook size, got {rate}")
-        super().__init__(rates, channels)
+        super().__init__(rates, (bins,) * channels)
         self.kl_weight = kl_weight
         self.standardize = standardize
         self.noise = Noise()
@@ -72,20 +67,12 @@ class TokenBridge(Quantizer):
         self.right = by_percentile  # a number on an edge goes up; between two equally near values, down
         self.register_buffer("edges", edges.float(), persistent=False)
         self.register_buffer("values", values.float(), persistent=False)
-        self.register_buffer("levels", torch.full((channels,), bins), persistent=False)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
 
     @property
     def input_channels(self) -> int:
         return 2 * self.channels
-
-    @property
-    def radices(self) -> tuple[int, ...]:
-        return tuple(self.levels.tolist())
-
-    def vocabulary(self, rate: int | None = None) -> int:
-        return self.checked_rate(rate)
 
     def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
         means, log_variances = latents.chunk(2, -1)
@@ -99,27 +86,30 @@ class TokenBridge(Quantizer):
         }
         return Quantized(sample, self.encode(latents), self.kl_weight * divergence, stats)
 
-    def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
-        self.checked_rate(rate)
-        means = latents[..., : self.channels].detach().float()
+    def digits(self, latents: Tensor) -> Tensor:
+        means = latents[..., : self.channels].detach()
         standard = ((means - self.mean) / self.deviation).contiguous()
-        return digits_to_tokens(torch.bucketize(standard, self.edges, right=self.right), self.levels)
+        return torch.bucketize(standard, self.edges, right=self.right)
 
-    def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
-        self.checked_rate(rate)
-        return self.values[tokens_to_digits(tokens, self.levels)] * self.deviation + self.mean
+    def points(self, digits: Tensor) -> Tensor:
+        return self.values[digits] * self.deviation + self.mean
 
     def finish(self, latents: Iterable[Tensor]) -> None:
-        """Measure the means that training arrived at, [..., 2 C] in batches."""
+        """Measure the means that training arrived at, the same on every rank.
+
+        Args:
+            latents: Batches [..., 2 C]; under distributed training each rank may bring its own.
+        """
         if not self.standardize:
             return
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        moments = self.mean.new_zeros(3, self.channels, dtype=torch.float64)  # counts, sums and sums of squares
         for batch in latents:
-            means = batch[..., : self.channels].detach().flatten(0, -2).double()
-            count += len(means)
-            total = total.to(means) + means.sum(0)
-            squares = squares.to(means) + means.square().sum(0)
-        if count:
+            means = batch[..., : self.channels].detach().flatten(0, -2).to(moments)
+            moments[0] += len(means)
+            moments[1] += means.sum(0)
+            moments[2] += means.square().sum(0)
+        count, total, squares = summed(moments)
+        if count.all():
             mean = total / count
             variance = squares / count - mean.square()
             self.mean.copy_(mean)

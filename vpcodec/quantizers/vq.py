@@ -95,7 +95,7 @@ class EMA(SeededCodebook):
         self.register_buffer("sums", first.clone())  # [K, C], of the latents of a step
 
     def begin(self) -> None:
-        """One even share of tokens for each code; the averages find the true ones within 1 / (1 - decay) steps."""
+        """Each code counts one token a step; the averages find the true counts within about 1 / (1 - decay) steps."""
         super().begin()
         self.counts.fill_(1.0)
         self.sums.copy_(self.codebook)
