@@ -1,6 +1,8 @@
 # The five commands of the project, and the demonstration. Everything runs in .venv, which `install` makes.
 PYTHON ?= python3
 BIN := .venv/bin
+# Weights of LPIPS, which images are measured with where they are there.
+export VPCODEC_LPIPS ?= $(wildcard ../shared/weights)
 
 .PHONY: install demo test quick lint docs site package-check clean
 

@@ -23,7 +23,7 @@ from scripts import gallery, session  # noqa: E402
 from scripts.pictures import stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
-from vpcodec.cli.main import EXIT_CODES, app  # noqa: E402
+from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, app  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, with_tables  # noqa: E402
@@ -67,10 +67,13 @@ def command_reference() -> str:
         text += f"```\nvpcodec {name} {arguments(command)} [OPTIONS]".replace("  ", " ") + "\n```\n\n"
         text += "| option | meaning |\n| --- | --- |\n"
         for names, placeholder, meaning in options(command):
-            text += f"| `{f'{names} {placeholder}'.strip()}` | {meaning} |\n".replace("NAME|FILE", "NAME\\|FILE")
+            option = f"{names} {placeholder}".strip()
+            text += f"| `{escaped(option)}` | {escaped(meaning)} |\n"
         text += "\n```\n" + "\n".join(EXAMPLES[name]) + "\n```\n"
     text += "\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n"
-    return text + "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    text += "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    text += "\n## Environment\n\n| variable | meaning |\n| --- | --- |\n"
+    return text + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in ENVIRONMENT.items())
 
 
 def manual_page() -> str:
@@ -86,6 +89,7 @@ def manual_page() -> str:
             italic = f" \\fI{placeholder}\\fR" if placeholder else ""
             text += f".TP\n\\fB{troff(names)}\\fR{italic}\n{troff(meaning)}\n"
     text += ".SH EXIT STATUS\n" + "".join(f".TP\n{code}\n{troff(meaning)}\n" for code, meaning in EXIT_CODES.items())
+    text += ".SH ENVIRONMENT\n" + "".join(f".TP\n.B {name}\n{troff(use)}\n" for name, use in ENVIRONMENT.items())
     text += ".SH EXAMPLES\n.nf\n" + "".join(f"{troff(line)}\n" for lines in EXAMPLES.values() for line in lines)
     return text + ".fi\n"
 
@@ -138,7 +142,12 @@ def section(part: type, name: str = "") -> str:
 
 def cell(text: str) -> str:
     """Code in a cell of a table, whatever it holds."""
-    return f"`` {text} ``".replace("|", "\\|")
+    return escaped(f"`` {text} ``")
+
+
+def escaped(text: str) -> str:
+    """Text that does not end the cell of a table that it stands in."""
+    return text.replace("|", "\\|")
 
 
 def readme() -> str:

@@ -10,12 +10,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = Path(__file__).resolve().parent / "media"
+SHARED = Path(os.environ.get("VPCODEC_SHARED") or ROOT.parent / "shared")
+if (SHARED / "weights").is_dir():
+    os.environ.setdefault("VPCODEC_LPIPS", str(SHARED / "weights"))
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data sets that lies outside the repository; skips the test where it is absent."""
-    folder = Path(os.environ.get("VPCODEC_SHARED", ROOT.parent / "shared"))
-    if not folder.is_dir():
+    if not SHARED.is_dir():
         pytest.skip("needs the shared data: set VPCODEC_SHARED or put them in ../shared")
-    return folder
+    return SHARED

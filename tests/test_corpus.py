@@ -1,10 +1,14 @@
-"""Plans and shards: which file becomes which, and who does it."""
+"""Plans, shards and manifests: which file becomes which, who does it, and what is told of it."""
 
+import errno
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 
+from vpcodec.corpus.cluster import last_line, with_whole_path
+from vpcodec.corpus.outcome import Settings
 from vpcodec.corpus.plan import make_plan
 from vpcodec.corpus.shards import Shard, parse_shard
 from vpcodec.errors import ConfigError
@@ -46,7 +50,21 @@ def test_a_pipe_goes_to_standard_output_unless_told_otherwise() -> None:
 
 def test_inputs_with_the_same_output_are_told_apart(tree: Path) -> None:
     first, second = make_plan("encode", ["in/b.wav", "elsewhere/b.mp3"], output_dir="out")
-    assert (first.clash, second.clash) == ("", "in/b.wav")
+    assert first.problem is None
+    assert str(second.problem) == "elsewhere/b.mp3: would have the same output as in/b.wav\n  hint: rename one of them"
+
+
+def test_a_folder_that_cannot_be_read_is_part_of_the_plan(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scandir(folder: str) -> "os._ScandirIterator[str]":
+        if folder == "in/deep":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return whole(folder)
+
+    whole = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    *rest, unread = make_plan("encode", ["in"], recursive=True)
+    assert [item.source for item in rest] == ["in/a.FLAC", "in/b.wav", "in/link/d.ogg"]
+    assert str(pickle.loads(pickle.dumps(unread)).problem) == "in/deep: permission denied"
 
 
 def test_one_output_for_several_inputs_is_refused() -> None:
@@ -89,3 +107,19 @@ def test_names_that_are_not_utf8_are_planned_like_others(tmp_path: Path) -> None
         pass
     (item,) = make_plan("encode", [str(tmp_path)], recursive=True, output_dir="out")
     assert os.fsencode(item.target) == b"out/caf\xe9"
+
+
+def test_a_cluster_is_told_where_a_model_lies_and_what_another_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.toml").touch()
+    (tmp_path / "speech-vp").mkdir()
+    monkeypatch.chdir(tmp_path)
+    told = [with_whole_path(Settings(task="encode", model=model)).model for model in ("./mine", "speech-vp", None)]
+    assert told == [str(tmp_path / "mine"), "speech-vp", None]
+
+
+@pytest.mark.parametrize(("text", "line"), [("", "ValueError"), ("\n", "ValueError"), ("at\nlast\n", "last")])
+def test_an_error_of_a_cluster_is_one_line_even_without_words(text: str, line: str) -> None:
+    assert last_line(ValueError(text)) == line

@@ -1,5 +1,7 @@
 """Exported tokens, read back by the libraries that others read them with."""
 
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,15 @@ def test_webdataset_has_an_array_and_its_facts_for_each_file(exported: list[Toke
     for sample, each in zip(samples, exported, strict=False):
         assert (sample["npy"] == each.ids).all()
         assert sample["json"] == each.facts
+
+
+def test_no_two_files_share_a_key_of_a_webdataset(exported: list[Tokens], tmp_path: Path) -> None:
+    named = [replace(exported[0], facts={**exported[0].facts, "name": name}) for name in ("a", "a", "a_2", "a.2")]
+    with open(tmp_path / "t.tar", "wb") as out:
+        write_webdataset(named, out)
+    with tarfile.open(tmp_path / "t.tar") as tar:
+        arrays = [name for name in tar.getnames() if name.endswith(".npy")]
+    assert arrays == ["a.npy", "a_2.npy", "a_2_2.npy", "a_2_3.npy"]
 
 
 def test_a_webdataset_is_the_same_whenever_it_is_written(exported: list[Tokens], tmp_path: Path) -> None:

@@ -158,6 +158,29 @@ def test_a_model_whose_graphs_compute_something_else_is_left_without_graphs(
     assert not ModelFolder(model.path).facts.graphs
 
 
+@pytest.mark.parametrize(("step", "error"), [("point_to_weights", KeyboardInterrupt), ("compare", ModelError)])
+def test_graphs_that_are_there_stay_until_new_ones_are_complete(
+    exported: ModelFolder, monkeypatch: pytest.MonkeyPatch, step: str, error: type[BaseException]
+) -> None:
+    def stop(*_: object) -> None:
+        raise error("stop")
+
+    before = {path.name: path.read_bytes() for path in exported.path.iterdir()}
+    monkeypatch.setattr(f"vpcodec.graphs.writing.{step}", stop)
+    with pytest.raises(error):
+        write_graphs(exported.path)
+    assert {path.name: path.read_bytes() for path in exported.path.iterdir()} == before
+
+
+def test_a_folder_that_takes_no_graphs_is_named(exported: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(ModelError, match="graphs cannot be written there"):
+        write_graphs(exported.path)
+
+
 def test_a_damaged_graph_is_not_run(exported: ModelFolder, tmp_path: Path) -> None:
     for path in exported.path.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -8,7 +8,16 @@ import torch
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import override
 from vpcodec.errors import ConfigError, ModelError
-from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, find_model, list_models, load_weights, save_model
+from vpcodec.registry import (
+    FACTS,
+    WEIGHTS,
+    ModelFolder,
+    find_model,
+    list_models,
+    load_weights,
+    save_model,
+    survey_models,
+)
 from vpcodec.training.recipes import find_recipe
 
 
@@ -26,6 +35,18 @@ def test_a_saved_model_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch:
     assert find_model("mine").facts == find_model(str(tmp_path / "mine")).facts
     assert "mine" in [model.name for model in list_models()]
     assert find_model("mine").facts.vocabularies == [240]
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "mine")
+    for name, content in {"newer": 'name = "newer"\nsmell = "sweet"\n', "torn": "name = "}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FACTS).write_text(content)
+    monkeypatch.setenv("VPCODEC_MODELS", str(tmp_path))
+    assert "mine" in [model.name for model in list_models()]
+    newer, torn = survey_models()[1]
+    assert newer.what == f"{tmp_path}/newer/{FACTS}: unknown option smell"
+    assert torn.what.count(str(tmp_path)) == 1
 
 
 def test_a_model_that_is_not_there_is_named_with_those_that_are(

@@ -14,16 +14,16 @@ import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.image import join
-from vpcodec.container import Reader, SpeechFacts
+from vpcodec.codec.tokens import tokens_of
+from vpcodec.container import Reader
 from vpcodec.data.streams import open_input
 from vpcodec.errors import ConfigError, DependencyError
-from vpcodec.registry import find_model
 
 ROW_GROUP = 1000  # files whose tokens Parquet keeps together
 
@@ -51,14 +51,8 @@ def read_tokens(source: str, name: str) -> Tokens:
     """
     with open_input(source) as stream:
         reader = Reader(stream)
-        header = reader.header
-        prior = find_model(header.model).prior(header.rate) if header.prior else None
-        frames = list(reader.frames(prior))
-    if isinstance(header.signal, SpeechFacts):
-        ids = np.concatenate([frame.tokens for frame in frames], axis=1)
-    else:
-        hop = find_model(header.model).facts.hop
-        ids = join(frames, -(-header.signal.height // hop), -(-header.signal.width // hop))
+        ids = tokens_of(reader)
+    header = reader.header
     facts = {
         "name": name,
         "kind": header.kind,
@@ -102,17 +96,21 @@ def write_parquet(tokens: Iterable[Tokens], out: BinaryIO) -> None:
 
 def write_webdataset(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     """Two members a file. A dot would end a member's key, so dots in names become underscores."""
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for each in tokens:
-            key = each.facts["name"].replace(".", "_")
-            taken[key] = taken.get(key, 0) + 1
-            if taken[key] > 1:
-                key += f"_{taken[key]}"
+            key = free_key(each.facts["name"].replace(".", "_"), taken)
+            taken.add(key)
             array = io.BytesIO()
             np.save(array, each.ids)
             add(tar, f"{key}.npy", array.getvalue())
             add(tar, f"{key}.json", json.dumps(each.facts).encode())
+
+
+def free_key(wanted: str, taken: set[str]) -> str:
+    """`a`, or where that is taken the first of `a_2`, `a_3` ... that is not."""
+    numbered = (f"{wanted}_{number}" for number in count(2))
+    return next(key for key in chain([wanted], numbered) if key not in taken)
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

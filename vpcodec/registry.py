@@ -6,6 +6,7 @@ A model is a folder:
     weights.safetensors     the averaged weights of training
     recipe.toml             what trained it
     evaluation.json         measured by a command
+    notes.md                written by hand: data, licence, limits
     card.md                 made from the others by a command
 
 Nothing in it is executed when it is loaded. A folder is looked for at a given path, under $VPCODEC_MODELS,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 FACTS = "model.toml"
 WEIGHTS = "weights.safetensors"
+EVALUATION = "evaluation.json"
+NOTES = "notes.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +219,8 @@ def find_model(name: str) -> ModelFolder:
     for root in model_roots():
         if (root / name / FACTS).is_file():
             return ModelFolder(root / name)
+    if Path(name).is_dir():
+        raise ModelError(f"{name}: is a directory without a model")
     installed = ", ".join(model.name for model in list_models()) or "none"
     raise ModelError(f"no model named {name!r}", hint=f"installed: {installed}; or give the path of a model folder")
 

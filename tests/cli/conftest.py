@@ -19,7 +19,7 @@ from vpcodec.codec.pipeline import DEFAULT_MODELS
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
 PATIENCE = 120  # seconds after which a test gives up; nothing is measured by it
-DROP_FROM_BOUNDING_SET, OVERRIDE_MODES = 24, 1  # prctl, capability
+DROP_FROM_BOUNDING_SET, OVERRIDE_MODES, SEARCH_ALL = 24, 1, 2  # prctl, capabilities
 
 
 @dataclass
@@ -115,8 +115,9 @@ def hear_interrupts() -> None:
 
 
 def obey_modes() -> None:
-    """In a child process: take from root the right to write where the mode forbids it."""
+    """In a child process: take from root the right to read and write where the mode forbids it."""
     import ctypes
 
     if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(DROP_FROM_BOUNDING_SET, OVERRIDE_MODES, 0, 0, 0)
+        for right in (OVERRIDE_MODES, SEARCH_ALL):
+            ctypes.CDLL(None).prctl(DROP_FROM_BOUNDING_SET, right, 0, 0, 0)

@@ -19,7 +19,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encod speech.wav", "no such command 'encod'. ...; `vpcodec -h` shows how", 2),
     ("encode", "missing argument 'IN...'; `vpcodec encode -h` shows how", 2),
     ("encode --modle x speech.wav", "no such option: --modle ...; `vpcodec encode -h` shows how", 2),
-    ("encode speech.wav --rate", "option '--rate' requires an argument; `vpcodec -h` shows how", 2),
+    ("encode speech.wav --rate", "option '--rate' requires an argument; `vpcodec encode -h` shows how", 2),
     ("encode speech.wav --rate many", "invalid value for '--rate': ...; `vpcodec encode -h` shows how", 2),
     ("encode speech.wav --rate 999", "model speech-vp has no rate 999; its rates: ...", 2),
     (
@@ -45,7 +45,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encode speech.wav -o taken.tok", "taken.tok: exists already; use -f to replace it", 1),
     ("encode speech.wav photo.png -o both.tok", "-o and -c take one input; use --output-dir for several", 2),
     ("encode speech.wav -c -o speech.tok", "-o and -c contradict each other; keep one", 2),
-    ("encode --raw speech.pcm", "--raw: nobody knows the sample rate; add --sample-rate 16000, for instance", 2),
+    ("encode --raw speech.pcm", "--raw: the sample rate is unknown; add --sample-rate 16000, for instance", 2),
     (
         "encode --raw --sample-rate 0 speech.pcm",
         "speech.pcm: a sample rate of 0 Hz is not readable; it must be 1,000 to 1,000,000 Hz",
@@ -56,8 +56,17 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
         "unknown sample format 'S16'; use PCM_U8, ...",
         2,
     ),
-    ("encode --sample-rate 16000 speech.wav", "--sample-rate is for samples without a header; add --raw", 2),
-    ("encode --from 2 --to 1 speech.wav", "--from 2 --to 1: the end is not behind the beginning", 2),
+    (
+        "encode --sample-rate 16000 speech.wav",
+        "--sample-rate, --channels and --sample-format are for samples without a header; add --raw",
+        2,
+    ),
+    (
+        "encode --channels 2 speech.wav",
+        "--sample-rate, --channels and --sample-format are for samples without a header; add --raw",
+        2,
+    ),
+    ("encode --from 2 --to 1 speech.wav", "--from 2 --to 1: --to must come after --from", 2),
     ("encode --from 60 speech.wav", "speech.wav: ends before second 60", 1),
     (
         "encode --from noon speech.wav",
@@ -65,6 +74,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
         2,
     ),
     ("encode --from 0:01 photo.png", "photo.png: a photo has no seconds to choose from", 1),
+    ("encode -r folder --to 1", "--from and --to are for single recordings; name the files instead of -r", 2),
     ("encode -r folder --output-dir out --shard 5/4", "--shard 5/4: no such part; the first of 8 is 1/8", 2),
     ("encode -r folder --output-dir out --shard half", "--shard half: not a part; for instance 1/8, or auto", 2),
     (
@@ -107,10 +117,21 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ),
     ("decode notes.txt", "notes.txt: not a token file: it starts with 74 68 61, expected d6 56 50", 1),
     ("info nowhere.tok", "nowhere.tok: no such file or directory", 1),
+    ("info folder", "folder: is a directory without a model", 1),
     ("test nowhere.tok", "nowhere.tok: no such file or directory", 1),
     ("export sound.tok", "export needs an output; name it with -o, tokens.npz for instance", 2),
     ("export sound.tok -o tokens.csv", "cannot export to 'tokens.csv'; use --to npz, parquet, webdataset", 2),
     ("export -r empty-folder -o tokens.npz", "nothing to decode in empty-folder; looked for .tok", 2),
+    ("export speech-vp --to onnx -o out", "--to onnx writes into the folders of models; leave -o and -r out", 2),
+    ("evaluate --dataset folder -j -1", "invalid value for '-j' / '--jobs': ...; `vpcodec evaluate -h` shows how", 2),
+    ("evaluate --dataset folder --json taken.tok", "taken.tok: exists already; use -f to replace it", 1),
+    ("evaluate --dataset folder --csv nowhere/a.csv", "nowhere/a.csv: there is no folder nowhere; make it first", 1),
+    ("evaluate --dataset folder --json -", "--json -: standard output has the table; name a file", 2),
+    (
+        "evaluate --dataset folder --root empty-folder",
+        "folder is the folder itself; --root and --download are for data sets with a name",
+        2,
+    ),
     ("train --data folder -o model", "missing option '--recipe'; `vpcodec train -h` shows how", 2),
     (
         "train --recipe speech-fps-tiny --data folder -o model",

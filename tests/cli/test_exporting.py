@@ -1,6 +1,7 @@
 """`vpcodec export` as a process, and the tokens that it reads."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,17 @@ def test_tokens_are_those_of_the_codec(token_files: Path, models: Path, monkeypa
         assert found.ids.dtype == np.uint16
         assert (found.ids == expected).all()
         assert found.facts["shape"] == list(expected.shape)
+
+
+def test_a_model_that_is_not_there_does_not_keep_the_others_from_their_graphs(vpcodec: Command, models: Path) -> None:
+    folder = shutil.copytree(models / "speech-vp", vpcodec.folder / "model")
+    (folder / "encoder.onnx").unlink()
+    ended = vpcodec("export", "nowhere", "model", "--to", "onnx")
+    assert ended.returncode == 1
+    failure, note = ended.stderr.decode().splitlines()
+    assert failure.startswith("vpcodec: no model named 'nowhere'; installed: ")
+    assert note == "model: graphs written"
+    assert (folder / "encoder.onnx").read_bytes() == (models / "speech-vp" / "encoder.onnx").read_bytes()
 
 
 def test_the_command_exports_what_it_can_read(vpcodec: Command, token_files: Path) -> None:

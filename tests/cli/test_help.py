@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from vpcodec.cli.examples import EXAMPLES
+from vpcodec.cli.help import RARE
 from vpcodec.cli.main import COMMANDS
 from vpcodec.version import __version__
 
@@ -41,6 +42,26 @@ def test_rule_13_long_help_lists_every_option(vpcodec: Command) -> None:
 
 def test_rule_13_version(vpcodec: Command) -> None:
     assert vpcodec("--version").stdout == f"vpcodec {__version__}\n".encode()
+
+
+def test_rule_13_short_help_leaves_out_what_is_rare(vpcodec: Command) -> None:
+    short, long = (vpcodec("encode", asked).stdout.decode() for asked in ("-h", "--help"))
+    for option in RARE:
+        assert f"  {option} " in long
+        assert f"  {option} " not in short
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("train", "--start MODEL"), ("export", "--to F"), ("evaluate", "--json FILE")]
+)
+def test_rule_13_what_is_only_called_like_something_rare_stays(vpcodec: Command, command: str, option: str) -> None:
+    assert f"  {option} " in vpcodec(command, "-h").stdout.decode()
+
+
+def test_rule_13_the_list_of_commands_holds_whole_sentences(vpcodec: Command) -> None:
+    listed = vpcodec("--help").stdout.decode().partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(listed) == len(COMMANDS)
+    assert all(line.endswith(".") and not line.endswith("..") for line in listed)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -2,9 +2,14 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from tests.cli.conftest import Command
+from tests.container.golden_files import FOLDER
 
 
 def test_info_gives_the_rate_by_name_by_entropy_and_on_disk(vpcodec: Command, tokens: Path) -> None:
@@ -26,11 +31,35 @@ def test_info_knows_token_files_recordings_photos_and_models(vpcodec: Command, m
     assert "sample_format          PCM_24" in text
 
 
+@pytest.mark.parametrize(("name", "frames"), [("empty", 0), ("speech-flat", 2)])
+def test_info_and_export_of_a_recording_of_no_length(vpcodec: Command, name: str, frames: int) -> None:
+    file = str(FOLDER / f"{name}.tok")
+    (facts,) = json.loads(vpcodec("info", "--json", file).stdout)
+    assert (facts["frames"], facts["source"]["seconds"]) == (frames, 0)
+    assert facts["nominal"] is facts["entropy"] is facts["on_disk"] is None
+    assert b"nominal" not in vpcodec("info", file).stdout
+    assert vpcodec("export", file, "-o", "t.npz").returncode == 0
+    assert len(np.load(vpcodec.folder / "t.npz")["ids"]) == facts["tokens"]
+
+
 def test_info_of_a_bad_file_does_not_hide_the_others(vpcodec: Command, tokens: Path) -> None:
     ended = vpcodec("info", "nowhere", "speech.tok")
     assert ended.returncode == 1
     assert ended.stderr == b"vpcodec: nowhere: no such file or directory\n"
     assert ended.stdout.startswith(b"speech.tok\n")
+
+
+def test_a_model_that_cannot_be_read_hides_nothing_else(vpcodec: Command, media: Path) -> None:
+    shutil.copytree(vpcodec.environment["VPCODEC_MODELS"], vpcodec.folder / "models")
+    facts = vpcodec.folder / "models" / "image-vp" / "model.toml"
+    facts.write_text(facts.read_text().replace("hop = ", "leap = "))
+    vpcodec.environment["VPCODEC_MODELS"] = str(vpcodec.folder / "models")
+    ended = vpcodec("info", "speech.wav", "speech-vp")
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    listed = vpcodec("models")
+    assert listed.returncode == 0
+    assert b"speech-vp " in listed.stdout
+    assert listed.stderr == f"left out: {facts}: unknown option leap\n".encode()
 
 
 def test_test_passes_sound_files_and_reads_pipes(vpcodec: Command, tokens: Path) -> None:

@@ -65,6 +65,16 @@ def test_rule_7_no_progress_where_there_is_no_terminal(vpcodec: Command, media: 
     assert b"%" not in vpcodec("encode", "speech.wav", "photo.png").stderr
 
 
+def test_rule_7_a_closed_standard_error_changes_nothing_else(vpcodec: Command, tokens: Path) -> None:
+    def run(*line: str) -> tuple[int, bytes]:
+        process = vpcodec.start(*line, stdin=None, stderr=None, preexec_fn=lambda: os.close(2))
+        return process.wait(PATIENCE), process.stdout.read()
+
+    code, said = run("info", "speech.tok")
+    assert (code, said.partition(b"\n")[0]) == (0, b"speech.tok")
+    assert run("encode", "-q", "nowhere.wav", "-c") == (1, b"")
+
+
 def test_rule_12_exit_codes(vpcodec: Command, media: Path) -> None:
     assert vpcodec("encode", "speech.wav").returncode == 0
     assert vpcodec("encode", "nowhere.wav", "photo.png").returncode == 1

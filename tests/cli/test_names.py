@@ -71,3 +71,6 @@ def test_rule_8_one_line_says_what_does_not_come_back(vpcodec: Command, media: P
     ended = vpcodec("encode", "glass.png")
     assert b"glass.png: transparency is laid on white\n" in ended.stderr
     assert b"plain" not in vpcodec("encode", "plain.png", "-o", "p.tok").stderr.split(b"->")[1]
+    Image.new("L", (40, 30), 100).save(media / "grey.png")
+    vpcodec("encode", "grey.png")
+    assert b"grey.tok: webp has no grey; " in vpcodec("decode", "grey.tok", "--format", "webp").stderr

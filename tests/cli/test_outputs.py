@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import soundfile
+from PIL import Image
 
-from tests.cli.conftest import Command, obey_modes, wait_until
+from tests.cli.conftest import MEDIA, Command, obey_modes, wait_until
 from tests.cli.test_streams import speech, wav
 from vpcodec.container import Index
 
@@ -158,6 +160,20 @@ def test_resync_decodes_what_is_left_of_a_damaged_file(vpcodec: Command, tokens:
     sound = vpcodec("decode", "speech.tok", "-o", "sound.wav", "--resync")
     assert (sound.returncode, b"damaged" in sound.stderr) == (0, False)
     assert (tokens / "out.wav").read_bytes() == (tokens / "sound.wav").read_bytes()
+
+
+@pytest.mark.parametrize(("source", "target"), [("speech.tok", "out.wav"), ("photo.tok", "out.png")])
+def test_resync_replaces_a_frame_that_is_lost(vpcodec: Command, tokens: Path, source: str, target: str) -> None:
+    damaged = bytearray((tokens / source).read_bytes())
+    damaged[Index(io.BytesIO(damaged)).starts[0] + 30] ^= 1
+    (tokens / "damaged.tok").write_bytes(damaged)
+    ended = vpcodec("decode", "damaged.tok", "-o", target, "--resync")
+    assert ended.returncode == 0
+    assert b"damaged.tok: damaged, 1 of its frames replaced: frame 0 at byte" in ended.stderr
+    if target == "out.wav":
+        assert soundfile.info(tokens / target).frames == 16_000
+    else:
+        assert Image.open(tokens / target).size == Image.open(MEDIA / "cat.png").size
 
 
 def test_resync_is_for_whole_files(vpcodec: Command, tokens: Path) -> None:

@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from tests.cli.conftest import MEDIA, Command, wait_until
+from tests.cli.conftest import MEDIA, PATIENCE, Command, obey_modes, wait_until
 
 
 @pytest.fixture
@@ -46,6 +47,20 @@ def test_rule_5_a_directory_is_mirrored(vpcodec: Command, corpus: Path) -> None:
     assert vpcodec("encode", "-r", "corpus", "--output-dir", "out").returncode == 0
     found = sorted(contents(vpcodec.folder / "out"))
     assert found == ["0.tok", "a/1.tok", "a/deep er/2.tok", "b/3.tok", "b/cat.tok"]
+
+
+def test_rule_5_a_folder_that_cannot_be_read_fails_alone(vpcodec: Command, corpus: Path) -> None:
+    for name, mode in {"locked": 0, "listed/x": 0o755, "listed/y": 0o755, "listed": 0o444}.items():
+        (corpus / name).mkdir(parents=True, exist_ok=True)
+        (corpus / name).chmod(mode)
+    ended = vpcodec("encode", "-r", "corpus", "--output-dir", "out", preexec_fn=obey_modes)
+    for name in ("locked", "listed"):
+        (corpus / name).chmod(0o755)
+    assert ended.returncode == 1
+    summary, *failures = ended.stderr.decode().splitlines()
+    assert summary == "5 done, 0 skipped, 3 failed"
+    unread = ("listed/x", "listed/y", "locked")
+    assert sorted(failures) == [f"vpcodec: corpus/{name}: permission denied" for name in unread]
 
 
 def test_rule_5_two_inputs_with_one_output_are_not_mixed_up(vpcodec: Command, corpus: Path) -> None:
@@ -108,6 +123,36 @@ def test_rule_5_a_manifest_has_one_line_a_file(vpcodec: Command, corpus: Path) -
         assert [row["source"] for row in rows] == sorted(row["source"] for row in rows)
         assert {row["status"] for row in rows} == {status}
         assert {row["model"] for row in rows} == {"speech-vp", "image-vp"}
+
+
+def test_rule_5_a_manifest_of_nothing_is_replaced_by_the_next(vpcodec: Command, media: Path) -> None:
+    encode = ("encode", "-r", ".", "--output-dir", "out", "--manifest", "out.jsonl")
+    assert vpcodec(*encode, "--shard", "9/9").returncode == 0
+    assert (media / "out.jsonl").read_bytes() == b""
+    assert vpcodec(*encode).returncode == 0
+    assert (media / "out.jsonl").read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_rule_5_what_was_done_before_an_interruption_is_told(vpcodec: Command, number: int, code: int) -> None:
+    os.mkfifo(vpcodec.folder / "live.wav")
+    process = vpcodec.start("encode", "nowhere.wav", "live.wav", "--manifest", "out.jsonl")
+    writers: list[int] = []
+
+    def awaited() -> bool:
+        """Whether the pipe is being read, and so the file before it done."""
+        with suppress(OSError):
+            writers.append(os.open(vpcodec.folder / "live.wav", os.O_WRONLY | os.O_NONBLOCK))
+        return bool(writers)
+
+    wait_until(awaited, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)
+    os.close(writers[0])
+    assert process.returncode == code
+    assert b"\n0 done, 0 skipped, 1 failed\nvpcodec: nowhere.wav: no such file or directory\n" in b"\n" + err
+    (row,) = map(json.loads, (vpcodec.folder / "out.jsonl").read_text().splitlines())
+    assert (row["source"], row["status"]) == ("nowhere.wav", "failed")
 
 
 def test_rule_5_a_manifest_replaces_nothing_else(vpcodec: Command, media: Path) -> None:

@@ -40,6 +40,13 @@ def test_rule_2_a_dash_is_standard_input_and_output_on_both_commands(vpcodec: Co
     assert soundfile.info(io.BytesIO(decoded.stdout)).samplerate == 8000
 
 
+def test_rule_2_standard_input_is_read_beside_files_whatever_the_number_of_jobs(vpcodec: Command, media: Path) -> None:
+    given = (media / "photo.png").read_bytes()
+    ended = vpcodec("encode", "-", "speech.wav", "-j", "2", given=given)
+    assert ended.returncode == 0
+    assert ended.stdout == vpcodec("encode", "photo.png", "-c").stdout
+
+
 @pytest.mark.parametrize(("name", "form"), [("speech.tok", "WAV"), ("photo.tok", "PNG")])
 def test_rule_2_a_nameless_output_is_wav_or_png(vpcodec: Command, tokens: Path, name: str, form: str) -> None:
     stream = io.BytesIO(vpcodec("decode", name, "-c").stdout)

@@ -1,6 +1,7 @@
 """Photos through the codec: every size, in tiles and whole."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image, ImageCms
 from tests.conftest import MEDIA
 from vpcodec.codec import windows
 from vpcodec.codec.pipeline import Codec, Picture
-from vpcodec.container import Reader, Writer
+from vpcodec.container import ImageFacts, Reader, Writer
 from vpcodec.errors import ContainerError, InputError, ModelError
 
 
@@ -62,6 +63,18 @@ def test_a_colour_profile_travels_along(image: Codec, photo: np.ndarray) -> None
     assert Image.open(out).info["icc_profile"] == profile
 
 
+def test_a_colour_profile_that_a_token_file_has_no_room_for_is_left_out_with_a_line(
+    image: Codec, photo: np.ndarray
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"s\0R\0G\0B", b"w\0i\0d\0e")
+    stream, out = io.BytesIO(), io.BytesIO()
+    Image.fromarray(photo[:32, :32]).save(stream, "PNG", icc_profile=profile + bytes(70_000))
+    stream.seek(0)
+    (note,) = image.encode_to(stream, out)
+    assert note.startswith(f"icc ({len(profile) + 70_000:,} bytes) is left out: a token file has room for ")
+    assert out.getvalue() == image.encode(photo[:32, :32])
+
+
 def test_a_profile_that_says_no_more_than_its_absence_costs_nothing(image: Codec, photo: np.ndarray) -> None:
     plain, tagged = png(photo[:32, :32]), io.BytesIO()
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -80,6 +93,24 @@ def test_a_missing_tile_is_refused(image: Codec, photo: np.ndarray) -> None:
     writer.close()
     with pytest.raises(ContainerError, match="tiles"):
         image.decode(out.getvalue())
+
+
+def test_a_size_is_believed_only_where_its_tiles_are_there(image: Codec, photo: np.ndarray) -> None:
+    reader, out = Reader(io.BytesIO(image.encode(photo[:32, :32]))), io.BytesIO()
+    largest = ImageFacts((1 << 32) - 1, (1 << 32) - 1)
+    writer = Writer(out, image.header(image.rates[-1], largest, {}))
+    writer.write(*reader.frames())
+    writer.close()
+    tracemalloc.start()
+    for read in (
+        image.decode,
+        image.tokens,
+        lambda content: image.decode_to(Reader(io.BytesIO(content)), io.BytesIO(), "png"),
+    ):
+        with pytest.raises(ContainerError, match="has 4503599627370496 tiles, the file 1"):
+            read(out.getvalue())
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_a_recording_is_no_photo(image: Codec) -> None:

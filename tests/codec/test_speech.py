@@ -1,6 +1,7 @@
 """Recordings through the codec: every length, rate and level, whole, in pieces and by stretches."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +12,26 @@ from vpcodec.codec import windows
 from vpcodec.codec.pipeline import Codec, Recording
 from vpcodec.codec.recordings import Span, decode_span
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder, gain_curve
-from vpcodec.container import Index, Reader, Writer
+from vpcodec.container import Index, Reader, SpeechFacts, Writer
 from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.wav import write_header
 from vpcodec.errors import ContainerError, InputError
+from vpcodec.registry import ModelFolder
 
 
 @pytest.fixture(scope="module")
 def samples() -> np.ndarray:
     return soundfile.read(MEDIA / "speech.flac", dtype="float32")[0]
+
+
+def rewritten(content: bytes, *, length: int | None = None, signal: SpeechFacts | None = None) -> bytes:
+    """A token file with another length in its footer, or other facts in its header."""
+    reader, out = Reader(io.BytesIO(content)), io.BytesIO()
+    writer = Writer(out, replace(reader.header, signal=signal or reader.header.signal))
+    for frame in reader.frames():
+        writer.write(frame)
+    writer.close(reader.length if length is None else length)
+    return out.getvalue()
 
 
 def decoded(codec: Codec, content: bytes) -> np.ndarray:
@@ -75,7 +88,7 @@ def test_tokens_in_windows_are_those_of_the_signal_in_one(
 
 
 @pytest.mark.parametrize("span", [Span(0, 0.5), Span(1.0, 1.001), Span(1.5, 3.0), Span(3.9), Span(0, 99)])
-@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("rate", [11127, 16000, 44100])
 def test_a_stretch_is_that_stretch_of_the_whole(speech: Codec, samples: np.ndarray, span: Span, rate: int) -> None:
     content = speech.encode_samples(samples, rate)
     whole = decoded(speech, content)
@@ -106,6 +119,67 @@ def test_a_stretch_reads_only_the_frames_around_it(speech: Codec, samples: np.nd
     part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(file), Span(20.0, 20.1))))
     assert len(part) == 1600
     assert file.count < len(content) / 5
+
+
+def test_a_stretch_is_given_out_while_it_is_read(speech: Codec, samples: np.ndarray) -> None:
+    content = speech.encode_samples(np.tile(samples, 8), 16000)
+    file = CountingFile(content)
+    next(decode_span(speech.engine, speech.model, Index(file), Span(5.0)))
+    assert file.count < len(content) / 5
+
+
+@pytest.mark.parametrize("span", [Span(0, 9), Span(4.2), Span(8, 9)])
+def test_a_stretch_that_the_frames_do_not_hold_is_refused(speech: Codec, samples: np.ndarray, span: Span) -> None:
+    content = rewritten(speech.encode_samples(samples, 16000), length=10 * 16000)
+    with pytest.raises(ContainerError, match=r"the frames end [\d,]+ samples before the end that the footer promises"):
+        list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span))
+
+
+@pytest.mark.parametrize(
+    "signal", [SpeechFacts(16000, 33), SpeechFacts(16000, (1 << 32) - 1), SpeechFacts((1 << 32) - 1)]
+)
+def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, signal: SpeechFacts) -> None:
+    content = rewritten(speech.encode_samples(samples[:999], 16000), signal=signal)
+    for read in (
+        lambda: speech.decode(content),
+        lambda: speech.decode_to(Reader(io.BytesIO(content)), io.BytesIO(), "wav"),
+        lambda: speech.decode_span_to(Index(io.BytesIO(content)), io.BytesIO(), "wav", Span(0, 0.01)),
+        lambda: speech.decoder().push(content),
+    ):
+        with pytest.raises((ContainerError, InputError), match=r"channels|sample rate"):
+            read()
+
+
+def test_frames_of_other_channels_than_the_header_says_are_refused(speech: Codec, samples: np.ndarray) -> None:
+    content = rewritten(speech.encode_samples(samples[:999], 16000), signal=SpeechFacts(16000, 2))
+    with pytest.raises(ContainerError, match="a frame has 1 channels, the header says 2"):
+        speech.tokens(content)
+
+
+def test_a_token_file_without_frames_has_no_tokens(speech: Codec) -> None:
+    out = io.BytesIO()
+    Writer(out, speech.header(256, SpeechFacts(16000, 2), {})).close()
+    assert speech.tokens(out.getvalue()).shape == (2, 0)
+    assert decoded(speech, out.getvalue()).shape == (0, 2)
+
+
+def test_a_file_without_a_prior_is_read_by_a_model_that_has_got_one(
+    speech: Codec, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = speech.encode_samples(samples[:999], 16000)
+    monkeypatch.setattr(ModelFolder, "prior", lambda self, rate: b"made later")
+    assert decoded(speech, content).shape == (999, 1)
+    assert sum(len(block) for block in speech.decoder().push(content)) == 0
+    assert speech.tokens(content).shape == (1, 11)
+
+
+def test_tags_that_a_token_file_has_no_room_for_are_left_out_with_a_line(speech: Codec) -> None:
+    tags = {"title": "the grass", "comment": "very " * 20_000}
+    wav = write_header(16000, 1, "PCM_16", 100, tags) + bytes(200)
+    out = io.BytesIO()
+    (note,) = speech.encode_to(io.BytesIO(wav), out)
+    assert note.startswith("comment (100,000 bytes) is left out: a token file has room for ")
+    assert Reader(io.BytesIO(out.getvalue())).header.metadata == (("title", b"the grass"),)
 
 
 @pytest.mark.parametrize("decibels", [-50, -20, 0])

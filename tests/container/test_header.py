@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.container.conftest import speech_header, written
+from tests.container.conftest import image_header, speech_header, written
 from vpcodec.container import Header, ImageFacts, Reader, SpeechFacts
-from vpcodec.container.header import DEPTHS
+from vpcodec.container.header import DEPTHS, LARGEST_METADATA, fitting
 from vpcodec.errors import ContainerError
 
 
@@ -82,3 +82,19 @@ def test_values_that_the_file_cannot_hold_are_refused(change: dict[str, object],
 def test_long_names_and_large_metadata_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ContainerError, match=message):
         replace(speech_header(), **change).to_bytes()  # type: ignore[arg-type]
+
+
+def test_metadata_that_a_header_has_no_room_for_are_left_out_the_largest_first() -> None:
+    metadata = {"icc": bytes(70_000), "title": b"Gr", "comment": bytes(LARGEST_METADATA - 20), "date": b"2026"}
+    kept, notes = fitting(metadata)
+    assert list(kept) == ["title", "date"]
+    assert [note.split(" is left out")[0] for note in notes] == ["icc (70,000 bytes)", "comment (65,004 bytes)"]
+    longest = Header("m" * 255, b"weights!", (1 << 32) - 1, (2,) * 24, SpeechFacts((1 << 32) - 1))
+    kept, notes = fitting({"comment": bytes(LARGEST_METADATA - len("comment") - 4)})
+    assert read_back(replace(longest, metadata=tuple(kept.items()))).metadata
+    assert notes == ()
+
+
+def test_an_amount_is_seconds_of_speech_and_pixels_of_an_image() -> None:
+    assert speech_header().amount(8000) == 0.5
+    assert image_header().amount(0) == 256 * 256

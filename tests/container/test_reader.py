@@ -53,6 +53,7 @@ def test_each_damaged_byte_costs_its_own_frame_only() -> None:
         sides, problems = sound(bytes(damaged))
         assert sides == [0, 1, None, 3, 4, 5]
         assert "frame 2" in problems[0]
+        assert problems[1:] == [f"{STARTS[3] - STARTS[2]:,} bytes skipped from byte {STARTS[2]:,} on"]
 
 
 def test_resyncing_tells_how_many_frames_a_hole_swallowed() -> None:
@@ -69,6 +70,11 @@ def test_resyncing_reads_a_truncated_file_up_to_its_end() -> None:
     sides, problems = sound(FILE[: STARTS[4] + 5])
     assert sides == [0, 1, 2, 3]
     assert "truncated" in problems[0]
+
+
+def test_frames_that_were_cut_off_count_as_lost_where_their_number_is_known() -> None:
+    frames = Reader(io.BytesIO(FILE[: STARTS[4] + 5])).sound_frames(lambda _: None, total=6)
+    assert [frame and frame.side[0] for frame in frames] == [0, 1, 2, 3, None, None]
 
 
 def test_without_resyncing_the_first_damage_ends_reading() -> None:
@@ -115,7 +121,8 @@ def test_a_footer_that_points_elsewhere_is_refused() -> None:
         footer = b"\xe5" + varint(6) + varint(99) + b"".join(map(varint, sizes))
         footer += word(zlib.crc32(footer))
         content = body + footer + varint(len(footer))[::-1]
-        with pytest.raises(ContainerError, match="footer tells sizes"):
+        with pytest.raises(ContainerError, match=f"frame 0 has 60 bytes, the footer tells {sizes[0]}"):
             list(Reader(io.BytesIO(content)).frames())
+        assert verify(io.BytesIO(content)) == [f"frame 0 has 60 bytes, the footer tells {sizes[0]}"]
         with pytest.raises(ContainerError):
             Index(io.BytesIO(content)).read(1)

@@ -43,6 +43,14 @@ def test_a_grey_photo_stays_grey(form):
     assert back.facts.channels == (3 if form == "webp" else 1)
 
 
+def test_what_a_format_does_not_keep_is_said():
+    assert Canvas(ImageFacts(8, 8, channels=1, icc=b"profile"), "png").notes == ()
+    assert Canvas(ImageFacts(8, 8, channels=3, icc=b"profile"), "webp").notes == ()
+    (note,) = Canvas(ImageFacts(8, 8, channels=1), "webp").notes
+    assert note == "webp has no grey; the photo is written as colour"
+    assert Canvas(ImageFacts(8, 8, channels=1, icc=b"profile"), "webp").notes == (f"{note}, without its profile",)
+
+
 def test_a_turned_photo_is_written_upright():
     exif = Image.Exif()
     exif[274] = 8

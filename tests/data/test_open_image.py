@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from vpcodec.data.image import MOST_PIXELS, Photo, open_image
+from vpcodec.data.image import MOST_PIXELS, Photo, is_srgb, open_image
 from vpcodec.errors import InputError
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
@@ -172,6 +172,14 @@ def test_cmyk_becomes_rgb_and_is_said(cat):
 def test_a_colour_profile_is_kept(cat):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert photo_of(cat, icc_profile=profile).facts.icc == profile
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("sRGB built-in", True), ("sRGB-elle-g10", False), ("a wider gamut", False)]
+)
+def test_only_srgb_itself_goes_without_saying(name, same):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert is_srgb(profile.replace("sRGB built-in".encode("utf-16-be"), name.encode("utf-16-be"))) == same
 
 
 def test_a_profile_of_other_channels_is_left_out_and_said(cat):

@@ -39,15 +39,20 @@ except BrokenPipeError:
 """
 
 
-def start(*arguments, **streams) -> subprocess.Popen:
+def start(*arguments, **options) -> subprocess.Popen:
     command = [sys.executable, "-c", WRITER, *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=hear_signals, **streams)
+    return subprocess.Popen(command, **{"stderr": subprocess.PIPE, "preexec_fn": hear_signals, **options})
 
 
 def hear_signals() -> None:
     """In a child process: do not inherit the deafness of tests that run in the background of a shell."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def ignore_hangup() -> None:
+    """In a child process: what `nohup` does."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def write(target, data=b"new", **choices) -> None:
@@ -229,6 +234,15 @@ def test_a_fifo_receives_the_bytes(tmp_path):
     assert received == [b"new"]
 
 
+def test_a_pipe_behind_a_link_receives_the_bytes():
+    """As /dev/stdout and the shell's >(command) are."""
+    reader, writer = os.pipe()
+    write(f"/dev/fd/{writer}")
+    assert os.read(reader, 100) == b"new"
+    os.close(reader)
+    os.close(writer)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_leaves_nothing_half_written(tmp_path, number):
     process = start(tmp_path / "a.tok")
@@ -237,6 +251,15 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, number):
     process.communicate()
     assert process.returncode in (128 + number, -number)
     assert os.listdir(tmp_path) == []
+
+
+def test_what_nohup_has_started_survives_a_hang_up(tmp_path):
+    process = start(tmp_path / "a.tok", preexec_fn=ignore_hangup)
+    process.stderr.readline()
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_killed_at_once_it_leaves_nothing_where_files_need_no_name(tmp_path):

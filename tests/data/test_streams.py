@@ -113,6 +113,17 @@ def test_a_pipe_becomes_seekable_with_all_its_bytes(pipe):
         assert (whole.tell(), len(head)) == (25_600, 4096)
 
 
+def test_of_a_pipe_no_more_is_waited_for_than_was_asked_for(pipe):
+    class Slow(pipe):
+        def read(self, size=-1):
+            assert self.data, "waited for more"
+            return super().read(size)
+
+    head, stream = peek(Slow(bytes(range(20))), 16)
+    assert head == bytes(range(16))
+    assert stream.read(16) + stream.read(4) == bytes(range(20))
+
+
 def test_an_error_of_the_disk_is_told_as_such(pipe):
     class Broken(pipe):
         def read(self, size=-1):

@@ -1,12 +1,13 @@
 """Cards and tables say what was measured, and come out the same every time."""
 
 import json
+import shutil
 
 import pytest
 
 from tests.evaluation.conftest import MuLaw
 from vpcodec.errors import InputError, ModelError
-from vpcodec.evaluation.cards import fill_tables, read_runs, record, results_tables, write_card
+from vpcodec.evaluation.cards import EXPLAINED, fill_tables, read_runs, record, results_tables, write_card
 from vpcodec.evaluation.evaluate import evaluate
 from vpcodec.registry import ModelFolder
 
@@ -77,12 +78,12 @@ def test_only_the_models_own_figures_are_recorded(model, results):
 def test_tables_are_written_between_their_markers_and_nowhere_else(model, results, tmp_path):
     record(results, model)
     document = tmp_path / "README.md"
-    document.write_text("Before\n<!-- results -->\nold\n<!-- /results -->\nAfter\n")
+    document.write_text("Before\n<!-- results -->\nstale\n<!-- /results -->\nAfter\n")
     assert fill_tables(document, [model])
     text = document.read_text()
-    assert text.startswith("Before\n<!-- results -->\n### Speech: speech\n")
+    assert text.startswith(f"Before\n<!-- results -->\n{EXPLAINED}\n### Speech: the folder `speech`\n")
     assert text.endswith("<!-- /results -->\nAfter\n")
-    assert "old" not in text
+    assert "stale" not in text
     assert "mulaw-4" in text
     assert not fill_tables(document, [model])
 
@@ -107,6 +108,25 @@ def test_a_codec_that_several_models_were_compared_with_stands_in_the_table_once
     results.candidates.append(dict(results.candidates[0], name="opus:6", family="Opus", ours=False))
     record(results, model)
     assert results_tables([model, model]).count("opus:6") == 1
+
+
+def test_a_codec_that_was_matched_to_several_models_stands_there_once_for_each(model, results, tmp_path):
+    shutil.copytree(model.path, tmp_path / "other")
+    models = [model, ModelFolder(tmp_path / "other")]
+    results.candidates.append(dict(results.candidates[0], name="opus", family="Opus", ours=False))
+    for folder, first in zip(models, ("small", "large"), strict=True):
+        results.candidates[1]["matched"] = first
+        record(results, folder)
+    table = results_tables(models)
+    assert [table.count(f"| opus, matched to {first} |") for first in ("small", "large")] == [1, 1]
+
+
+def test_columns_have_units_and_say_which_way_is_better(model, results):
+    results.candidates[0]["speed"]["multiplications"] = 2e6
+    record(results, model)
+    head = next(line for line in results_tables([model]).splitlines() if line.startswith("| codec"))
+    for title in ("on disk (kbit/s)", "SI-SDR (dB) ↑", "multiply-adds (millions a second)"):
+        assert f"| {title} |" in head
 
 
 def test_a_damaged_evaluation_is_named(model):

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -11,13 +10,12 @@ import pytest
 import soundfile
 from PIL import Image
 
+from tests.conftest import SHARED
 from vpcodec.errors import ConfigError, DataError, InputError
 from vpcodec.evaluation import downloads
-from vpcodec.evaluation.datasets import LAYOUTS, open_dataset
+from vpcodec.evaluation.datasets import LAYOUTS, open_dataset, title_of
 from vpcodec.evaluation.downloads import Source, fetch, unpack
 from vpcodec.evaluation.signals import read_signal
-
-SHARED = Path(os.environ.get("VPCODEC_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 
 # A file of each layout, below the root, for the data set and split that it belongs to.
 EXAMPLES = {
@@ -90,6 +88,21 @@ def test_any_folder_is_a_data_set_of_what_it_holds(images, speech):
     assert (speech.kind, [item.name for item in speech.items][-1]) == ("speech", "silence.wav")
     with pytest.raises(DataError, match="both speech and images"):
         open_dataset(str(Path(images.items[0].path).parent.parent))
+
+
+def test_a_folder_is_not_looked_for_below_another(images):
+    folder = str(Path(images.items[0].path).parent)
+    for options in ({"root": Path(folder)}, {"fetch": True}):
+        with pytest.raises(ConfigError, match="is the folder itself"):
+            open_dataset(folder, **options)
+    with pytest.raises(ConfigError, match="folder is neither a data set nor a folder"):
+        open_dataset("folder", Path(folder))
+
+
+def test_a_data_set_has_a_title_for_readers():
+    assert title_of("librispeech/test-clean") == "LibriSpeech test-clean"
+    assert title_of("kodak") == "Kodak"
+    assert title_of("recordings") == "the folder `recordings`"
 
 
 def test_a_sample_is_spread_over_the_whole(images):

@@ -12,9 +12,11 @@ from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import evaluate
 from vpcodec.evaluation.plots import Axis, Line, Point, quantile, rate_plot, spread_plot, usage_plot
 from vpcodec.evaluation.report import write_report
+from vpcodec.evaluation.results import Results
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.run import Outputs, run_evaluation
 from vpcodec.evaluation.showcase import choose
+from vpcodec.evaluation.workers import Workers
 
 QUICK = ["si_sdr", "mel_distance"]
 
@@ -44,7 +46,7 @@ def test_the_page_loads_nothing_from_elsewhere(image_report, speech_report):
 
 
 def test_what_failed_and_what_was_not_measured_stands_before_the_summary(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("vpcodec.metrics.lpips.weight_folders", lambda: [tmp_path])
+    monkeypatch.setenv("VPCODEC_LPIPS", str(tmp_path))
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     outputs = Outputs(report=tmp_path / "out.html")
     run_evaluation(images, [], ["jpeg:q10"], outputs, metrics=["psnr", "lpips_alex"])
@@ -76,12 +78,39 @@ def test_a_run_in_which_everything_failed_still_has_a_report(speech, tmp_path):
     assert "cannot encode silence (1 item)" in (tmp_path / "out.html").read_text()
 
 
-def test_a_report_made_again_is_the_same(speech, tmp_path):
-    outputs = Outputs(report=tmp_path / "out.html")
+def test_a_report_made_again_of_the_same_rows_is_the_same(speech, tmp_path):
+    texts = []
+    for _ in range(2):
+        results = evaluate(speech, [MuLaw(8)], tmp_path / "log", metrics=QUICK)
+        write_report(results, speech, [MuLaw(8)], tmp_path / "out.html")
+        texts.append((tmp_path / "out.html").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_rows_are_kept_until_all_files_are_written(speech, tmp_path, monkeypatch):
+    outputs, rows = Outputs(json=tmp_path / "out.json"), tmp_path / "out.items.jsonl"
+    with monkeypatch.context() as broken:
+        broken.setattr(Results, "write_json", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK)
+    assert rows.is_file()
+    codec = MuLaw(8)
+    run_evaluation(speech, [codec], [], outputs, metrics=QUICK)
+    assert codec.encoded == []
+    assert not rows.exists()
+    run_evaluation(speech, [codec], [], outputs, metrics=QUICK)
+    assert set(codec.encoded) == {item.name for item in speech.items}
+
+
+def test_rows_are_kept_where_a_measurement_is_worth_another_try(speech, tmp_path, monkeypatch):
+    outputs = Outputs(json=tmp_path / "out.json")
+    monkeypatch.setattr(Workers, "run", lambda self, calls: [None for _ in calls])
     run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK)
-    first = outputs.report.read_text()
-    run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK)
-    assert outputs.report.read_text() == first
+    assert (tmp_path / "out.items.jsonl").is_file()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,16 @@
 """LPIPS gives the published figures and can be trained through."""
 
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.conftest import SHARED
 from vpcodec.errors import ConfigError, InputError, ModelError
 from vpcodec.metrics.lpips import LPIPS
 
-SHARED = Path(os.environ.get("VPCODEC_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 WEIGHTS = SHARED / "weights"
 
 # The reference pair's distances, as the original program gives them (vgg and squeeze: measured with float32 weights).
@@ -103,6 +101,16 @@ def test_the_environment_names_the_folder_of_weights(tmp_path, monkeypatch):
     (tmp_path / "lpips_lin_v0.1.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="cannot be read"):
         LPIPS("squeeze")
+
+
+def test_without_a_folder_named_only_the_cache_of_torch_is_searched(tmp_path, monkeypatch):
+    monkeypatch.delenv("VPCODEC_LPIPS", raising=False)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    cached = tmp_path / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
+    with pytest.raises(ModelError) as failure:
+        LPIPS("squeeze")
+    assert failure.value.what == f"no weights for LPIPS-squeeze: looked for {cached} with the package lpips"
+    assert "lpips_lin_v0.1.safetensors" in failure.value.hint
 
 
 def test_a_network_that_does_not_exist_is_refused():

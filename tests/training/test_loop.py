@@ -8,10 +8,10 @@ import soundfile
 import torch
 from PIL import Image
 
-from vpcodec.config import override
+from vpcodec.config import load_recipe, override
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.quantizers import QUANTIZERS
-from vpcodec.registry import ModelFolder
+from vpcodec.registry import ModelFolder, list_models
 from vpcodec.training.loop import Run, Trainer, train
 from vpcodec.training.recipes import METHODS, find_recipe, recipe_names
 
@@ -35,6 +35,11 @@ def test_there_is_a_tiny_recipe_for_every_quantizer_and_signal() -> None:
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_that_ships_can_be_read(name: str) -> None:
     assert find_recipe(name).kind == name.split("-")[0]
+
+
+@pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
+def test_every_released_model_was_trained_by_the_recipe_of_its_name(model: ModelFolder) -> None:
+    assert find_recipe(model.name) == load_recipe(model.path / "recipe.toml")
 
 
 @pytest.mark.parametrize("method", METHODS)

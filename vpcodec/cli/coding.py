@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from vpcodec.corpus.outcome import Outcome, Settings
     from vpcodec.corpus.plan import Item
 
+PCM = "PCM_16"
+
 
 def encode(
     inputs: Inputs,
@@ -62,7 +64,7 @@ def encode(
     channels: Annotated[int, typer.Option("--channels", metavar="N", help="Of raw samples.")] = 1,
     sample_format: Annotated[
         str, typer.Option("--sample-format", metavar="F", help="Of raw samples, little-endian: PCM_16, FLOAT...")
-    ] = "PCM_16",
+    ] = PCM,
     engine: Engine = "auto",
     device: Device = "auto",
     as_json: Json = False,
@@ -79,11 +81,12 @@ def encode(
     if output is not None and is_medium_name(output):
         raise ConfigError(f"-o {output}: encode writes token files", hint=f"name it {TOKENS}")
     if raw and sample_rate is None:
-        raise ConfigError("--raw: nobody knows the sample rate", hint="add --sample-rate 16000, for instance")
-    if not raw and sample_rate is not None:
-        raise ConfigError("--sample-rate is for samples without a header", hint="add --raw")
+        raise ConfigError("--raw: the sample rate is unknown", hint="add --sample-rate 16000, for instance")
+    if not raw and (sample_rate, channels, sample_format) != (None, 1, PCM):
+        options = "--sample-rate, --channels and --sample-format"
+        raise ConfigError(f"{options} are for samples without a header", hint="add --raw")
     items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
-    check_span(start, stop, remove)
+    check_span(items, start, stop, remove)
 
     from vpcodec.codec.recordings import Span
     from vpcodec.corpus.outcome import Settings
@@ -101,7 +104,6 @@ def encode(
         skip_existing=skip_existing,
         remove=remove,
     )
-    items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
     carry_out(
         items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
     )
@@ -141,7 +143,7 @@ def decode(
 
     chosen = checked_form(form)
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
-    check_span(start, stop, remove)
+    check_span(items, start, stop, remove)
     if resync and (start is not None or stop is not None or remove):
         raise ConfigError("--resync is for whole files that stay", hint="leave --from, --to and --rm out")
 
@@ -159,7 +161,6 @@ def decode(
         remove=remove,
         resync=resync,
     )
-    items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
     carry_out(
         items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
     )
@@ -193,12 +194,16 @@ def planned(
     )
 
 
-def check_span(start: float | None, stop: float | None, remove: bool) -> None:
-    """Raise ConfigError for a stretch without length, and where deleting the input would lose the rest of it."""
-    if remove and (start is not None or stop is not None):
+def check_span(items: "list[Item]", start: float | None, stop: float | None, remove: bool) -> None:
+    """Raise ConfigError for a stretch without length, and where the rest of an input would be lost or forgotten."""
+    if start is None and stop is None:
+        return
+    if remove:
         raise ConfigError("--rm would lose what --from and --to leave out", hint="keep the input")
+    if any(item.mirrored for item in items):  # a later run would take the stretch for the whole
+        raise ConfigError("--from and --to are for single recordings", hint="name the files instead of -r")
     if stop is not None and stop <= (start or 0.0):
-        raise ConfigError(f"--from {start or 0:g} --to {stop:g}: the end is not behind the beginning")
+        raise ConfigError(f"--from {start or 0:g} --to {stop:g}: --to must come after --from")
 
 
 def carry_out(
@@ -214,7 +219,7 @@ def carry_out(
     from vpcodec.corpus.cluster import run_on_ray
     from vpcodec.corpus.coding import Coder
     from vpcodec.corpus.jobs import run
-    from vpcodec.corpus.manifest import check_manifest, summary, write_manifest
+    from vpcodec.corpus.manifest import check_manifest
     from vpcodec.data.streams import STANDARD
 
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
@@ -240,21 +245,32 @@ def carry_out(
         if len(items) > 1:
             messages.note(f"interrupted after {len(outcomes)} of {len(items)} files; nothing is half-written")
         raise
-    outcomes.sort(key=lambda outcome: outcome.number)
-    whole = summary(outcomes)
-    if manifest is not None:
-        write_manifest(manifest, outcomes)
-    if as_json:
-        json.dump(whole, sys.stdout, indent=1)
-        print()
+    finally:  # what was done until then is told, however it ended
+        failures = report(outcomes, len(items), manifest, as_json, messages)
+    if failures:
+        raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
+
+
+def report(
+    outcomes: "list[Outcome]", total: int, manifest: str | None, as_json: bool, messages: Messages
+) -> "list[Outcome]":
+    """Say what became of the items that were worked on, of a plan of so many; returns those that failed."""
+    from vpcodec.corpus.manifest import summary, write_manifest
+
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.number)
     failures = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if len(items) != 1:
+    whole = summary(outcomes)
+    if total != 1:
         messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
     for outcome in failures:
         messages.error(outcome.error, outcome.hint)
     messages.peak_memory()
-    if failures:
-        raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
+    if manifest is not None and (outcomes or not total):  # what never began leaves an older one alone
+        write_manifest(manifest, outcomes)
+    if as_json:
+        json.dump(whole, sys.stdout, indent=1)
+        print()
+    return failures
 
 
 def announce(outcome: "Outcome", mirrored: bool, messages: Messages) -> None:

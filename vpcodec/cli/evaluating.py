@@ -1,12 +1,13 @@
 """`vpcodec evaluate`: how good, how small, how fast, beside the codecs that people use."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Device, Engine, NoProgress, Quiet, complete_models
+from vpcodec.cli.options import Device, Engine, Jobs, NoProgress, Quiet, complete_models
 from vpcodec.errors import ConfigError
 
 
@@ -45,20 +46,17 @@ def evaluate(
         bool, typer.Option("--record", help="Put the result into each model's evaluation.json and card.")
     ] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace files that are there.")] = False,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", help="Processes that measure speech.")] = 1,
+    jobs: Jobs = 1,
     engine: Engine = "auto",
     device: Device = "auto",
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Measure models on a data set: rate, quality, use of the codes, speed.
+    """Measure models on a data set: rate, quality, speed.
 
-    An interrupted evaluation that writes a file goes on where it was.
+    Beside NAME.json, .csv or .html, rows are kept in NAME.items.jsonl until all is done: an interrupted evaluation
+    goes on where it was. Media are coded one by one, for the sake of their times; --jobs is for the metrics of speech.
     """
-    outputs = [Path(name) if name else None for name in (report, json_file, csv_file)]
-    for path in outputs:
-        if path and path.exists() and not force:
-            raise ConfigError(f"{path}: exists already", hint="use -f to replace it")
     rates = parse_rates(rate)
 
     from vpcodec.codec.pipeline import DEFAULT_MODELS
@@ -69,6 +67,8 @@ def evaluate(
     from vpcodec.evaluation.run import Outputs, run_evaluation
     from vpcodec.registry import find_model
 
+    outputs = Outputs(*(Path(name) if name else None for name in (report, json_file, csv_file)))
+    outputs.check(force=force)
     data = open_dataset(dataset, Path(root) if root else None, fetch=download)
     folders = [find_model(name) for name in model or [DEFAULT_MODELS[data.kind]]]
     candidates = [ModelCandidate(folder, each, engine=engine, device=device) for folder in folders for each in rates]
@@ -84,9 +84,9 @@ def evaluate(
             data,
             candidates,
             [codec for codec in (against or "").split(",") if codec],
-            Outputs(*outputs),
+            outputs,
             metrics=metrics.split(",") if metrics else None,
-            jobs=jobs,
+            jobs=jobs or os.cpu_count() or 1,
             device="cpu" if device == "auto" else device,
             progress=follow,
         )

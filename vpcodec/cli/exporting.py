@@ -25,12 +25,15 @@ def export(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Gather tokens with their lengths, names and model for the training of language models.
+    """Gather tokens for the training of language models.
 
-    With --to onnx, write into the folders of models what the onnx engine needs.
+    Lengths, names and the model go with them. With --to onnx, write into the folders of models what the onnx engine
+    needs, in place of what is there.
     """
     if form == "onnx":
-        export_models(inputs, quiet)
+        if output is not None or recursive:
+            raise ConfigError("--to onnx writes into the folders of models", hint="leave -o and -r out")
+        export_models(inputs, Messages(quiet=quiet))
         return
     if output is None:
         raise ConfigError("export needs an output", hint="name it with -o, tokens.npz for instance")
@@ -50,8 +53,7 @@ def export(
                 yield read_tokens(item.source, shown(item.target))
             except VpcodecError as error:
                 failures.append(error)
-                named = shown(item.source) in error.what
-                messages.error(error.what if named else f"{shown(item.source)}: {error.what}", error.hint)
+                messages.failure(shown(item.source), error)
         if len(failures) == len(items):
             raise InputError(f"{shown(output)}: not written, nothing could be read")
 
@@ -63,12 +65,18 @@ def export(
         raise typer.Exit(1)
 
 
-def export_models(names: list[str], quiet: bool) -> None:
-    """Write the graphs of models, named or given by their folders."""
+def export_models(names: list[str], messages: Messages) -> None:
+    """Write the graphs of models, named or given by their folders; exit with 1 if one of them fails."""
     from vpcodec.graphs import write_graphs
     from vpcodec.registry import find_model
 
+    failed = 0
     for name in names:
-        folder = find_model(name).path
-        write_graphs(folder)
-        Messages(quiet=quiet).note(f"{folder}: graphs written")
+        try:
+            model = write_graphs(find_model(name).path)
+            messages.note(f"{model.path}: graphs written")
+        except VpcodecError as error:
+            failed += 1
+            messages.failure(name, error)
+    if failed:
+        raise typer.Exit(1)

@@ -5,10 +5,10 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand
 
-# Options that most people never need: left out by -h.
+# Options that most people never need, as help shows them: left out by -h.
 RARE = {
-    *("output_dir", "shard", "manifest", "skip_existing", "remove", "raw", "sample_rate", "channels"),
-    *("sample_format", "engine", "device", "as_json", "no_progress", "start", "stop"),
+    *("--output-dir DIR", "--shard I/N", "--manifest FILE", "--skip-existing", "--rm", "--from T", "--to T", "--json"),
+    *("--raw", "--sample-rate HZ", "--channels N", "--sample-format F", "--engine E", "--device D", "--no-progress"),
 }
 
 
@@ -21,9 +21,9 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         everything = "--help" in sys.argv
-        rows = [row_of(param, ctx) for param in self.get_params(ctx) if everything or param.name not in RARE]
+        rows = [row_of(param, ctx) for param in self.get_params(ctx)]
         with formatter.section("Options"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, text) for name, text in rows if everything or name not in RARE])
         if not everything:
             formatter.write_paragraph()
             formatter.write_text("--help lists every option.")

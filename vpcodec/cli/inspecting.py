@@ -40,7 +40,7 @@ def info(inputs: Inputs, as_json: Json = False) -> None:
 
 
 def check(inputs: Inputs, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Read token files whole, and say what is broken where; exit with 1 if anything is."""
+    """Read token files whole, and say what is broken where. Exit with 1 if anything is."""
     from vpcodec.corpus.facts import problems_of
     from vpcodec.data.streams import shown
 
@@ -65,9 +65,12 @@ def check(inputs: Inputs, as_json: Json = False, quiet: Quiet = False) -> None:
 def models(as_json: Json = False) -> None:
     """List the installed models."""
     from vpcodec.corpus.facts import describe_model
-    from vpcodec.registry import list_models, model_roots
+    from vpcodec.registry import model_roots, survey_models
 
-    found = [describe_model(model) for model in list_models()]
+    readable, failures = survey_models()
+    for failure in failures:
+        Messages().note(f"left out: {failure.what}")
+    found = [describe_model(model) for model in readable]
     if as_json:
         print_json(found)
         return
@@ -80,7 +83,10 @@ def models(as_json: Json = False) -> None:
         print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {rates}")
         for run in model["quality"]:
             figures = [f"{name} {value:.4g}" for name, value in run.items() if isinstance(value, float)]
-            print(f"  {run['candidate']} on {run['dataset']}: {', '.join(figures)}")
+            unit = run.get("speed_unit", "")  # of the last two figures
+            print(f"  {run['candidate']} on {run['dataset']}: {', '.join(figures)} {unit}".rstrip())
+        if model["licence"]:
+            print(f"  licence: {model['licence']}")
 
 
 def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -23,7 +23,7 @@ from vpcodec.cli.inspecting import check, info, models
 from vpcodec.cli.messages import PROGRAM, Messages, report_error
 from vpcodec.cli.training import train
 from vpcodec.data.output import end_quietly, stop_on_terminate
-from vpcodec.errors import VpcodecError
+from vpcodec.errors import DependencyError, VpcodecError
 from vpcodec.version import __version__
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -37,10 +37,25 @@ EXIT_CODES = {
     CLOSED_PIPE: "Whoever read the output has gone.",
     TERMINATED: "SIGTERM.",
 }
+ENVIRONMENT = {
+    "VPCODEC_MODELS": "A folder of models, searched before those that come with the program.",
+    "VPCODEC_LPIPS": (
+        "A folder with the weights of LPIPS, which models of images are trained and measured with: "
+        "lpips_lin_v0.1.safetensors, and of torchvision's networks alexnet_features_fp16.safetensors, "
+        "vgg16_features_fp16.safetensors or squeezenet1_1_features_fp16.safetensors. Default: what the package lpips "
+        "and torch's cache hold, where torchvision has put these networks."
+    ),
+    "VPCODEC_INCEPTION": (
+        "The file inception-2015-12-05.pt, published with StyleGAN2-ADA, which rFID is measured with. "
+        "Default: that file in torch's cache."
+    ),
+    "OMP_NUM_THREADS": "How many threads a process computes with. Default: one a core.",
+    "NO_COLOR": "Set to anything, it takes the colours from the progress bar.",
+}
 
 
 class Commands(TyperGroup):
-    """The commands, ending without a word when whoever read their output has gone."""
+    """The commands, ending without a word when whoever read their output has gone, and naming a package they lack."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -50,6 +65,12 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             end_quietly()
             raise typer.Exit(CLOSED_PIPE) from None
+        except ModuleNotFoundError as error:
+            package = (error.name or PROGRAM).partition(".")[0]
+            if package == PROGRAM:  # a bug
+                raise
+            hint = f"pip install '{PROGRAM}[full]'"
+            raise DependencyError(f"this needs {package}, which is not installed", hint=hint) from error
 
 
 app = typer.Typer(
@@ -94,7 +115,9 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries warn programmers of; `python -W default -m` still shows it
     # A program that was started with a standard stream closed has None there.
-    sys.stdin, sys.stdout = sys.stdin or open(os.devnull), sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
     except VpcodecError as error:
@@ -115,8 +138,9 @@ def main() -> None:
 
 def report_usage(error: Any) -> int:
     """Print wrong usage as one line; returns the exit code."""
-    context = getattr(error, "ctx", None)
-    help_line = f"`{context.command_path if context else PROGRAM} -h` shows how"
+    context = getattr(error, "ctx", None)  # an option without its value comes without
+    command = [PROGRAM, *(word for word in sys.argv[1:2] if word in COMMANDS)]
+    help_line = f"`{context.command_path if context else ' '.join(command)} -h` shows how"
     message = error.format_message().rstrip(".")
     Messages().error(message[:1].lower() + message[1:], help_line)
     return int(getattr(error, "exit_code", 2))

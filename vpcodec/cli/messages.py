@@ -5,10 +5,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpcodec.errors import VpcodecError
+from vpcodec.evaluation.memory import resident_peak
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -37,6 +37,10 @@ class Messages:
     def error(self, what: str, hint: str = "") -> None:
         """One line about a failure: what, which, and what to do next."""
         self.write(f"{PROGRAM}: {one_line(what, hint)}")
+
+    def failure(self, source: str, error: VpcodecError) -> None:
+        """The line of one input that failed, naming it where the error does not."""
+        self.error(error.what if source in error.what else f"{source}: {error.what}", error.hint)
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -109,12 +113,7 @@ def own_peak() -> int:
 
     On Linux from the process's own status: what `getrusage` says goes on from whoever started the program.
     """
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return recorded_peak(resource.RUSAGE_SELF)
-    kibibytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-    return kibibytes[0] * 1024 if kibibytes else recorded_peak(resource.RUSAGE_SELF)
+    return resident_peak() or recorded_peak(resource.RUSAGE_SELF)
 
 
 def recorded_peak(who: int) -> int:

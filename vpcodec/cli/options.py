@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from vpcodec.errors import VpcodecError
-
 
 def parse_time(text: str) -> float:
     """Seconds of `83.5`, `1:23.5` or `0:01:23.5`."""
@@ -22,10 +20,7 @@ def complete_models(incomplete: str) -> list[str]:
     """Names of installed models, for the shell."""
     from vpcodec.registry import list_models
 
-    try:
-        return [model.name for model in list_models() if model.name.startswith(incomplete)]
-    except VpcodecError:
-        return []
+    return [model.name for model in list_models() if model.name.startswith(incomplete)]
 
 
 def complete_recipes(incomplete: str) -> list[str]:

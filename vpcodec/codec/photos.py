@@ -8,18 +8,20 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.image import decode_tiles, encode_tiles
+from vpcodec.codec.tokens import tokens_of
 from vpcodec.container import Header, Reader, Writer
 from vpcodec.container import ImageFacts as ImageHeader
+from vpcodec.container.header import fitting
 from vpcodec.data.image import ImageFacts, Photo, is_srgb
 from vpcodec.registry import ModelFolder
 
 PROFILE = "icc"  # name of a colour profile among the metadata
 
 
-def photo_header(facts: ImageFacts) -> tuple[ImageHeader, dict[str, bytes]]:
-    """What the header of a token file says of a photo, and its metadata."""
+def photo_header(facts: ImageFacts) -> tuple[ImageHeader, dict[str, bytes], tuple[str, ...]]:
+    """What the header of a token file says of a photo, its metadata, and notes on what is left out of them."""
     signal = ImageHeader(facts.width, facts.height, facts.channels, 8 if facts.bit_depth <= 8 else 16)
-    return signal, {} if is_srgb(facts.icc) else {PROFILE: facts.icc}
+    return signal, *fitting({} if is_srgb(facts.icc) else {PROFILE: facts.icc})
 
 
 def photo_facts(header: Header) -> ImageFacts:
@@ -38,12 +40,15 @@ def encode_photo(engine: Engine, model: ModelFolder, header: Header, photo: Phot
     writer.close()
 
 
-def decode_photo(
-    engine: Engine, model: ModelFolder, reader: Reader, together: int
-) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
-    """The tiles of a photo with their places: [h, w, 3], top, left. So many frames are read at once."""
-    header = reader.header
-    signal = header.signal
+def decode_photo(engine: Engine, model: ModelFolder, reader: Reader) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+    """The tiles of a photo with their places: [h, w, 3], top, left.
+
+    All tokens are read at once, so that whoever goes on can believe the size in the header.
+
+    Raises:
+        ContainerError: The token file is damaged, or its frames are not those of a photo of this size.
+    """
+    signal = reader.header.signal
     assert isinstance(signal, ImageHeader)
-    frames = list(reader.frames(model.prior(header.rate), together=together))
-    return decode_tiles(engine, model.facts, header.rate, frames, signal.height, signal.width)
+    grid = tokens_of(reader, model)
+    return decode_tiles(engine, model.facts, reader.header.rate, grid, signal.height, signal.width)

@@ -20,7 +20,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import MOST_CHANNELS, bytes_of_array, columns, photo_of, subtype_of_array
 from vpcodec.codec.engines import Engine, open_engine
-from vpcodec.codec.image import join
 from vpcodec.codec.matching import check_model
 from vpcodec.codec.photos import decode_photo, encode_photo, photo_facts, photo_header
 from vpcodec.codec.recordings import (
@@ -33,6 +32,7 @@ from vpcodec.codec.recordings import (
     recording_header,
 )
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
+from vpcodec.codec.tokens import TOGETHER, tokens_of
 from vpcodec.container import Header, Index, Reader, prior_identity
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
@@ -48,7 +48,6 @@ from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
 THINGS = {"speech": "a recording", "image": "a photo"}
-TOGETHER = 64  # frames that are read at once where nobody waits for the first
 DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}
 
 
@@ -99,17 +98,6 @@ class Codec:
         """
         folder = model if isinstance(model, ModelFolder) else find_model(model)
         return cls(folder, open_engine(folder, engine, device, threads))
-
-    @classmethod
-    def for_header(cls, header: Header, *, engine: str = "auto", device: str = "auto") -> "Codec":
-        """The codec that a token file was made with.
-
-        Raises:
-            ModelError: That model is not installed, or its weights are others.
-        """
-        codec = cls.load(header.model, engine=engine, device=device)
-        check_model(codec.model, header)
-        return codec
 
     @property
     def name(self) -> str:
@@ -270,17 +258,17 @@ class Codec:
             if kind == "image":
                 if span != WHOLE:
                     raise InputError(f"{shown(source)}: a photo has no seconds to choose from")
-                photo = open_image(stream)
-                self.encode_photo(photo, out, chosen)
-                return photo.notes
+                return self.encode_photo(open_image(stream), out, chosen)
             with open_audio(stream, raw=raw) as audio:
-                header = self.header(chosen, *recording_header(audio))
-                encode_recording(self.engine, self.model, header, audio, out, span)
-                return audio.notes
+                signal, metadata, notes = recording_header(audio)
+                encode_recording(self.engine, self.model, self.header(chosen, signal, metadata), audio, out, span)
+                return audio.notes + notes
 
-    def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> None:
-        """Write the token file of a photo."""
-        encode_photo(self.engine, self.model, self.header(rate, *photo_header(photo.facts)), photo, out)
+    def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> tuple[str, ...]:
+        """Write the token file of a photo; returns what the user should know."""
+        signal, metadata, notes = photo_header(photo.facts)
+        encode_photo(self.engine, self.model, self.header(rate, signal, metadata), photo, out)
+        return photo.notes + notes
 
     def header(self, rate: int, signal: SpeechHeader | ImageHeader, metadata: dict[str, bytes]) -> Header:
         """The header of a token file of this model."""
@@ -297,13 +285,7 @@ class Codec:
     def tokens(self, content: bytes | Source) -> NDArray[np.int64]:
         """The tokens of a token file: [channels, T] of speech, [H, W] of an image. Raises as `decode`."""
         with opened(content) as stream:
-            reader = self.reader(stream)
-            frames = list(reader.frames(self.model.prior(reader.header.rate), together=TOGETHER))
-        signal = reader.header.signal
-        if isinstance(signal, SpeechHeader):
-            return np.concatenate([frame.tokens for frame in frames], axis=1)
-        hop = self.model.facts.hop
-        return join(frames, -(-signal.height // hop), -(-signal.width // hop))
+            return tokens_of(self.reader(stream), self.model)
 
     def decode(self, content: bytes | Source) -> Recording | Picture:
         """The sound or picture of a token file.
@@ -322,8 +304,9 @@ class Codec:
             if isinstance(signal, SpeechHeader):
                 blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
                 return Recording(np.concatenate(blocks), signal.sample_rate)
+            tiles = decode_photo(self.engine, self.model, reader)
             pixels = np.empty((signal.height, signal.width, 3), np.uint8)
-            for tile, top, left in decode_photo(self.engine, self.model, reader, TOGETHER):
+            for tile, top, left in tiles:
                 pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
             return Picture(pixels)
 
@@ -353,11 +336,12 @@ class Codec:
                 for block in decode_recording(self.engine, self.model, reader, 1 if live else TOGETHER):
                     sink.write(block)
             return sink.notes
+        tiles = decode_photo(self.engine, self.model, reader)
         canvas = Canvas(photo_facts(reader.header), form)
-        for tile, top, left in decode_photo(self.engine, self.model, reader, TOGETHER):
+        for tile, top, left in tiles:
             canvas.paste(tile, top, left)
         canvas.save(out)
-        return ()
+        return canvas.notes
 
     def decode_span_to(self, index: Index, out: BinaryIO, form: str, span: Span) -> tuple[str, ...]:
         """Write a stretch of a recording to a stream, reading only the frames around it."""

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.arrays import MOST_CHANNELS
 from vpcodec.codec.engines import Engine
+from vpcodec.codec.matching import prior_of
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, Header, Index, Reader, SpeechFacts, Writer
+from vpcodec.container.header import fitting
 from vpcodec.data.audio import AudioFacts, AudioSource
 from vpcodec.data.pcm import subtype_of
 from vpcodec.data.resample import Resampler, resampled_length
@@ -20,7 +22,7 @@ from vpcodec.errors import ConfigError, ContainerError, InputError
 from vpcodec.registry import ModelFolder
 
 SAMPLE_RATE = 16_000  # Hz, of every speech model
-LEAD = 4096  # samples at 16 kHz around a stretch, more than the resampler's filter and its alignment need
+LEAD = 4096  # samples at 16 kHz around a stretch, more than the resampler's filter needs
 
 Samples = NDArray[np.float32]
 
@@ -157,7 +159,7 @@ def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, togethe
         ContainerError: The token file is damaged.
     """
     decoder = RecordingDecoder(engine, model, reader.header)
-    for frame in reader.frames(model.prior(reader.header.rate), together=together):
+    for frame in reader.frames(prior_of(reader.header, model), together=together):
         yield decoder.push(frame)
     yield decoder.finish(reader.length)
 
@@ -167,42 +169,65 @@ def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) ->
 
     Raises:
         InputError: The recording ends before the stretch begins.
-        ContainerError: The token file is damaged.
+        ContainerError: The token file is damaged, or its frames end before the stretch does.
     """
-    signal, rate, hop = speech_facts(index.header), index.header.rate, model.facts.hop
+    signal = speech_facts(index.header)
     start, stop = span.samples(signal.sample_rate)
     stop = min(index.length, index.length if stop is None else stop)
     if start >= stop:
         raise InputError(f"the recording ends before second {span.start:g}")
-    core = CORES["speech"] * hop
-    first = max(0, start * SAMPLE_RATE // signal.sample_rate - LEAD) // core
-    last = (resampled_length(stop, signal.sample_rate, SAMPLE_RATE) + LEAD) // core
-    decoder = SpeechDecoder(engine, model.facts, rate, first)
-    blocks: list[Samples] = []
-    for number in range(max(0, first - 1), min(len(index), last + 2)):
-        blocks += decoder.push(checked(index.read(number, model.prior(rate)), signal))
-    if last + 1 >= len(index):
-        blocks += decoder.finish()
+    core = CORES["speech"] * model.facts.hop
     # Resampling starts where a sample at 16 kHz and one at the source's rate fall on the same instant.
     step = SAMPLE_RATE // math.gcd(SAMPLE_RATE, signal.sample_rate)
+    first = max(0, start * SAMPLE_RATE // signal.sample_rate - LEAD - step) // core
+    last = (resampled_length(stop, signal.sample_rate, SAMPLE_RATE) + LEAD) // core
     skipped = -first * core % step
     offset = (first * core + skipped) * signal.sample_rate // SAMPLE_RATE
-    blocks[0] = blocks[0][skipped:]
-    ends = resampled_length(index.length, signal.sample_rate, SAMPLE_RATE) - first * core - skipped
+    ends = resampled_length(index.length, signal.sample_rate, SAMPLE_RATE) - first * core
+    windows = stretch(decode_windows(engine, model, index, first, last), skipped, ends)
+    missing = stop - start
+    for block in stretch(resample_windows(windows, signal), start - offset, stop - offset):
+        missing -= len(block)
+        yield block
+    if missing:
+        raise ContainerError(f"the frames end {missing:,} samples before the end that the footer promises")
+
+
+def decode_windows(engine: Engine, model: ModelFolder, index: Index, first: int, last: int) -> Iterator[Samples]:
+    """Windows [n, channels] at 16 kHz, from number `first` to `last` or the end. Raises ContainerError."""
+    signal, prior = speech_facts(index.header), prior_of(index.header, model)
+    decoder = SpeechDecoder(engine, model.facts, index.header.rate, first)
+    for number in range(max(0, first - 1), min(len(index), last + 2)):
+        yield from decoder.push(checked(index.read(number, prior), signal))
+    if last + 1 >= len(index):
+        yield from decoder.finish()
+
+
+def resample_windows(windows: Iterator[Samples], signal: SpeechFacts) -> Iterator[Samples]:
+    """Windows at 16 kHz as blocks at the recording's rate."""
     resampler = Resampler(SAMPLE_RATE, signal.sample_rate, signal.channels)
-    resampled = [resampler.push(block) for block in stretch(iter(blocks), 0, ends)] + [resampler.finish()]
-    yield from stretch(iter(resampled), start - offset, stop - offset)
+    for window in windows:
+        yield resampler.push(window)
+    yield resampler.finish()
 
 
 def speech_facts(header: Header) -> SpeechFacts:
-    """The header's facts about a recording. Raises InputError for a picture."""
-    if not isinstance(header.signal, SpeechFacts):
+    """The header's facts about a recording.
+
+    Raises:
+        InputError: The token file holds a picture.
+        ContainerError: It claims more channels than a frame can hold.
+    """
+    signal = header.signal
+    if not isinstance(signal, SpeechFacts):
         raise InputError("this token file holds a picture, not a recording")
-    return header.signal
+    if signal.channels > MOST_CHANNELS:
+        raise ContainerError(f"the header says {signal.channels:,} channels, a token file holds up to {MOST_CHANNELS}")
+    return signal
 
 
-def recording_header(audio: AudioSource) -> tuple[SpeechFacts, dict[str, bytes]]:
-    """What the header of a token file says of a recording, and its metadata.
+def recording_header(audio: AudioSource) -> tuple[SpeechFacts, dict[str, bytes], tuple[str, ...]]:
+    """What the header of a token file says of a recording, its metadata, and notes on what is left out of them.
 
     Raises InputError for more channels than it can hold.
     """
@@ -210,7 +235,7 @@ def recording_header(audio: AudioSource) -> tuple[SpeechFacts, dict[str, bytes]]
     if facts.channels > MOST_CHANNELS:
         raise InputError(f"{audio.name}: {facts.channels} channels, a token file holds up to {MOST_CHANNELS}")
     signal = SpeechFacts(facts.sample_rate, facts.channels, facts.bit_depth, facts.floating)
-    return signal, {name: text.encode() for name, text in facts.tags.items()}
+    return signal, *fitting({name: text.encode() for name, text in facts.tags.items()})
 
 
 def audio_facts(header: Header, frames: int | None = None) -> AudioFacts:

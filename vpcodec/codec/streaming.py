@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import bytes_of_array, columns, subtype_of_array
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.matching import check_model
+from vpcodec.codec.matching import check_model, prior_of
 from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, Samples
 from vpcodec.container import Frame, Header, Reader, SpeechFacts, Writer
 from vpcodec.data.audio import silence_strays
@@ -247,4 +247,4 @@ class StreamDecoder:
             return None
         check_model(self.model, reader.header)
         recording = RecordingDecoder(self.engine, self.model, reader.header)
-        return OpenFile(reader, recording, self.model.prior(reader.header.rate))
+        return OpenFile(reader, recording, prior_of(reader.header, self.model))

@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vpcodec.container.fields import Fields, varint, word
@@ -11,6 +12,7 @@ MAGIC = b"\xd6VP"
 VERSION = 1
 LARGEST_VOCABULARY = 1 << 24
 LARGEST_BODY = 1 << 16  # bytes; metadata is kept small
+LARGEST_METADATA = LARGEST_BODY - 512  # bytes that there is always room for: all else in a body takes 419 at most
 IDENTITY_SIZE = 8  # bytes of the weights' SHA-256 that are kept
 PRIOR_SIZE = 4  # and of the prior's
 
@@ -109,6 +111,12 @@ class Header:
         """Number of ids that can occur."""
         return math.prod(self.levels)
 
+    def amount(self, length: int) -> float:
+        """Seconds of a recording of so many samples, pixels of a photo."""
+        if isinstance(self.signal, SpeechFacts):
+            return length / self.signal.sample_rate
+        return float(self.signal.width * self.signal.height)
+
     def to_bytes(self) -> bytes:
         """The whole header. Raises ContainerError where name or metadata are too long."""
         depth = DEPTHS.index((self.signal.bit_depth, self.signal.floating))
@@ -123,14 +131,30 @@ class Header:
         for number in (self.rate, len(self.levels), *self.levels, *facts, len(name)):
             body += varint(number)
         body += name
-        for key, content in self.metadata:
-            body += varint(len(key.encode())) + key.encode() + varint(len(content)) + content
+        body += b"".join(entry(*each) for each in self.metadata)
         if len(body) > LARGEST_BODY:
             raise ContainerError(
                 f"header has {len(body):,} bytes, expected {LARGEST_BODY:,} or less", hint="leave metadata out"
             )
         whole = MAGIC + bytes([VERSION]) + varint(len(body)) + body
         return whole + word(zlib.crc32(whole))
+
+
+def entry(key: str, content: bytes) -> bytes:
+    """One piece of metadata as it is written."""
+    return varint(len(key.encode())) + key.encode() + varint(len(content)) + content
+
+
+def fitting(metadata: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """What a header has room for, without the largest pieces if need be, and a note for each left out."""
+    kept, notes = dict(metadata), []
+    while sum(len(entry(*each)) for each in kept.items()) > LARGEST_METADATA:
+        largest = max(kept, key=lambda key: len(kept[key]))
+        notes.append(
+            f"{largest} ({len(kept.pop(largest)):,} bytes) is left out: "
+            f"a token file has room for {LARGEST_METADATA:,} bytes of metadata"
+        )
+    return kept, tuple(notes)
 
 
 def header_from_body(body: bytes) -> Header:

@@ -25,14 +25,14 @@ class Reader:
         footer: None until all frames were read.
 
     A stream may raise BlockingIOError where its next bytes are yet to come. Once they are there, `frames` goes on
-    with the first frame that was not whole.
+    with the first frame that was not whole; frames that were read ahead, with `together` above 1, are lost.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self.source = Source(stream)
         self.header = read_header(self.source)
         self.footer: Footer | None = None
-        self.sizes: list[int] = []  # of the frames read in their order
+        self.sizes: list[int] = []  # of the frames so far, bytes; 0 for one that was lost
 
     @property
     def length(self) -> int:
@@ -57,15 +57,18 @@ class Reader:
                 parts = []
         yield from decode_parts(parts, self.header, prior)
 
-    def sound_frames(self, damaged: Callable[[str], None], prior: bytes | None = None) -> Iterator[Frame | None]:
+    def sound_frames(
+        self, damaged: Callable[[str], None], prior: bytes | None = None, total: int = 0
+    ) -> Iterator[Frame | None]:
         """All frames in their order, None for each that is damaged or lost.
 
         Args:
             damaged: Told what is wrong and what was skipped, one line each time.
             prior: The one that the header names.
+            total: Frames that the file must have, so that those cut off at its end count; 0 where nobody knows.
         """
         check_prior(self.header, prior)
-        for coded in self.sound_coded_frames(damaged):
+        for coded in self.sound_coded_frames(damaged, total):
             frame = None
             try:
                 if coded:
@@ -86,15 +89,22 @@ class Reader:
             if isinstance(found, Coded):
                 self.sizes.append(self.source.offset - self.source.mark)
                 yield found
-            elif found.sizes != tuple(self.sizes[:-1]):
-                raise ContainerError(f"footer tells sizes {list(found.sizes)} of frames, found {self.sizes[:-1]}")
+            elif wrong := self.wrong_size(found):
+                raise ContainerError(wrong)
             else:
                 self.footer = found
 
-    def sound_coded_frames(self, damaged: Callable[[str], None]) -> Iterator[Coded | None]:
+    def wrong_size(self, footer: Footer) -> str:
+        """The first frame that has another size than a footer tells, in words; empty where there is none."""
+        for number, (told, found) in enumerate(zip(footer.sizes, self.sizes, strict=False)):  # all but the last one's
+            if found not in (0, told):
+                return f"frame {number} has {found:,} bytes, the footer tells {told:,}"
+        return ""
+
+    def sound_coded_frames(self, damaged: Callable[[str], None], total: int = 0) -> Iterator[Coded | None]:
         """The frames, checked but not decoded, None for each that is damaged or lost; see `sound_frames`."""
-        number = 0
         while self.footer is None:
+            number = len(self.sizes)
             self.source.set_mark()
             start = self.source.offset
             try:
@@ -104,15 +114,19 @@ class Reader:
                 resumed = self.resume(number)
                 damaged(f"{self.source.mark - start:,} bytes skipped from byte {start:,} on")
                 if resumed is None:
+                    yield from [None] * (total - number)
                     return
                 found = resumed
-            reached = found.number if isinstance(found, Coded) else found.frames
-            yield from [None] * (reached - number)
-            number = reached + 1
+            lost = (found.number if isinstance(found, Coded) else found.frames) - number
+            self.sizes += [0] * lost
+            yield from [None] * lost
             if isinstance(found, Coded):
+                self.sizes.append(self.source.offset - self.source.mark)
                 yield found
             else:
                 self.footer = found
+                if wrong := self.wrong_size(found):
+                    damaged(wrong)
 
     def resume(self, number: int) -> Coded | Footer | None:
         """The next part that is sound, at the mark of the source or after it, which moves to its start.

@@ -1,27 +1,26 @@
-"""Reading what is left of a damaged token file: lost frames are replaced by silence or grey of the same size."""
+"""Reading what is left of a damaged token file: lost frames are replaced by blank ones of the same size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
-import numpy as np
-
 from vpcodec.container.format import Frame
 from vpcodec.container.reader import Reader
+from vpcodec.errors import ContainerError
 
 
 class SalvageReader(Reader):
     """A reader that goes on behind damage.
 
-    A lost frame comes back with token 0 everywhere and side bytes of 0, which is the lowest level there is. It has the
-    shape of the frame before it; where there was none, of the one behind it. Frames lost at the end of a file without
-    a footer cannot be counted, and are missing.
+    Frames lost at the end of a recording without a footer cannot be counted, and are missing.
 
     Args:
         stream: Need not seek. The header must be sound.
 
     Attributes:
-        step: Samples of the source that a column of tokens stands for, set by who knows the model.
+        blanks: For each frame what replaces it if it is lost; like the next two set by who knows the model.
+        total: Frames that the file must have; 0 where only its footer tells.
+        step: Samples of the source that a column of tokens stands for; 0 in an image.
         problems: What was wrong and what was skipped, one line each.
         lost: Frames replaced so far.
         columns: Columns of all frames so far.
@@ -29,7 +28,9 @@ class SalvageReader(Reader):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self.step = Fraction(1)
+        self.blanks: Iterable[Frame] = ()
+        self.total = 0
+        self.step = Fraction(0)
         self.problems: list[str] = []
         self.lost = 0
         self.columns = 0
@@ -49,21 +50,14 @@ class SalvageReader(Reader):
         return [f"damaged, {lost}: {self.problems[0]}"]
 
     def frames(self, prior: bytes | None = None, *, together: int = 1) -> Iterator[Frame]:
-        """All frames in their order; see `Reader.frames`. They are decoded one by one."""
-        pattern: Frame | None = None
-        waiting = 0
-        for frame in self.sound_frames(self.problems.append, prior):
-            self.lost += frame is None
-            waiting += frame is None
-            pattern = frame or pattern
-            if pattern is None:
-                continue
-            for _ in range(waiting):
-                yield self.counted(Frame(np.zeros_like(pattern.tokens), bytes(len(pattern.side))))
-            waiting = 0
-            if frame:
-                yield self.counted(frame)
+        """All frames in their order, decoded one by one; see `Reader.frames`.
 
-    def counted(self, frame: Frame) -> Frame:
-        self.columns += frame.tokens.shape[1]
-        return frame
+        Raises ContainerError where nothing is left of a damaged file.
+        """
+        sound = self.sound_frames(self.problems.append, prior, self.total)
+        for frame, blank in zip(sound, self.blanks, strict=False):
+            self.lost += frame is None
+            self.columns += (frame or blank).tokens.shape[1]
+            yield frame or blank
+        if self.problems and not self.columns:
+            raise ContainerError(f"nothing is left to decode: {self.problems[0]}")

@@ -14,6 +14,7 @@ from vpcodec.corpus.coding import Coder
 from vpcodec.corpus.outcome import Outcome, Settings
 from vpcodec.corpus.plan import Item
 from vpcodec.errors import DependencyError, VpcodecError
+from vpcodec.registry import FACTS
 
 LOCAL = "local"
 
@@ -53,11 +54,12 @@ def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Itera
         cores = int(ray.cluster_resources().get("CPU", 1))
         rows = ray.data.from_items([{"item": pickle.dumps(anywhere(item))} for item in items])
         workers = (1, max(1, min(cores, len(items))))
-        for row in rows.map(Worker, fn_constructor_args=(settings,), num_cpus=1, concurrency=workers).iter_rows():
+        arguments = (with_whole_path(settings),)
+        for row in rows.map(Worker, fn_constructor_args=arguments, num_cpus=1, concurrency=workers).iter_rows():
             yield pickle.loads(row["outcome"])
     except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise VpcodecError(f"Ray at {address}: {reason}", hint="with -r, what is complete is not done again") from error
+        hint = "with -r, what is complete is not done again"
+        raise VpcodecError(f"Ray at {address}: {last_line(error)}", hint=hint) from error
     finally:
         ray.shutdown()
 
@@ -65,3 +67,15 @@ def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Itera
 def anywhere(item: Item) -> Item:
     """An item whose names do not depend on the folder that a process works in."""
     return replace(item, source=os.path.abspath(item.source), target=os.path.abspath(item.target))
+
+
+def with_whole_path(settings: Settings) -> Settings:
+    """Settings whose model does not depend on it either, where they give its folder and not its name."""
+    if settings.model is None or not os.path.isfile(os.path.join(settings.model, FACTS)):
+        return settings
+    return replace(settings, model=os.path.abspath(settings.model))
+
+
+def last_line(error: Exception) -> str:
+    """What an error says in the end; its sort, if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -4,13 +4,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from fractions import Fraction
 from typing import Any, BinaryIO, cast
 
 from vpcodec.codec.matching import check_model
 from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
-from vpcodec.codec.recordings import SAMPLE_RATE, WHOLE
-from vpcodec.container import Header, Index, Reader, SpeechFacts
+from vpcodec.codec.recordings import WHOLE
+from vpcodec.codec.salvage import expect_losses
+from vpcodec.container import Index, Reader
 from vpcodec.container.header import MAGIC
 from vpcodec.container.salvage import SalvageReader
 from vpcodec.corpus.formats import FORMATS, TOKENS, form_of
@@ -18,7 +18,7 @@ from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.proof import is_complete, read_back
-from vpcodec.data.kinds import medium_of, peek_medium
+from vpcodec.data.kinds import SIGNATURE_BYTES, medium_of, peek_medium
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
@@ -44,9 +44,8 @@ class Coder:
         outcome = Outcome(item.number, item.source, item.target)
         began = time.perf_counter()
         try:
-            if item.clash:
-                what = f"{shown(item.source)}: would have the same output as {shown(item.clash)}"
-                raise InputError(what, hint="rename one of them")
+            if item.problem:
+                raise item.problem
             (self.encode if self.settings.task == "encode" else self.decode)(item, outcome)
         except BrokenPipeError:
             raise
@@ -87,7 +86,7 @@ class Coder:
         if os.path.isfile(target) and target != STANDARD:
             with open(target, "rb") as written:
                 index = Index(written)
-                outcome.amount = amount_of(index.header, index.length)
+                outcome.amount = index.header.amount(index.length)
             outcome.bytes = os.path.getsize(target)
         if settings.remove:
             read_back(target, index.header, index.length, model)
@@ -122,18 +121,18 @@ class Coder:
             with self.open_target(item, target, settings.force) as out:
                 codec = self.load(find_model(header.model), outcome)
                 check_model(codec.model, header)
+                if isinstance(reader, SalvageReader):
+                    expect_losses(reader, codec.engine, codec.model.facts)
                 with timed(codec, outcome):
                     if isinstance(reader, Index):
                         notes = codec.decode_span_to(reader, out, form, settings.span)
                     else:
-                        if isinstance(reader, SalvageReader) and isinstance(header.signal, SpeechFacts):
-                            reader.step = Fraction(codec.model.facts.hop * header.signal.sample_rate, SAMPLE_RATE)
                         notes = codec.decode_to(reader, out, form, live=item.source == STANDARD)
                 outcome.notes += notes
             if isinstance(reader, SalvageReader):
                 outcome.notes += reader.notes
             length = reader.length
-        outcome.amount = amount_of(header, length)
+        outcome.amount = header.amount(length)
         if os.path.isfile(target) and target != STANDARD:
             outcome.bytes = os.path.getsize(target)
         if settings.remove:
@@ -214,7 +213,7 @@ class Prompt:
 
 def tokens_in(stream: BinaryIO) -> BinaryIO:
     """A stream to read a token file from. Raises InputError if it is plainly a recording or photo."""
-    head, whole = peek(stream)
+    head, whole = peek(stream, SIGNATURE_BYTES)  # no more, so that what comes slowly is heard at once
     if head.startswith(MAGIC):
         return whole
     try:
@@ -231,12 +230,6 @@ def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
     before = meter.seconds
     yield
     outcome.network_seconds = meter.seconds - before
-
-
-def amount_of(header: Header, length: int) -> float:
-    """Seconds of a recording, pixels of a photo."""
-    signal = header.signal
-    return length / signal.sample_rate if isinstance(signal, SpeechFacts) else float(signal.width * signal.height)
 
 
 def is_plain(path: str) -> bool:

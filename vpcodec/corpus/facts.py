@@ -2,25 +2,24 @@
 
 import json
 import os
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.matching import check_model
-from vpcodec.container import Frame, Header, Reader, SpeechFacts, verify
+from vpcodec.codec.matching import check_model, prior_of
+from vpcodec.codec.recordings import SAMPLE_RATE
+from vpcodec.codec.tokens import TOGETHER
+from vpcodec.container import Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
-from vpcodec.corpus.coding import amount_of
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.kinds import medium_of
 from vpcodec.data.streams import open_input, peek, seekable, shown, size_of
 from vpcodec.errors import VpcodecError
-from vpcodec.registry import ModelFolder, find_model, list_models
+from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_models
 
-SPEECH_RATE = 16_000  # samples a second of every speech model
-EVALUATION = "evaluation.json"
+LICENCE = "Licence: "  # begins the line of a model's notes that says what it may be used for
 
 
 def describe(source: str) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def describe(source: str) -> dict[str, Any]:
         InputError: It is nothing that can be read.
         ContainerError: It is a damaged token file.
     """
-    if os.path.isdir(source) or source in (model.name for model in list_models()):
+    if os.path.isdir(source) or (not os.path.exists(source) and source in (model.name for model in list_models())):
         return {"input": source, **describe_model(find_model(source))}
     with open_input(source) as stream, seekable(stream) as whole:
         head, _ = peek(whole)
@@ -48,11 +47,10 @@ def describe_tokens(stream: BinaryIO) -> dict[str, Any]:
     header = reader.header
     counts = np.zeros(header.vocabulary, np.int64)
     frames = tokens = 0
-    for tokens_of_frame in readable_tokens(reader, header):
-        counts += np.bincount(tokens_of_frame.ravel(), minlength=header.vocabulary)
-        frames, tokens = frames + 1, tokens + tokens_of_frame.size
-    amount = amount_of(header, reader.length)
-    per = tokens / amount
+    for frame in reader.frames(prior_of(header), together=TOGETHER):
+        counts += np.bincount(frame.tokens.ravel(), minlength=header.vocabulary)
+        frames, tokens = frames + 1, tokens + frame.tokens.size
+    amount = header.amount(reader.length)
     source = dict(vars(header.signal))
     if isinstance(header.signal, SpeechFacts):
         source["samples"], source["seconds"] = reader.length, round(amount, 6)
@@ -67,26 +65,23 @@ def describe_tokens(stream: BinaryIO) -> dict[str, Any]:
         "frames": frames,
         "bytes": size,
         "unit": "bit/s" if header.kind == "speech" else "bit/pixel",
-        "nominal": round(per * float(np.log2(header.vocabulary)), 6),
-        "entropy": round(per * entropy(counts), 6),
-        "on_disk": round(8 * size / amount, 6),
+        "nominal": rate_of(tokens * float(np.log2(header.vocabulary)), amount),
+        "entropy": rate_of(tokens * entropy(counts), amount),
+        "on_disk": rate_of(8 * size, amount),
         "source": source,
         "metadata": {name: printable(content) for name, content in header.metadata},
     }
 
 
-def readable_tokens(reader: Reader, header: Header) -> Iterator[NDArray[np.int64]]:
-    """The tokens of each frame; the model is asked only for what its coder knows beforehand."""
-    prior = find_model(header.model).prior(header.rate) if header.prior else None
-    frame: Frame
-    for frame in reader.frames(prior):
-        yield frame.tokens
+def rate_of(bits: float, amount: float) -> float | None:
+    """Bits a second or a pixel; None for a recording of no length."""
+    return round(bits / amount, 6) if amount else None
 
 
 def entropy(counts: NDArray[np.int64]) -> float:
     """Bits a token of an ideal code for these counts."""
     shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
+    return float((shares * np.log2(1 / shares)).sum())
 
 
 def printable(content: bytes) -> str:
@@ -130,7 +125,7 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
     """An installed model; rates by name follow from its hop and its vocabularies."""
     facts = model.facts
     speech = facts.kind == "speech"
-    per = SPEECH_RATE / facts.hop if speech else 1 / facts.hop**2
+    per = SAMPLE_RATE / facts.hop if speech else 1 / facts.hop**2
     rates = [
         {"rate": rate, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(vocabulary)), 6)}
         for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
@@ -145,12 +140,25 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
         "quantizer": facts.quantizer.get("method", ""),
         "weights": model.checksum.hex(),
         "path": str(model.path),
+        "licence": licence_of(model),
         "quality": quality_of(model),
     }
 
 
+def licence_of(model: ModelFolder) -> str:
+    """What a model's notes say that it may be used for; empty where they say nothing."""
+    try:
+        notes = (model.path / NOTES).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return next((line.removeprefix(LICENCE) for line in notes if line.startswith(LICENCE)), "")
+
+
 def quality_of(model: ModelFolder) -> list[dict[str, Any]]:
-    """What was measured, one entry for each data set and rate; empty where nothing readable was recorded."""
+    """What was measured, one entry for each data set and rate; empty where nothing readable was recorded.
+
+    Speeds are those of the machine that measured.
+    """
     try:
         runs = json.loads((model.path / EVALUATION).read_text(encoding="utf-8"))["runs"]
         return [
@@ -158,6 +166,7 @@ def quality_of(model: ModelFolder) -> list[dict[str, Any]]:
                 "dataset": run["dataset"],
                 "candidate": each["name"],
                 **{name: metric["mean"] for name, metric in each["metrics"].items()},
+                **{name: each["speed"][name] for name in ("encode", "decode", "speed_unit") if name in each["speed"]},
             }
             for run in runs
             for each in run["candidates"]
@@ -182,7 +191,7 @@ def problems_of(source: str) -> list[str]:
         try:
             model = find_model(header.model)
             check_model(model, header)
-            prior = model.prior(header.rate) if header.prior else None
+            prior = prior_of(header, model)
         except VpcodecError as error:
             problems.append(error.what)
         whole.seek(0)

@@ -8,16 +8,18 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from vpcodec.corpus.coding import Coder
-from vpcodec.corpus.outcome import Outcome, Settings
+from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
 from vpcodec.data.output import stop_on_terminate
-from vpcodec.errors import VpcodecError
+from vpcodec.data.streams import STANDARD
+from vpcodec.errors import InputError
 
 AHEAD = 4  # items that wait for each worker
 coder: Coder | None = None  # of a worker process
@@ -29,47 +31,74 @@ def run(items: Sequence[Item], coder: Coder, jobs: int = 1) -> Iterator[Outcome]
     Args:
         items: The plan.
         coder: What works on them if there is one job.
-        jobs: Number of processes; 0 for one per core.
-
-    Raises:
-        VpcodecError: A worker process died.
+        jobs: Number of processes; 0 for one per core. Standard input reaches none but this one.
     """
     workers = min(jobs or os.cpu_count() or 1, len(items))
-    if workers <= 1:
+    if workers <= 1 or any(item.source == STANDARD for item in items):
         yield from map(coder.process, items)
     else:
         yield from run_pool(items, coder.settings, workers)
 
 
 def run_pool(items: Sequence[Item], settings: Settings, workers: int) -> Iterator[Outcome]:
-    """The outcomes of worker processes, in the order in which they arrive."""
+    """The outcomes of worker processes, in the order in which they arrive.
+
+    A worker that is killed takes the others with it. What they had been given is tried again one by one, so that
+    only what kills a worker by itself fails.
+    """
+    upcoming = deque(items)
+    while upcoming:
+        suspects = yield from use_pool(upcoming, settings, workers, AHEAD * workers)
+        while suspects:
+            guilty = yield from use_pool(suspects, settings, 1, 1)
+            yield from map(killed, guilty)
+
+
+def use_pool(items: deque[Item], settings: Settings, workers: int, ahead: int) -> Generator[Outcome, None, deque[Item]]:
+    """The outcomes of one pool of worker processes, until nothing is left to do or one of them is killed.
+
+    Args:
+        items: What is to be done; it is taken from there when the pool is given it.
+        settings: What is done with each.
+        workers: Number of processes.
+        ahead: How many items the pool is given at once.
+
+    Returns:
+        What the pool had been given and cannot finish any more.
+    """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, start_worker, (settings,))
-    upcoming = iter(items)
-    waiting: set[Future[Outcome]] = set()
+    given: dict[Future[Outcome], Item] = {}
     try:
-        while True:
+        while items or given:
             with one_thread_each(), interrupts_held():
-                for item in upcoming:
-                    waiting.add(pool.submit(work, item))
-                    if len(waiting) >= AHEAD * workers:
-                        break
-            if not waiting:
-                break
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                while items and len(given) < ahead:
+                    given[pool.submit(work, items[0])] = items[0]
+                    items.popleft()
+            finished, _ = wait(given, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield future.result()
+                del given[future]
+        return deque()
     except BrokenProcessPool:
-        raise VpcodecError(
-            "a worker process was killed, perhaps for want of memory",
-            hint="use fewer --jobs; with -r, what is complete is not done again",
-        ) from None
+        for future in [each for each in given if each.done() and not each.exception()]:  # finished before
+            yield future.result()
+            del given[future]
+        return deque(given.values())
     except BaseException:
         for process in multiprocessing.active_children():
             process.terminate()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def killed(item: Item) -> Outcome:
+    """The outcome of an item that has killed its worker process."""
+    outcome = Outcome(item.number, item.source, item.target)
+    what = "the process that worked on it was killed, perhaps for want of memory"
+    fail(outcome, InputError(what, hint="try it where there is more"))
+    return outcome
 
 
 def start_worker(settings: Settings) -> None:

@@ -29,13 +29,13 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def check_manifest(path: str) -> None:
-    """Raise InputError if there is something at a path that is not an older manifest."""
+    """Raise InputError if there is something at a path that is not an older manifest, which may be empty."""
     if not os.path.lexists(path):
         return
     with open_input(path) as stream:
         first = stream.readline(FIRST_LINE)
     try:
-        sound = {"source", "target", "status"} <= json.loads(first or b"{}").keys()
+        sound = not first or {"source", "target", "status"} <= json.loads(first).keys()
     except (ValueError, AttributeError):
         sound = False
     if not sound:

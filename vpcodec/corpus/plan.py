@@ -1,13 +1,13 @@
 """Which file becomes which: names given on the command line, directories walked and mirrored."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vpcodec.corpus.formats import SUFFIXES
 from vpcodec.corpus.shards import Shard
-from vpcodec.data.streams import STANDARD, shown
-from vpcodec.errors import ConfigError
+from vpcodec.data.streams import STANDARD, failure, shown
+from vpcodec.errors import ConfigError, InputError
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Item:
         target: Path, or `-`; without the suffix if `open_ended`, because only the input tells it.
         open_ended: Whether the suffix is still missing.
         mirrored: Whether it was found in a directory.
-        clash: The earlier input that has the same target; empty for none.
+        problem: Why nothing can be done with it: an earlier input has the same target, or it is a folder that
+            cannot be read, and has no target.
     """
 
     number: int
@@ -28,7 +29,7 @@ class Item:
     target: str
     open_ended: bool
     mirrored: bool = False
-    clash: str = ""
+    problem: InputError | None = None
 
 
 def make_plan(
@@ -59,24 +60,39 @@ def make_plan(
     owners: dict[str, str] = {}
     for name in inputs:
         folder = recursive and os.path.isdir(name)
-        for source, relative in walk(name, SUFFIXES[task]) if folder else [(name, os.path.basename(name))]:
+        unread: list[OSError] = []
+        found = walk(name, SUFFIXES[task], unread.append) if folder else [(name, os.path.basename(name))]
+        for source, relative in found:
             if output is not None or name == STANDARD:
                 target = STANDARD if output is None else output
             else:
                 target = os.path.splitext(source if output_dir is None else os.path.join(output_dir, relative))[0]
             owner = owners.setdefault(os.path.normpath(target), source)
-            clash = owner if owner != source else ""
-            items.append(Item(len(items), source, target, output is None and name != STANDARD, folder, clash))
+            problem = clash(source, owner) if owner != source else None
+            items.append(Item(len(items), source, target, output is None and name != STANDARD, folder, problem))
+        for error in unread:
+            source = error.filename
+            items.append(Item(len(items), source, "", True, folder, failure(source, error)))
     if not items:
         wanted = ", ".join(SUFFIXES[task])
         raise ConfigError(f"nothing to {task} in {', '.join(map(shown, inputs))}", hint=f"looked for {wanted}")
     return items if shard is None else shard.of(items)
 
 
-def walk(top: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Files below a folder, each with its path relative to it, by name; links are followed, each folder once."""
+def clash(source: str, owner: str) -> InputError:
+    return InputError(f"{shown(source)}: would have the same output as {shown(owner)}", hint="rename one of them")
+
+
+def walk(top: str, suffixes: tuple[str, ...], missed: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
+    """Files below a folder, each with its path relative to it, by name; links are followed, each folder once.
+
+    Args:
+        top: The folder.
+        suffixes: Ends of the names of files that are meant.
+        missed: Called with the error of every folder that cannot be read.
+    """
     seen = {identity(top)}
-    for folder, folders, files in os.walk(top, followlinks=True):
+    for folder, folders, files in os.walk(top, onerror=missed, followlinks=True):
         kept = []
         for name in sorted(folders, key=os.fsencode):
             if (found := identity(os.path.join(folder, name))) not in seen:
@@ -89,10 +105,10 @@ def walk(top: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
                 yield path, os.path.relpath(path, top)
 
 
-def identity(folder: str) -> tuple[int, int]:
-    """What tells a folder from all others, whatever it is called; (0, 0) if it has vanished."""
+def identity(folder: str) -> tuple[int, int] | str:
+    """What tells a folder from all others, whatever it is called; its path where the system does not say more."""
     try:
         status = os.stat(folder)
     except OSError:
-        return (0, 0)
+        return folder
     return status.st_dev, status.st_ino

@@ -34,6 +34,8 @@ ORIENTATION_TAG, BITS_TAG = 274, 258  # of Exif and of TIFF
 WHITE = (255, 255, 255, 255)
 GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I")
 READABLE_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+# Descriptions of profiles that are sRGB itself. Others begin with the same letters and are linear, for instance.
+SRGB_NAMES = ("sRGB", "sRGB2014", "sRGB built-in", "sRGB IEC61966-2.1", "sRGB IEC61966-2-1 black scaled")
 
 # The turn that each Exif orientation asks for.
 TURNS: dict[int, Image.Transpose] = {
@@ -194,7 +196,7 @@ def is_srgb(profile: bytes) -> bool:
     if not profile:
         return True
     try:
-        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).startswith("sRGB")
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).strip() in SRGB_NAMES
     except (ImageCms.PyCMSError, OSError):
         return False
 

@@ -26,6 +26,9 @@ class Canvas:
         facts: Size, colour profile, and whether the photo was grey: then it is again.
         form: "png", "webp" or "jpeg".
 
+    Attributes:
+        notes: What the format does not keep.
+
     Raises:
         ConfigError: There is no such format.
         InputError: The format has no pictures of this size.
@@ -38,7 +41,13 @@ class Canvas:
             raise InputError(f"{form} cannot hold {facts.width:,} x {facts.height:,} pixels", hint="use --format png")
         self.facts = facts
         self.form = form
+        self.coloured = facts.grey and form == "webp"  # WebP has no grey
         self.picture = Image.new("L" if facts.grey else "RGB", (facts.width, facts.height))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        lost = ", without its profile" if self.facts.icc else ""
+        return (f"{self.form} has no grey; the photo is written as colour{lost}",) if self.coloured else ()
 
     def paste(self, pixels: NDArray[np.uint8], top: int, left: int) -> None:
         """Paint [height, width, 3] pixels at a place."""
@@ -47,8 +56,7 @@ class Canvas:
 
     def save(self, stream: BinaryIO) -> None:
         """Write the file. Raises OSError where the stream takes no more."""
-        fits = not (self.facts.grey and self.form == "webp")  # WebP has no grey
-        profile = {"icc_profile": self.facts.icc} if self.facts.icc and fits else {}
+        profile = {"icc_profile": self.facts.icc} if self.facts.icc and not self.coloured else {}
         self.picture.save(stream, self.form.upper(), **OPTIONS[self.form], **profile)
 
 

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from vpcodec.data.streams import Source, open_input, peek, shown
+from vpcodec.data.streams import peek, shown
 from vpcodec.errors import InputError
 
 Kind = Literal["speech", "image"]
+
+SIGNATURE_BYTES = 16  # no signature reaches further
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def medium_of(head: bytes, name: str) -> Medium:
     """The medium that a file begins like.
 
     Args:
-        head: The first bytes, 16 or more where the file has them.
+        head: The first bytes, `SIGNATURE_BYTES` or more where the file has them.
         name: What to call the file in an error.
 
     Raises InputError for anything that cannot be read, saying why.
@@ -86,13 +88,6 @@ def medium_of(head: bytes, name: str) -> Medium:
         f"{name}: is neither a recording nor a photo",
         hint="readable are WAV, FLAC, OGG, MP3, AIFF; PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF; raw PCM with --raw",
     )
-
-
-def medium_in(source: Source) -> Medium:
-    """The medium at a path or in a seekable stream, which is left at its beginning. Raises InputError."""
-    with open_input(source) as stream:
-        head, _ = peek(stream)
-    return medium_of(head, shown(source))
 
 
 def peek_medium(stream: BinaryIO) -> tuple[Medium, BinaryIO]:

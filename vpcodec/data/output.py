@@ -49,13 +49,14 @@ def open_output(
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         return
-    # A link is followed, so that the file it names is replaced and not the link.
-    path = Path(os.path.realpath(target)) if os.path.islink(target) else Path(target)
+    path = Path(target)
     with errors_named(target):
         if path.exists() and not path.is_file() and not path.is_dir():
             with open(path, "wb", buffering=0) as stream:
                 yield cast(BinaryIO, stream)
             return
+    # A link is followed, so that the file it names is replaced and not the link; to a pipe it would lead nowhere.
+    path = Path(os.path.realpath(target)) if os.path.islink(target) else path
     check_free(path, target, force)
     try:
         part = Part(path.parent)
@@ -204,9 +205,13 @@ def errors_named(target: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def stop_on_terminate() -> None:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, through every `finally`: nothing half-written stays."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, terminate)
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, through every `finally`: nothing half-written stays.
+
+    What `nohup` has started stays deaf to SIGHUP.
+    """
+    signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, terminate)
 
 
 def terminate(number: int, frame: FrameType | None) -> NoReturn:

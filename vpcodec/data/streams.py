@@ -19,7 +19,7 @@ from vpcodec.errors import ConfigError, InputError
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 STANDARD = "-"  # the name of standard input and output
-HEAD_BYTES = 4096  # enough for every signature that `kinds` knows
+HEAD_BYTES = 4096  # enough to tell what a file is and, of most, what its samples are
 COPY_BYTES = 1 << 18
 SPOOL_BYTES = 1 << 23  # a pipe that must be read out of order is kept in memory up to here, then on disk
 
@@ -71,10 +71,6 @@ def open_input(source: Source) -> Iterator[BinaryIO]:
             yield opened
 
 
-def is_standard(source: Source) -> bool:
-    return isinstance(source, str) and source == STANDARD
-
-
 def at_start(stream: BinaryIO) -> bool:
     """Whether a stream can be read out of order, from its beginning."""
     try:
@@ -123,16 +119,18 @@ class Headed(io.RawIOBase):
         return self.rest.read(size)
 
 
-def peek(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
-    """The first bytes of a stream, and a stream that still holds them: itself where it can go back.
+def peek(stream: BinaryIO, count: int = HEAD_BYTES) -> tuple[bytes, BinaryIO]:
+    """The first `count` bytes of a stream, and a stream that still holds them: itself where it can go back.
+
+    A pipe is waited for until they are in, or it ends.
 
     Raises InputError where reading fails, as for a directory or a disk with errors.
     """
     if at_start(stream):
-        head = read_exactly(stream, HEAD_BYTES)
+        head = read_exactly(stream, count)
         stream.seek(0)
         return head, stream
-    head = read_exactly(stream, HEAD_BYTES)
+    head = read_exactly(stream, count)
     return head, cast(BinaryIO, Headed(head, stream))
 
 

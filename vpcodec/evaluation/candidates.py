@@ -35,8 +35,8 @@ class Candidate(Protocol):
         name: Unique in a run: "speech-fsp-1024", "opus:6".
         kind: "speech" or "image".
         family: Settings of one codec share it; plots join them with a line.
-        identity: Changes whenever results may: the checksum of weights, the version of a program. Results of
-            an interrupted run are taken up only where it is the same.
+        identity: Changes whenever results may: checksums of a model's files, the engine and its device, the version
+            of a program. Results of an interrupted run are taken up only where it is the same.
         ours: Whether it is one of this package's models.
         codebook: Nominal codebook size K, and
         vocabulary: number of ids that can occur; None without tokens.

@@ -10,15 +10,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vpcodec.data.output import open_output
 from vpcodec.errors import InputError, ModelError
-from vpcodec.evaluation.results import FORMAT, Results, write_whole
+from vpcodec.evaluation.datasets import title_of
+from vpcodec.evaluation.results import FORMAT, Results
 from vpcodec.evaluation.tables import Column, columns_of, count
-from vpcodec.registry import ModelFolder
+from vpcodec.registry import EVALUATION, NOTES, ModelFolder
 
-EVALUATION, RECIPE, NOTES, CARD = "evaluation.json", "recipe.toml", "notes.md", "card.md"
+RECIPE, CARD = "recipe.toml", "card.md"
 
 # A table stands between these; a kind after "results" leaves the other one out.
 MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+EXPLAINED = """\
+*On disk* is the whole file; *nominal* is log2 K bits a token, *entropy* what an ideal coder of single tokens needs.
+↑: more is better, ↓: less. *CVU* is the perplexity of the codes over their number, 1 where all are used alike.
+*Multiply-adds* are those of encoder and decoder together. A codec *matched to* one of ours was to make files as large
+as those, item by item; where its figure is larger, it goes no lower.
+"""
 
 
 def record(results: Results, model: ModelFolder) -> Path:
@@ -40,7 +49,9 @@ def record(results: Results, model: ModelFolder) -> Path:
     runs = [other for other in read_runs(model) if other["dataset"] != run["dataset"]]
     runs = sorted([*runs, run], key=lambda each: str(each["dataset"]))
     path = model.path / EVALUATION
-    write_whole(path, json.dumps({"format": FORMAT, "runs": runs}, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps({"format": FORMAT, "runs": runs}, indent=1, ensure_ascii=False)
+    with open_output(path, force=True) as file:
+        file.write(f"{text}\n".encode())
     return path
 
 
@@ -62,7 +73,9 @@ def read_runs(model: ModelFolder) -> list[dict[str, Any]]:
 def write_card(model: ModelFolder) -> Path:
     """Write a model's `card.md`. Raises as `card_text`, and InputError where the card cannot be written."""
     path = model.path / CARD
-    write_whole(path, card_text(model))
+    text = card_text(model)
+    with open_output(path, force=True) as file:
+        file.write(text.encode())
     return path
 
 
@@ -94,6 +107,7 @@ def card_text(model: ModelFolder) -> str:
     }
     rows = "\n".join(f"| {name} | {value} |" for name, value in table.items())
     runs = [run_section(run) for run in read_runs(model)]
+    results = f"{EXPLAINED}\n{''.join(runs)}" if runs else "Not evaluated yet.\n"
     return f"""<!-- Made by a command from {model.path.name}'s other files; what is written by hand here is lost. -->
 # {facts.name}
 
@@ -108,7 +122,7 @@ vpcodec decode out.tok -o back.{suffix}
 
 {read_notes(model)}## Results
 
-{"".join(runs) or "Not evaluated yet."}
+{results}
 ## Training
 
 The recipe that made it:
@@ -131,33 +145,45 @@ def run_section(run: dict[str, Any]) -> str:
     if run["kind"] == "speech":
         extent = f"{run['total_extent'] / 60:.1f} minutes at 16 kHz"
     else:
-        extent = f"cut to {run['side']}x{run['side']} pixels" if run["side"] else "whole"
+        form = f"cut to {run['side']}x{run['side']} pixels" if run["side"] else "whole"
+        extent = f"{form}, {run['total_extent'] / 1e6:,.1f} megapixels"
     unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run["unavailable"].items())
     table = markdown_table(run["kind"], run["candidates"])
-    title = f"### {run['kind'].capitalize()}: {run['dataset']}"
+    title = f"### {run['kind'].capitalize()}: {title_of(run['dataset'])}"
     return f"{title}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
 
 
 def markdown_table(kind: str, candidates: Sequence[dict[str, Any]]) -> str:
     """Candidates and their figures. Speed and memory, which depend on the machine, stay out."""
     columns = [column for column in columns_of(kind, candidates) if column.title not in ("encode", "decode", "memory")]
-    head = ["codec", *(f"{column.title} ({column.unit})" if is_rate(column) else column.title for column in columns)]
+    head = ["codec", *map(title_with_unit, columns)]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * len(columns) + "|"]
     for candidate in candidates:
         values = [column.value(candidate) for column in columns]
         shown = [
             column.shown(value) if value is not None else "–" for column, value in zip(columns, values, strict=True)
         ]
-        lines.append(f"| {' | '.join([candidate['name'], *shown])} |")
+        lines.append(f"| {' | '.join([name_in_full(candidate), *shown])} |")
     return "\n".join(lines) + "\n"
 
 
-def is_rate(column: Column) -> bool:
-    return column.unit.startswith(("kbit", "bit"))
+def title_with_unit(column: Column) -> str:
+    """`on disk (kbit/s)`, `PESQ-WB ↑`"""
+    if column.more_is_better is not None:
+        return f"{column.title} {'↑' if column.more_is_better else '↓'}"
+    return f"{column.title} ({column.unit})" if column.unit else column.title
+
+
+def name_in_full(candidate: dict[str, Any]) -> str:
+    """`opus:6`, and with what decided its size where that was another's: `avif, matched to image-vp@256`"""
+    matched = candidate.get("matched")  # summaries kept from older evaluations do not say
+    return f"{candidate['name']}, matched to {matched}" if matched else candidate["name"]
 
 
 def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> str:
-    """All runs of some models: a table a data set, each codec that they were compared with once.
+    """All runs of some models: what the columns are, and a table a data set.
+
+    Each codec that they were compared with stands there once, or once for each model that it was matched to.
 
     Args:
         models: In the order of the rows.
@@ -168,11 +194,12 @@ def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> st
         for run in read_runs(model):
             if kind in (None, run["kind"]):
                 together = merged.setdefault((run["kind"], run["dataset"]), run | {"candidates": [], "unavailable": {}})
-                known = {each["name"] for each in together["candidates"]}
-                together["candidates"] += [each for each in run["candidates"] if each["name"] not in known]
+                known = {name_in_full(each) for each in together["candidates"]}
+                together["candidates"] += [each for each in run["candidates"] if name_in_full(each) not in known]
     for run in merged.values():
         run["candidates"].sort(key=lambda each: not each["ours"])  # ours first, else as they came
-    return "\n".join(run_section(merged[name]).rstrip() + "\n" for name in sorted(merged))
+    sections = [run_section(merged[name]).rstrip() + "\n" for name in sorted(merged)]
+    return "\n".join([EXPLAINED, *sections]) if sections else ""
 
 
 def fill_tables(document: Path, models: Sequence[ModelFolder]) -> bool:
@@ -193,7 +220,8 @@ def fill_tables(document: Path, models: Sequence[ModelFolder]) -> bool:
         raise InputError(f"{document}: has no place for results", hint=hint)
     filled = with_tables(text, models)
     if filled != text:
-        write_whole(document, filled)
+        with open_output(document, force=True) as file:
+            file.write(filled.encode())
     return filled != text
 
 

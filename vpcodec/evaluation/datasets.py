@@ -187,18 +187,18 @@ def open_dataset(name: str, root: Path | None = None, *, split: str | None = Non
 
     Args:
         name: A key of `LAYOUTS`, with its split after a slash if need be ("librispeech/test-other"); or a folder.
-        root: Where it lies. Not needed for a folder.
+        root: Where it lies; not for a folder.
         split: Part of it; the usual one by default.
         fetch: Download it to `root` first, where its official source allows that.
 
     Raises:
-        ConfigError: There is no such data set or split.
+        ConfigError: There is no such data set or split, or a folder is given what only data sets with a name take.
         DataError: It is not at `root`, or not in the layout expected.
     """
     name, _, given = name.partition("/") if name.partition("/")[0] in LAYOUTS else (name, "", "")
     layout = LAYOUTS.get(name)
     if layout is None:
-        return open_folder(name, root)
+        return open_folder(name, root, fetch)
     split = split or given or next(iter(layout.splits), "")
     if split and split not in layout.splits:
         hint = f"it has {', '.join(layout.splits)}" if layout.splits else "it has none"
@@ -216,12 +216,20 @@ def open_dataset(name: str, root: Path | None = None, *, split: str | None = Non
     return Dataset(f"{name}/{split}" if split else name, layout.kind, named(files), layout.side)
 
 
-def open_folder(name: str, root: Path | None) -> Dataset:
+def title_of(name: str) -> str:
+    """What `Dataset.name` says, for readers: "LibriSpeech test-clean", or "the folder `recordings`"."""
+    known, _, split = name.partition("/")
+    return f"{LAYOUTS[known].title} {split}".strip() if known in LAYOUTS else f"the folder `{name}`"
+
+
+def open_folder(name: str, root: Path | None, fetch: bool) -> Dataset:
     """All recordings, or all photos, below a folder. Raises ConfigError or DataError as `open_dataset` does."""
-    folder = root if root is not None and name == "folder" else Path(name)
+    folder = Path(name)
     if not folder.is_dir():
         hint = f"choose from {', '.join(LAYOUTS)}, or name a folder"
         raise ConfigError(f"{folder} is neither a data set nor a folder", hint=hint)
+    if root is not None or fetch:
+        raise ConfigError(f"{folder} is the folder itself", hint="--root and --download are for data sets with a name")
     found = {kind: sorted(media(folder, kind, "**/*")) for kind in SUFFIXES}
     kinds = [kind for kind, files in found.items() if files]
     if len(kinds) != 1:

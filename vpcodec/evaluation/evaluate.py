@@ -21,6 +21,7 @@ from vpcodec.evaluation.meters import DIED, Meter, open_meter
 from vpcodec.evaluation.results import Results, make_results
 from vpcodec.evaluation.rows import Row, RowLog, pack_features, pack_tokens, row_key
 from vpcodec.evaluation.signals import read_signal
+from vpcodec.version import __version__
 
 CHUNK = 16  # items that are measured together
 SLACK = SAMPLE_RATE // 10  # samples by which decoded speech may differ in length
@@ -116,7 +117,8 @@ class Run:
 
     def key(self, candidate: Candidate, content: str, budget: int | None) -> str:
         """Names everything that a row depends on."""
-        return row_key(content, self.dataset.side, candidate.name, candidate.identity, budget, self.meter.names)
+        measured = (self.meter.names, self.meter.device, __version__)
+        return row_key(content, self.dataset.side, candidate.name, candidate.identity, budget, *measured)
 
     def read(self, item: Item) -> Signal | str:
         """The item's signal, or why there is none."""

@@ -1,6 +1,7 @@
 """How much memory a step needs at its peak."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
@@ -9,10 +10,8 @@ RESET = Path("/proc/self/clear_refs")
 
 def reset_peak() -> None:
     """Count from here on, where the system allows it."""
-    try:
+    with suppress(OSError):  # then the peak of this process is that since its start
         RESET.write_text("5")
-    except OSError:
-        return  # then the peak is that of the whole process
     if gpu():
         import torch
 
@@ -25,8 +24,13 @@ def peak() -> int | None:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
+    return resident_peak()
+
+
+def resident_peak() -> int | None:
+    """Bytes that this process occupied at most, as Linux counts them; None on other systems."""
     try:
-        lines = STATUS.read_text().splitlines()
+        lines = STATUS.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return None
     kilobytes = [line.split()[1] for line in lines if line.startswith("VmHWM")]

@@ -63,7 +63,10 @@ class Meter(ABC):
     Attributes:
         names: Metrics that are measured.
         unavailable: Metrics that cannot be measured here, and why.
+        device: torch's name of what computes them.
     """
+
+    device = "cpu"
 
     def __init__(self, kind: str, names: Sequence[str] | None) -> None:
         known = METRICS[kind] | SET_METRICS[kind]

@@ -1,5 +1,6 @@
 """Our own models as candidates: their files are those that `vpcodec encode` writes."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.codec.pipeline import Codec, Picture
+from vpcodec.container import prior_identity
 from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
 from vpcodec.registry import ModelFacts, ModelFolder
 
@@ -32,7 +34,7 @@ class ModelCandidate(Candidate):
         self.kind = facts.kind
         self.family = model.name
         self.name = model.name if len(facts.rates) == 1 else f"{model.name}@{self.rate}"
-        self.identity = f"{facts.weights_sha256} {self.codec.engine.name}"
+        self.identity = f"{files_of(model, self.rate)}, {self.codec.engine.name}"
         self.codebook = self.rate
         self.vocabulary = facts.vocabularies[facts.rates.index(self.rate)]
         self.parameters = facts.parameters
@@ -52,6 +54,13 @@ class ModelCandidate(Candidate):
 
     def tokens(self, content: bytes) -> NDArray[np.int64]:
         return self.codec.tokens(content)
+
+
+def files_of(model: ModelFolder, rate: int) -> str:
+    """Names the files of a model that decide its results: weights, the prior of a rate, and graphs."""
+    prior = prior_identity(model.prior(rate)).hex() or "none"
+    graphs = hashlib.sha256(repr(sorted(model.facts.graphs.items())).encode()).hexdigest()[:8]
+    return f"{model.facts.weights_sha256}, prior {prior}, graphs {graphs}"
 
 
 def multiplications(facts: ModelFacts) -> float:

@@ -7,18 +7,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from vpcodec.data.output import open_output
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
 from vpcodec.evaluation.meters import METRICS, SET_METRICS
 from vpcodec.evaluation.plots import Line, Point, rate_plot, spread_plot, swatch, usage_plot
-from vpcodec.evaluation.results import Results, write_whole
+from vpcodec.evaluation.results import Results
 from vpcodec.evaluation.showcase import Exhibit, decisive_metric, exhibit
 from vpcodec.evaluation.tables import Column, columns_of, count
 from vpcodec.evaluation.versions import exhibit_section
 
 
 def write_report(results: Results, dataset: Dataset, candidates: Sequence[Candidate], path: Path) -> None:
-    """Write the report.
+    """Write the report, in place of an older one.
 
     The worst and the median items are coded once more, to be seen and heard.
 
@@ -31,7 +32,9 @@ def write_report(results: Results, dataset: Dataset, candidates: Sequence[Candid
     Raises:
         InputError: The file cannot be written.
     """
-    write_whole(path, page(results, exhibit(results, dataset, candidates)))
+    text = page(results, exhibit(results, dataset, candidates))
+    with open_output(path, force=True) as file:
+        file.write(text.encode())
 
 
 def page(results: Results, exhibits: Sequence[Exhibit]) -> str:

@@ -6,8 +6,6 @@ Everything follows from the rows, so the same rows give the same files.
 import csv
 import io
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from vpcodec.errors import InputError
+from vpcodec.data.output import open_output
 from vpcodec.evaluation.bootstrap import estimate
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
-from vpcodec.evaluation.meters import METRICS
+from vpcodec.evaluation.meters import DIED, METRICS
 from vpcodec.evaluation.rows import Row, unpack_features, unpack_tokens
 from vpcodec.metrics.usage import Usage
 
@@ -68,6 +66,10 @@ class Results:
         """Number of failures, those of single metrics included."""
         return sum(len(row.failures) for row in self.rows)
 
+    def complete(self) -> bool:
+        """Whether another run would find no more: no process died over a measurement."""
+        return not any(DIED in row.failures.values() for row in self.rows)
+
     def summary(self) -> dict[str, Any]:
         """All but the rows, ready for JSON."""
         facts = {
@@ -84,20 +86,22 @@ class Results:
         return facts | {"candidates": self.candidates}
 
     def write_json(self, path: Path) -> None:
-        """Summary and rows. Raises InputError where the file cannot be written."""
+        """Summary and rows, in place of an older file. Raises InputError where it cannot be written."""
         rows = ",\n  ".join(json.dumps(row.shown(), ensure_ascii=False) for row in self.rows)
         text = json.dumps(self.summary(), indent=1, ensure_ascii=False)
-        write_whole(path, f'{text[:-2]},\n "rows": [\n  {rows}\n ]\n}}\n')
+        with open_output(path, force=True) as file:
+            file.write(f'{text[:-2]},\n "rows": [\n  {rows}\n ]\n}}\n'.encode())
 
     def write_csv(self, path: Path) -> None:
-        """One line a candidate. Raises InputError where the file cannot be written."""
+        """One line a candidate, in place of an older file. Raises InputError where it cannot be written."""
         lines = [self.flat(candidate) for candidate in self.candidates]
         columns = list(dict.fromkeys(column for line in lines for column in line))
-        file = io.StringIO()
-        table = csv.DictWriter(file, columns, lineterminator="\n")
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(lines)
-        write_whole(path, file.getvalue())
+        with open_output(path, force=True) as file:
+            file.write(text.getvalue().encode())
 
     def flat(self, candidate: dict[str, Any]) -> dict[str, Any]:
         """A candidate's summary without nesting: metrics.psnr.mean becomes psnr_mean."""
@@ -112,8 +116,18 @@ class Results:
         return line
 
 
-def summarize(candidate: Candidate, rows: Sequence[Row], kind: str, seed: int) -> tuple[dict[str, Any], Usage | None]:
-    """All figures of one candidate over all of its rows, and the histogram of its tokens if it has any."""
+def summarize(
+    candidate: Candidate, rows: Sequence[Row], kind: str, seed: int, first: str
+) -> tuple[dict[str, Any], Usage | None]:
+    """All figures of one candidate over all of its rows, and the histogram of its tokens if it has any.
+
+    Args:
+        candidate: Which.
+        rows: Its own.
+        kind: "speech" or "image".
+        seed: Of the bootstrap.
+        first: Name of the first candidate, whose sizes matched ones were given.
+    """
     coded = [row for row in rows if row.size is not None]
     usage = count_tokens(candidate, coded)
     names = [name for name in METRICS[kind] if any(name in row.values for row in rows)]
@@ -123,6 +137,7 @@ def summarize(candidate: Candidate, rows: Sequence[Row], kind: str, seed: int) -
         "family": candidate.family,
         "identity": candidate.identity,
         "ours": candidate.ours,
+        "matched": first if candidate.matched else None,
         "metrics": {name: asdict(estimate(values[name], seed=seed)) for name in names},
         "set_metrics": set_metrics(rows),
         "bitrate": bitrates(candidate, coded, kind, usage, seed),
@@ -203,7 +218,7 @@ def make_results(
     summaries, usage = [], {}
     for candidate in candidates:
         own = [row for row in rows if row.candidate == candidate.name]
-        summary, counted = summarize(candidate, own, dataset.kind, seed)
+        summary, counted = summarize(candidate, own, dataset.kind, seed, candidates[0].name)
         summaries.append(summary)
         if counted:
             usage[candidate.name] = counted
@@ -216,27 +231,3 @@ def make_results(
 def rounded(value: float) -> float:
     """To six digits after the point; whole numbers stay whole."""
     return value if isinstance(value, int) else round(float(value), 6)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """A text file, whole or not at all. Raises InputError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8", newline="") as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o666 & ~current_umask())
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

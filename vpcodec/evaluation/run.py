@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpcodec.data.output import check_free
+from vpcodec.data.streams import STANDARD, shown
+from vpcodec.errors import ConfigError, InputError
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
 from vpcodec.evaluation.evaluate import Progress, evaluate
@@ -21,8 +24,24 @@ class Outputs:
     json: Path | None = None
     csv: Path | None = None
 
+    def check(self, *, force: bool) -> None:
+        """Look for what would keep the files from being written in the end, before any work is done for them.
+
+        Raises:
+            ConfigError: One is standard output, which has the table.
+            InputError: One is there already, and not to be replaced by force, or its folder is missing.
+        """
+        for option, path in vars(self).items():
+            if path is None:
+                continue
+            if str(path) == STANDARD:
+                raise ConfigError(f"--{option} -: standard output has the table", hint="name a file")
+            check_free(path, path, force)
+            if not path.parent.is_dir():
+                raise InputError(f"{shown(path)}: there is no folder {shown(path.parent)}", hint="make it first")
+
     def log(self) -> Path | None:
-        """Where rows are kept: beside the first file, under its name. None without any file."""
+        """Where rows are kept until all is done: beside the first file, under its name. None without any file."""
         first = self.json or self.csv or self.report
         return first and first.with_name(f"{first.stem}.items.jsonl")
 
@@ -45,7 +64,7 @@ def run_evaluation(
         dataset: From `open_dataset`.
         models: Our own candidates; rivals without a setting are matched to the first.
         against: Rivals as `parse_rival` reads them.
-        outputs: Files to write. An interrupted run can go on only where there are any.
+        outputs: Files to write, in place of older ones. An interrupted run can go on only where there are any.
         metrics, jobs, device, seed, progress: As in `evaluate`.
 
     Raises:
@@ -55,8 +74,9 @@ def run_evaluation(
     """
     outputs = outputs or Outputs()
     candidates = [*models, *(parse_rival(spec, dataset.kind) for spec in against)]
+    kept = outputs.log()
     with tempfile.TemporaryDirectory(prefix="vpcodec-") as scratch:
-        log = outputs.log() or Path(scratch, "items.jsonl")
+        log = kept or Path(scratch, "items.jsonl")
         results = evaluate(
             dataset, candidates, log, metrics=metrics, jobs=jobs, device=device, seed=seed, progress=progress
         )
@@ -66,4 +86,6 @@ def run_evaluation(
         results.write_csv(outputs.csv)
     if outputs.report:
         write_report(results, dataset, candidates, outputs.report)
+    if kept and results.complete():
+        kept.unlink()
     return results

@@ -14,6 +14,8 @@ modules one to one.
 """
 
 import json
+import os
+import shutil
 import struct
 import tempfile
 import warnings
@@ -34,7 +36,7 @@ from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import compute_transforms
 from vpcodec.networks.speech import SpeechNetwork
 from vpcodec.quantizers.codebook import CELLS
-from vpcodec.registry import WEIGHTS, ModelFolder, sha256, write_facts
+from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, sha256, write_facts
 
 ROWS = 2048  # positions that a quantizer without codebook takes at a time
 POSITIONS = 24  # along each axis of the example signal
@@ -58,7 +60,9 @@ class Part(nn.Module):
 
 
 def write_graphs(folder: Path) -> ModelFolder:
-    """Write the graphs of every rate into a model folder, compare them with torch, and note their checksums.
+    """Write the graphs of every rate into a model folder, and their checksums into its `model.toml`.
+
+    They are made beside those that are there, compared with torch, and only then put in their place.
 
     Args:
         folder: A model folder with its weights.
@@ -67,27 +71,33 @@ def write_graphs(folder: Path) -> ModelFolder:
         The model with its graphs.
 
     Raises:
-        ModelError: There is no model in it, or its graphs do not compute what torch computes.
+        ModelError: There is no model in it, it cannot be written to, or the graphs do not compute what torch computes.
     """
     model = ModelFolder(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".graphs-", dir=folder) as draft:
+            for name in (*draft_graphs(model, Path(draft)), FACTS):  # the checksums last
+                os.replace(Path(draft, name), folder / name)
+    except OSError as error:
+        raise ModelError(f"{folder}: graphs cannot be written there ({error.strerror or error})") from error
+    return ModelFolder(folder)
+
+
+def draft_graphs(model: ModelFolder, draft: Path) -> list[str]:
+    """Make another folder the same model with new graphs, and compare these with torch; returns their names."""
     autoencoder = model.autoencoder()
-    places = places_of_tensors(folder / WEIGHTS)
-    write_facts(folder, replace(model.facts, graphs={}))  # without their checksums none is used
+    places = places_of_tensors(model.path / WEIGHTS)
+    shutil.copyfile(model.path / WEIGHTS, draft / WEIGHTS)
     checksums = {}
     for name, graph in parts(autoencoder, model.facts.kind):
         if isinstance(autoencoder.network, SpeechNetwork):
             compute_transforms(graph, autoencoder.network)
         point_to_weights(graph, places)
-        (folder / name).write_bytes(graph.SerializeToString())
-        checksums[name] = sha256(folder / name)
-    write_facts(folder, replace(model.facts, graphs=checksums))
-    exported = ModelFolder(folder)
-    try:
-        compare(exported, autoencoder)
-    except ModelError:
-        write_facts(folder, replace(model.facts, graphs={}))
-        raise
-    return exported
+        (draft / name).write_bytes(graph.SerializeToString())
+        checksums[name] = sha256(draft / name)
+    write_facts(draft, replace(model.facts, graphs=checksums))
+    compare(ModelFolder(draft), autoencoder)
+    return list(checksums)
 
 
 def parts(model: Autoencoder, kind: str) -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -182,14 +192,14 @@ def compare(model: ModelFolder, autoencoder: Autoencoder) -> None:
         found = engine.encode(signal[0].numpy(), rate)
         if not np.array_equal(found, tokens[0].numpy()):
             differing = np.count_nonzero(found != tokens[0].numpy())
-            raise ModelError(f"{model.path}: {differing} of {found.size} tokens at rate {rate} differ from torch's")
+            raise ModelError(f"{model.name}: {differing} of {found.size} tokens at rate {rate} differ from torch's")
         decoded = autoencoder.decode(tokens, rate)[0].numpy()
         furthest = np.abs(engine.decode(found, rate) - decoded).max()
         if not furthest <= CLOSE:
-            raise ModelError(f"{model.path}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
+            raise ModelError(f"{model.name}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
         error = np.square(quicker.decode(found, rate) - decoded).mean() / np.square(decoded).mean()
         if not error <= CLOSE_8_BITS:
-            raise ModelError(f"{model.path}: with 8 bits, {error:.0%} of the signal's energy at rate {rate} is error")
+            raise ModelError(f"{model.name}: with 8 bits, {error:.0%} of the signal's energy at rate {rate} is error")
 
 
 def example(kind: str, hop: int) -> Tensor:

@@ -24,6 +24,8 @@ from vpcodec.errors import ConfigError, InputError, ModelError
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 
+LINEAR = "lpips_lin_v0.1.safetensors"  # in a folder of weights: those of the comparison, for every network
+
 Weights = dict[str, Tensor]
 
 
@@ -177,39 +179,32 @@ class LPIPS(nn.Module):
         return total
 
 
-def weight_folders() -> list[Path]:
-    """Folders that are searched, in order: $VPCODEC_LPIPS, then `shared/weights` beside the checkout."""
-    named = os.environ.get("VPCODEC_LPIPS")
-    beside = Path(__file__).resolve().parents[3] / "shared" / "weights"
-    return [Path(named), beside] if named else [beside]
-
-
 def find_weights(net: str, chosen: Backbone, folder: Path | None) -> tuple[Weights, Weights]:
     """Weights of the network's layers (keys `0.weight` ...) and of the comparison (`lin0.model.1.weight` ...).
 
-    A folder given is the only one looked at. Otherwise: the folders of `weight_folders`, then torchvision's
-    file in torch's hub cache together with the linear weights of the installed package `lpips`. 16-bit files
-    are computed with in 32 bits.
+    A folder given is the only one looked at. Otherwise: the folder $VPCODEC_LPIPS, then torchvision's file in
+    torch's hub cache together with the linear weights of the installed package `lpips`. 16-bit files are computed
+    with in 32 bits.
 
     Raises:
         ModelError: Nothing was found; names what was looked for.
     """
-    for candidate in [folder] if folder is not None else weight_folders():
-        features, linear = candidate / chosen.file, candidate / "lpips_lin_v0.1.safetensors"
+    looked, named = [], os.environ.get("VPCODEC_LPIPS")
+    if searched := folder or (Path(named) if named else None):
+        features, linear = searched / chosen.file, searched / LINEAR
         if features.is_file() and linear.is_file():
             return layer_weights(read(features)), prefixed(read(linear), f"{net}.")
+        looked.append(f"{chosen.file} and {LINEAR} in {searched}")
     cached = Path(torch.hub.get_dir()) / "checkpoints" / chosen.cached
     package = importlib.util.find_spec("lpips") if folder is None else None
     if package is not None and package.origin is not None:
         linear = Path(package.origin).parent / "weights" / "v0.1" / f"{net}.pth"
         if cached.is_file() and linear.is_file():
             return layer_weights(read(cached)), read(linear)
-    looked = f"{chosen.file} and lpips_lin_v0.1.safetensors in "
-    looked += ", ".join(map(str, [folder] if folder is not None else weight_folders()))
     if folder is None:
-        looked += f"; {cached} with the package lpips"
-    hint = "set VPCODEC_LPIPS to a folder that holds both files, or leave LPIPS out"
-    raise ModelError(f"no weights for LPIPS-{net}: looked for {looked}", hint=hint)
+        looked.append(f"{cached} with the package lpips")
+    hint = f"set VPCODEC_LPIPS to a folder that holds {chosen.file} and {LINEAR}, or leave LPIPS out"
+    raise ModelError(f"no weights for LPIPS-{net}: looked for {'; '.join(looked)}", hint=hint)
 
 
 def read(path: Path) -> Weights:

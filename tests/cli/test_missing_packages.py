@@ -1,0 +1,57 @@
+"""Without a package that not everybody installs, a command says so in one line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MEDIA, Command
+
+# Read by Python at its start: packages of these names are found nowhere, as if they were not installed.
+HIDE = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in {names!r} else find(name, *rest)
+"""
+
+
+def hide(vpcodec: Command, *names: str) -> None:
+    """Let packages be missing for the command and the processes that it starts."""
+    folder = vpcodec.folder / "start"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HIDE.format(names=names))
+    vpcodec.environment["PYTHONPATH"] = f"{folder}:{vpcodec.environment.get('PYTHONPATH', '')}"
+
+
+@pytest.fixture
+def folder(vpcodec: Command, models: Path) -> Path:
+    """The command's folder with a model, a folder of photos and one of recordings."""
+    shutil.copytree(models / "speech-vp", vpcodec.folder / "model")
+    for name, medium in (("photos", "cat.png"), ("recordings", "speech.flac")):
+        (vpcodec.folder / name).mkdir()
+        shutil.copy(MEDIA / medium, vpcodec.folder / name)
+    return vpcodec.folder
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train --recipe speech-fsp-tiny --data recordings -o new",
+        "evaluate --dataset photos",
+        "evaluate --dataset photos --metrics psnr",
+        "export model --to onnx",
+    ],
+)
+def test_what_needs_torch_says_so(vpcodec: Command, folder: Path, line: str) -> None:
+    hide(vpcodec, "torch")
+    ended = vpcodec(*line.split())
+    assert ended.stderr == b"vpcodec: this needs torch, which is not installed; pip install 'vpcodec[full]'\n"
+    assert (ended.returncode, ended.stdout) == (1, b"")
+
+
+def test_what_a_worker_of_an_evaluation_lacks_is_said_in_the_same_line(vpcodec: Command, folder: Path) -> None:
+    hide(vpcodec, "scipy")
+    ended = vpcodec("evaluate", "--dataset", "recordings", "--metrics", "stoi", "-j", "2")
+    assert ended.stderr == b"vpcodec: this needs scipy, which is not installed; pip install 'vpcodec[full]'\n"
+    assert ended.returncode == 1

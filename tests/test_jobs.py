@@ -1,0 +1,32 @@
+"""A plan carried out by several processes, some of which are killed on the way."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from vpcodec.corpus import jobs
+from vpcodec.corpus.coding import Coder
+from vpcodec.corpus.jobs import run
+from vpcodec.corpus.outcome import Outcome, Settings
+from vpcodec.corpus.plan import Item
+
+
+def work_or_die(item: Item) -> Outcome:
+    """In a worker process: what stands in for the work, by the item's name."""
+    if item.source == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item.source == "slow":
+        time.sleep(0.2)
+    return Outcome(item.number, item.source, item.target)
+
+
+def test_items_that_kill_their_worker_fail_and_all_others_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "work", work_or_die)
+    sources = ["slow", "deadly", "deadly", *["slow"] * 8]
+    items = [Item(number, source, "out", False) for number, source in enumerate(sources)]
+    outcomes = sorted(run(items, Coder(Settings(task="encode")), 2), key=lambda outcome: outcome.number)
+    assert [outcome.source for outcome in outcomes] == sources
+    assert [outcome.source for outcome in outcomes if outcome.status == "failed"] == ["deadly", "deadly"]
+    assert outcomes[1].error == "deadly: the process that worked on it was killed, perhaps for want of memory"
