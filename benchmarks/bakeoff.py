@@ -26,12 +26,12 @@ from typing import Any
 
 from tables import put_table
 
-from vpcodec.config import Data, ImageLoss, Network, Recipe, SpeechLoss, Training
+from vpcodec.config import Data, ImageLoss, Network, Recipe, SpeechLoss, Training, load_recipe
 from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.models import ModelCandidate
 from vpcodec.evaluation.run import run_evaluation
-from vpcodec.registry import ModelFolder
+from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,11 +180,14 @@ def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: 
 
     A method that fails to train is a result, too.
     """
-    folder = options.out / "models" / str(cell).replace("/", "-")
-    shutil.rmtree(folder, ignore_errors=True)
+    several = "rates" in VARIANTS.get(cell.quantizer, {})  # then one training serves the cells of all sizes
+    folder = options.out / "models" / f"{cell.kind}-{cell.quantizer}-{'all' if several else cell.size}-{cell.seed}"
+    recipe = cell.recipe(options.steps)
     facts: dict[str, Any] = {"cell": str(cell), "steps": options.steps}
     try:
-        train(cell.recipe(options.steps), Run(data=train_folder, valid=train_folder, out=folder, device=options.device))
+        if not (several and is_model_of(folder, recipe)):
+            shutil.rmtree(folder, ignore_errors=True)
+            train(recipe, Run(data=train_folder, valid=train_folder, out=folder, device=options.device))
         summary, *others = [evaluate(cell, folder, test) for test in test_folders]
     except VpcodecError as error:
         return facts | {"failed": error.what}
@@ -200,6 +203,11 @@ def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: 
         "unmoved": unmoved(folder),
         "elsewhere": {test.name: means(other) for test, other in zip(test_folders[1:], others, strict=True)},
     }
+
+
+def is_model_of(folder: Path, recipe: Recipe) -> bool:
+    """Whether a folder holds what a recipe makes."""
+    return (folder / FACTS).is_file() and load_recipe(folder / "recipe.toml") == recipe
 
 
 def evaluate(cell: Cell, folder: Path, test: Path) -> dict[str, Any]:
@@ -294,6 +302,8 @@ def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
     shares = (0.25, 0.5, 0.75, 1.0)
     rows = [f"| method | {' | '.join(f'{share:.0%}' for share in shares)} |", f"|---|{'---:|' * len(shares)}"]
     for quantizer in (*METHODS, *VARIANTS):
+        if "rates" in VARIANTS.get(quantizer, {}):
+            continue  # trainings with several sizes are watched at the largest
         found = [
             facts["used_by_step"]
             for cell, facts in results.items()

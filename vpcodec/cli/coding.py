@@ -216,12 +216,17 @@ def carry_out(
     messages: Messages,
 ) -> None:
     """Work on a plan, say what became of each item, and exit with 1 if one failed."""
+    from vpcodec.codec.engines import is_quick
     from vpcodec.corpus.cluster import run_on_ray
     from vpcodec.corpus.coding import Coder
     from vpcodec.corpus.jobs import run
     from vpcodec.corpus.manifest import check_manifest
     from vpcodec.data.streams import STANDARD
+    from vpcodec.registry import find_model
 
+    is_quick(settings.engine, settings.device)  # wrong usage is one line, however many files there are
+    if settings.model is not None:
+        find_model(settings.model).checked_rate(settings.rate)
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
         raise ConfigError("--ray has no pipes to other machines", hint="name files on both sides")
     if as_json and any(item.target == STANDARD for item in items):

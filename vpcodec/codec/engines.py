@@ -31,6 +31,19 @@ class Engine(Protocol):
         """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3]."""
 
 
+def is_quick(name: str, device: str) -> bool:
+    """Whether an engine does without torch, as far as its name and the device tell.
+
+    Raises ConfigError for an engine or device that there is not, and for a device that the engine cannot use.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
+    on_gpu = checked_device(device).startswith("cuda")
+    if name.startswith("onnx") and on_gpu:
+        raise ConfigError(f"the {name} engine runs on the CPU, not on {device}", hint="use --engine torch")
+    return name != "torch" and not on_gpu
+
+
 def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", threads: int | None = None) -> Engine:
     """The engine asked for; `auto` takes torch for a GPU and onnx otherwise, where the model has its graphs.
 
@@ -45,16 +58,10 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
         DependencyError: The engine's package is not installed.
         ModelError: The model is damaged, or lacks what the engine needs.
     """
-    if name not in ENGINES:
-        raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
-    on_gpu = checked_device(device).startswith("cuda")
-    quick = name.startswith("onnx")
-    if quick and on_gpu:
-        raise ConfigError(f"the {name} engine runs on the CPU, not on {device}", hint="use --engine torch")
-    if name != "torch" and not on_gpu:
+    if is_quick(name, device):
         from vpcodec.codec.onnx_engine import OnnxEngine
 
-        if quick or model.facts.graphs:
+        if name.startswith("onnx") or model.facts.graphs:
             return OnnxEngine(model, threads, eight_bits=name == "onnx-8-bits")
     if find_spec("torch") is None:
         raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")

@@ -2,6 +2,7 @@
 
 import os
 
+from vpcodec.codec.matching import prior_of
 from vpcodec.container import Header, Index, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio
@@ -35,7 +36,7 @@ def is_complete(target: str, source: str, model: ModelFolder, rate: int) -> bool
                 f"{shown(target)}: exists already, from model {header.model} at rate {header.rate}", hint=replace
             )
         stream.seek(0)
-        if verify(stream, model.prior(rate)):
+        if verify(stream, prior_of(header, model)):
             return False
     return abs(os.stat(target).st_mtime - os.stat(source).st_mtime) < 2  # some file systems count two seconds at a time
 
@@ -55,7 +56,7 @@ def read_back(target: str, header: Header, length: int, model: ModelFolder | Non
     try:
         if model:
             with open_input(target) as stream:
-                problems = verify(stream, model.prior(header.rate))
+                problems = verify(stream, prior_of(header, model))
         elif isinstance(header.signal, SpeechFacts):
             with open_audio(target) as audio:
                 found = sum(len(block) for block in audio.blocks())
