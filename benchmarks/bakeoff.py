@@ -94,9 +94,7 @@ class Cell:
         method = self.quantizer.partition("+")[0]
         options = {"method": method, "rates": [self.size], **VARIANTS.get(self.quantizer, {})}
         if method == "vp" and max(options["rates"]) > 1024:
-            options["density_rank"] = (
-                2  # with the usual 8, most of so short a training would pass before the first move
-            )
+            options["density_rank"] = 2  # with the usual 8, moves would begin when so short a training is half over
         if (method, self.kind) == ("tokenbridge", "speech"):
             options["kl_weight"] = 1e-4
         training = Training(

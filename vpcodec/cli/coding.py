@@ -216,7 +216,7 @@ def carry_out(
     messages: Messages,
 ) -> None:
     """Work on a plan, say what became of each item, and exit with 1 if one failed."""
-    from vpcodec.codec.engines import is_quick
+    from vpcodec.codec.engines import check_engine
     from vpcodec.corpus.cluster import run_on_ray
     from vpcodec.corpus.coding import Coder
     from vpcodec.corpus.jobs import run
@@ -224,7 +224,7 @@ def carry_out(
     from vpcodec.data.streams import STANDARD
     from vpcodec.registry import find_model
 
-    is_quick(settings.engine, settings.device)  # wrong usage is one line, however many files there are
+    check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
     if settings.model is not None:
         find_model(settings.model).checked_rate(settings.rate)
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):

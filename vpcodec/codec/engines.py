@@ -31,17 +31,13 @@ class Engine(Protocol):
         """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3]."""
 
 
-def is_quick(name: str, device: str) -> bool:
-    """Whether an engine does without torch, as far as its name and the device tell.
-
-    Raises ConfigError for an engine or device that there is not, and for a device that the engine cannot use.
-    """
+def check_engine(name: str, device: str) -> None:
+    """Raise ConfigError for an engine or device that there is not, and for a device that the engine cannot use."""
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
     on_gpu = checked_device(device).startswith("cuda")
     if name.startswith("onnx") and on_gpu:
         raise ConfigError(f"the {name} engine runs on the CPU, not on {device}", hint="use --engine torch")
-    return name != "torch" and not on_gpu
 
 
 def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", threads: int | None = None) -> Engine:
@@ -58,7 +54,8 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
         DependencyError: The engine's package is not installed.
         ModelError: The model is damaged, or lacks what the engine needs.
     """
-    if is_quick(name, device):
+    check_engine(name, device)
+    if name != "torch" and not device.startswith("cuda"):
         from vpcodec.codec.onnx_engine import OnnxEngine
 
         if name.startswith("onnx") or model.facts.graphs:

@@ -1,6 +1,7 @@
 """The digits of tokens: those of the number that an order gives to each token, or of the token itself."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ class Digits:
         numbers = tokens if self.order is None else self.order[tokens]
         return numbers[..., None] // self.places % self.radices
 
+    @cached_property
     def tokens(self) -> Ints:
         """[product of r] the token whose digits make a number; K where there is none."""
         tokens = np.full(self.places[-1] * self.radices[-1], self.vocabulary)

@@ -82,11 +82,6 @@ class Lookups:
         return rows
 
     @cached_property
-    def tokens(self) -> Ints:
-        """[product of r] as `Digits.tokens` gives them."""
-        return self.digits.tokens()
-
-    @cached_property
     def values(self) -> list[NDArray[np.uint8]]:
         """For each digit [rows * 2^11] the value that a part of a state stands for."""
         return [
@@ -192,7 +187,7 @@ def decode_lanes(payloads: Sequence[bytes], shape: tuple[int, int], lookups: Loo
             states += slots - lookups.below[digit].take(chosen)
             coded.refill()
             number += value * place
-        cells[position] = lookups.tokens.take(number)
+        cells[position] = lookups.digits.tokens.take(number)
     coded.finish()
     return np.ascontiguousarray(cells[plane.grid.positions].T)
 
@@ -203,7 +198,7 @@ def decode_alone(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> li
     coded = Payloads([payload], shape[0] * shape[1] // LEAST_TOKENS)
     [state], words, used = coded.states.tolist(), coded.words.tolist(), 0
     words += [0] * (len(lookups.radices) * len(plane.grid.positions) - len(words))
-    cells, tokens = plane.cells[:, 0].tolist(), lookups.tokens.tolist()
+    cells, tokens = plane.cells[:, 0].tolist(), lookups.digits.tokens.tolist()
     near, tables = lookups.lists
     neighbours = list(zip(near, plane.grid.steps.tolist(), strict=True))
     digits = list(zip(lookups.radices, lookups.places.tolist(), tables, strict=True))

@@ -80,7 +80,7 @@ class Weights:
 
     def tokens(self, digits: NDArray[np.int64]) -> NDArray[np.int64]:
         """[..., D] -> [...] tokens. Raises ContainerError for digits that no token has."""
-        tokens = self.digits.tokens()[(digits * self.digits.places).sum(-1)]
+        tokens = self.digits.tokens[(digits * self.digits.places).sum(-1)]
         if tokens.max(initial=0) >= self.prior.vocabulary:
             raise ContainerError(f"modelled payload holds digits of no token below {self.prior.vocabulary}")
         return tokens
