@@ -16,7 +16,7 @@ def test_info_gives_the_rate_by_name_by_entropy_and_on_disk(vpcodec: Command, to
     (facts,) = json.loads(vpcodec("info", "--json", "speech.tok").stdout)
     seconds = facts["source"]["seconds"]
     assert seconds == 1.0
-    assert math.isclose(facts["nominal"], facts["tokens"] / seconds * math.log2(facts["vocabulary"]), abs_tol=1e-5)
+    assert math.isclose(facts["nominal"], facts["tokens"] / seconds * math.log2(facts["rate"]), abs_tol=1e-5)
     assert 0 < facts["entropy"] <= facts["nominal"]
     assert facts["on_disk"] == 8 * (tokens / "speech.tok").stat().st_size / seconds
     assert facts["model"] == "speech-vp"
@@ -94,5 +94,5 @@ def test_models_are_listed_with_kind_size_and_rates(vpcodec: Command) -> None:
     listed = json.loads(vpcodec("models", "--json").stdout)
     speech = next(model for model in listed if model["name"] == "speech-vp")
     (rate,) = speech["rates"]
-    assert rate["nominal"] == round(16_000 / 96 * math.log2(rate["vocabulary"]), 6)
+    assert rate["nominal"] == round(16_000 / 96 * math.log2(rate["rate"]), 6)
     assert b"speech-vp            speech " in vpcodec("models").stdout

@@ -65,7 +65,7 @@ def describe_tokens(stream: BinaryIO) -> dict[str, Any]:
         "frames": frames,
         "bytes": size,
         "unit": "bit/s" if header.kind == "speech" else "bit/pixel",
-        "nominal": rate_of(tokens * float(np.log2(header.vocabulary)), amount),
+        "nominal": rate_of(tokens * float(np.log2(header.rate)), amount),
         "entropy": rate_of(tokens * entropy(counts), amount),
         "on_disk": rate_of(8 * size, amount),
         "source": source,
@@ -122,12 +122,12 @@ def describe_photo(stream: BinaryIO) -> dict[str, Any]:
 
 
 def describe_model(model: ModelFolder) -> dict[str, Any]:
-    """An installed model; rates by name follow from its hop and its vocabularies."""
+    """An installed model; nominal rates follow from its hop and its codebook sizes."""
     facts = model.facts
     speech = facts.kind == "speech"
     per = SAMPLE_RATE / facts.hop if speech else 1 / facts.hop**2
     rates = [
-        {"rate": rate, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(vocabulary)), 6)}
+        {"rate": rate, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(rate)), 6)}
         for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
     ]
     return {
