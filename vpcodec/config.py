@@ -45,6 +45,7 @@ class SpeechLoss:
     complex_spectrum: Annotated[float, "Distance of compressed complex spectra, which sees the phase."] = 0.5
     waveform: Annotated[float, "Mean absolute difference of samples, over the crop's own level."] = 0.1
     loudness: Annotated[float, "Disturbance that a listener would notice, modelled after PESQ."] = 0.2
+    envelopes: Annotated[float, "1 - correlation of envelopes in third-octave bands, modelled after STOI."] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What speech training reduces: spectral, waveform and loudness distances."""
+"""What speech training reduces: spectral, waveform, loudness and envelope distances."""
 
 import math
 
@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpcodec.config import SpeechLoss
+from vpcodec.losses.intelligibility import EnvelopeDistance
 from vpcodec.losses.loudness import SAMPLE_RATE, Disturbance
 from vpcodec.losses.weighting import weighted
 
@@ -18,7 +19,7 @@ QUIET = 1e-4  # mel magnitude below which the logarithm levels off
 
 
 class SpeechCriterion(nn.Module):
-    """Spectral, waveform and loudness distances of speech.
+    """Spectral, waveform, loudness and envelope distances of speech.
 
     Args:
         weights: Weight of each term.
@@ -28,6 +29,7 @@ class SpeechCriterion(nn.Module):
         super().__init__()
         self.weights = weights
         self.loudness = Disturbance() if weights.loudness else None
+        self.envelopes = EnvelopeDistance() if weights.envelopes else None
         for window, bands in RESOLUTIONS.items():
             self.register_buffer(f"window_{window}", torch.hann_window(window), persistent=False)
             self.register_buffer(f"mel_{window}", mel_filters(window, bands), persistent=False)
@@ -55,6 +57,8 @@ class SpeechCriterion(nn.Module):
         terms["waveform"] = ((reconstruction.float() - target) / scale).abs().mean()
         if self.loudness is not None:
             terms["loudness"] = self.loudness(reconstruction.float(), target.float()).mean()
+        if self.envelopes is not None:
+            terms["envelopes"] = self.envelopes(reconstruction.float(), target.float())
         return weighted(terms, self.weights), terms
 
     def spectrum(self, signal: Tensor, window: int) -> Tensor:
