@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from vpcodec.container.flat import largest_flat_size, pack, unpack
+from vpcodec.container.flat import largest_flat_size, pack, smallest_flat_size, unpack
 from vpcodec.errors import ContainerError
 
 VOCABULARIES = [2, 3, 7, 240, 255, 256, 1000, 1023, 1024, 4375, 15360, 16384, 40961, 2**24 - 1, 2**24]
@@ -22,10 +22,10 @@ def test_tokens_come_back(vocabulary: int) -> None:
 def test_a_frame_wastes_at_most_one_byte(vocabulary: int) -> None:
     random = np.random.default_rng(vocabulary)
     for count in [*COUNTS, 65536]:
-        for tokens in (random.integers(0, vocabulary, count), np.full(count, vocabulary - 1)):
+        for tokens in (random.integers(0, vocabulary, count), np.full(count, vocabulary - 1), np.zeros(count, int)):
             size = len(pack(tokens, vocabulary))
             assert size <= math.ceil(count * math.log2(vocabulary) / 8) + 1
-            assert size <= largest_flat_size(vocabulary, count)
+            assert smallest_flat_size(vocabulary, count) <= size <= largest_flat_size(vocabulary, count)
 
 
 def test_the_specified_number_is_written() -> None:

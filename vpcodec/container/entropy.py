@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.flat import largest_flat_size, pack, unpack
+from vpcodec.container.flat import largest_flat_size, pack, smallest_flat_size, unpack
 from vpcodec.container.modelled import decode_frames as decode_modelled
 from vpcodec.container.modelled import encode_frame as encode_modelled
 from vpcodec.container.prior import Prior
@@ -38,18 +38,25 @@ def encode_tokens(
         Coding and payload of each frame: the shortest there is.
     """
     vocabulary = math.prod(levels)
-    flat = [(FLAT, pack(frame.reshape(-1), vocabulary)) for frame in tokens]
     if prior is None:
-        return flat
+        return [flat(frame, vocabulary) for frame in tokens]
     if version(prior) == MODELLED:
         weights = weights_of(prior)
         check_fit(weights.prior, vocabulary, kind)
-        shorter = [(MODELLED, encode_modelled(frame, weights)) for frame in tokens]
+        coded = [(MODELLED, encode_modelled(frame, weights)) for frame in tokens]
     else:
         lookups = lookups_of(prior)
         check_fit(lookups.tables, vocabulary, kind)
-        shorter = [(TABLED, payload) for payload in encode_tabled(tokens, lookups)]
-    return [min(codings, key=lambda coding: len(coding[1])) for codings in zip(flat, shorter, strict=True)]
+        coded = [(TABLED, payload) for payload in encode_tabled(tokens, lookups)]
+    least = smallest_flat_size(vocabulary, tokens[0].size)
+    return [
+        found if len(found[1]) < least else min(flat(frame, vocabulary), found, key=lambda coding: len(coding[1]))
+        for frame, found in zip(tokens, coded, strict=True)
+    ]
+
+
+def flat(frame: NDArray[np.int64], vocabulary: int) -> tuple[int, bytes]:
+    return FLAT, pack(frame.reshape(-1), vocabulary)
 
 
 def decode_tokens(

@@ -31,6 +31,13 @@ def largest_flat_size(vocabulary: int, count: int) -> int:
     return bits // 8 + 2
 
 
+def smallest_flat_size(vocabulary: int, count: int) -> int:
+    """Bytes that a frame of so many tokens always takes: the state, never rounded below a power of 2, starts at 1."""
+    step = step_size(vocabulary)
+    bits = ((vocabulary**step).bit_length() - 1) * (count // step) + (vocabulary ** (count % step)).bit_length() - 1
+    return bits // 8 + 1
+
+
 def pack(tokens: NDArray[np.int64], vocabulary: int) -> bytes:
     """[N] int64 below the vocabulary -> bytes."""
     step = step_size(vocabulary)
