@@ -156,6 +156,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
         2,
     ),
     ("train --recipe speech-fsp-tiny --data folder -o model --resume", "model: nothing to resume", 2),
+    ("train --data folder -o model --resume", "model/recipe.toml: ...", 2),
     (
         "train --recipe speech-fsp-tiny --data folder -o model --minutes 0",
         "--minutes 0: a run takes longer than that",

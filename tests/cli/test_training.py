@@ -13,6 +13,7 @@ from vpcodec.registry import ModelFolder
 from vpcodec.training.recipes import find_recipe
 
 TRAIN = ("train", "--recipe", "speech-fsp-tiny", "--data", "data", "-o", "model", "--device", "cpu")
+RESUME = ("train", "--resume", "--data", "data", "-o", "model", "--device", "cpu")
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_stopped_run_keeps_its_state_and_goes_on(vpcodec: Command, data: Path,
     assert process.returncode == 128 + number
     assert b"; add --resume to go on\n" in err
     stopped_after = int(err.split(b"stopped after step ")[1].split(b";")[0].replace(b",", b""))
-    resumed = vpcodec(*TRAIN, "--set", f"training.steps={stopped_after + 2}", "--resume")
+    resumed = vpcodec(*RESUME, "--set", f"training.steps={stopped_after + 2}")
     assert resumed.returncode == 0
     assert ModelFolder(vpcodec.folder / "model").facts.steps == stopped_after + 2
 

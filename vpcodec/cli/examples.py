@@ -38,7 +38,7 @@ EXAMPLES = {
     ),
     "train": (
         "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 5",
-        "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 9 --resume",
+        "vpcodec train --resume --data recordings -o my-model --minutes 9",
         "vpcodec train --recipe image-fsp-1024 --data photos -o fine --start image-fsp-1024",
     ),
     "evaluate": (

@@ -20,14 +20,17 @@ SECONDS_PER_SPECTRUM = 0.006  # of speech; a position holds as many spectra as t
 
 
 def train(
-    recipe: Annotated[
-        str,
-        typer.Option(
-            "--recipe", metavar="NAME|FILE", autocompletion=complete_recipes, help="A recipe by name, or a TOML file."
-        ),
-    ],
     data: Annotated[str, typer.Option("--data", metavar="DIR", help="Folder or tar of recordings or photos.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder that becomes the model.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="NAME|FILE",
+            autocompletion=complete_recipes,
+            help="A recipe by name, or a TOML file. Default with --resume: that of the run.",
+        ),
+    ] = None,
     valid: Annotated[str | None, typer.Option("--valid", metavar="DIR", help="Media to watch the training by.")] = None,
     start: Annotated[
         str | None, typer.Option("--start", metavar="MODEL", help="Begin with the weights of a model or checkpoint.")
@@ -51,7 +54,9 @@ def train(
 
     if minutes is not None and minutes <= 0:
         raise ConfigError(f"--minutes {minutes:g}: a run takes longer than that")
-    chosen = override(find_recipe(recipe), settings or [])
+    if recipe is None and not resume:
+        raise ConfigError("missing option '--recipe'", hint="`vpcodec train -h` shows how")
+    chosen = override(find_recipe(recipe or str(Path(output, "recipe.toml"))), settings or [])
     messages = Messages(quiet=quiet, progress=not no_progress)
 
     import torch

@@ -38,8 +38,9 @@ class EnvelopeDistance(nn.Module):
         """Both [B, N] -> []; 0 where no recording holds a segment of sound."""
         if target.shape[1] < WINDOW:
             return target.new_zeros(())
-        envelopes = self.envelopes(torch.cat((reconstruction, target)))
-        segments = [self.segments(*pair) for pair in zip(*envelopes.chunk(2), strict=True)]
+        with torch.no_grad():
+            wanted = self.envelopes(target)
+        segments = [self.segments(*pair) for pair in zip(self.envelopes(reconstruction), wanted, strict=True)]
         ours, theirs = (torch.cat(parts) for parts in zip(*segments, strict=True))
         if len(theirs) == 0:
             return target.new_zeros(())

@@ -48,10 +48,13 @@ class Disturbance(nn.Module):
         """Both [B, N] -> [B]; 0 for recordings shorter than a window."""
         if target.shape[1] < WINDOW:
             return target.new_zeros(len(target))
-        ours, theirs = self.power(torch.cat((reconstruction, target))).chunk(2)
-        theirs = theirs * self.colouring(ours, theirs)
+        ours = self.power(reconstruction)
+        with torch.no_grad():
+            theirs = self.power(target)
+            theirs = theirs * self.colouring(ours, theirs)
+            wanted = self.loudness(theirs)
         ours = ours * self.gain(ours, theirs)
-        loudness, wanted = self.loudness(ours), self.loudness(theirs)
+        loudness = self.loudness(ours)
         difference = F.relu((loudness - wanted).abs() - DEAD_ZONE * torch.minimum(loudness, wanted))
         ratio = ((ours + 50) / (theirs + 50)).detach() ** 1.2
         added = ratio.clamp(max=12) * (ratio >= 3)

@@ -36,30 +36,37 @@ class SpeechCriterion(nn.Module):
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Both [B, N] at 16 kHz -> the weighted sum and the terms by name."""
-        both = torch.cat((reconstruction, target)).float()
-        terms = {name: both.new_zeros(()) for name in ("mel", "spectrum", "complex_spectrum")}
+        reconstruction, target = reconstruction.float(), target.float()
+        terms = {name: target.new_zeros(()) for name in ("mel", "spectrum", "complex_spectrum")}
         for window in RESOLUTIONS:
-            if window // 2 >= both.shape[1]:
+            if window // 2 >= target.shape[1]:
                 continue
-            spectrum = self.spectrum(both, window)
-            power = spectrum.real.square() + spectrum.imag.square() + SMALLEST
-            magnitude = power.sqrt()
-            ours, theirs = magnitude.transpose(1, 2).matmul(self.get_buffer(f"mel_{window}")).chunk(2)
-            terms["mel"] = terms["mel"] + F.l1_loss((ours + QUIET).log10(), (theirs + QUIET).log10())
-            compressed = magnitude.pow(COMPRESSION)
-            ours, theirs = compressed.chunk(2)
-            terms["spectrum"] = terms["spectrum"] + F.l1_loss(ours, theirs)
-            if self.weights.complex_spectrum:
-                turn = compressed / magnitude
-                ours, theirs = torch.cat((spectrum.real * turn, spectrum.imag * turn), dim=1).chunk(2)
-                terms["complex_spectrum"] = terms["complex_spectrum"] + F.l1_loss(ours, theirs)
+            ours = self.views(reconstruction, window)
+            with torch.no_grad():
+                theirs = self.views(target, window)
+            for name, view in ours.items():
+                terms[name] = terms[name] + F.l1_loss(view, theirs[name])
         scale = target.square().mean(dim=1, keepdim=True).sqrt() + 0.01
-        terms["waveform"] = ((reconstruction.float() - target) / scale).abs().mean()
+        terms["waveform"] = ((reconstruction - target) / scale).abs().mean()
         if self.loudness is not None:
-            terms["loudness"] = self.loudness(reconstruction.float(), target.float()).mean()
+            terms["loudness"] = self.loudness(reconstruction, target).mean()
         if self.envelopes is not None:
-            terms["envelopes"] = self.envelopes(reconstruction.float(), target.float())
+            terms["envelopes"] = self.envelopes(reconstruction, target)
         return weighted(terms, self.weights), terms
+
+    def views(self, signal: Tensor, window: int) -> dict[str, Tensor]:
+        """[B, N] -> what the spectral terms of one resolution compare, by name."""
+        spectrum = self.spectrum(signal, window)
+        magnitude = (spectrum.real.square() + spectrum.imag.square() + SMALLEST).sqrt()
+        compressed = magnitude.pow(COMPRESSION)
+        views = {
+            "mel": (magnitude.transpose(1, 2).matmul(self.get_buffer(f"mel_{window}")) + QUIET).log10(),
+            "spectrum": compressed,
+        }
+        if self.weights.complex_spectrum:
+            turn = compressed / magnitude
+            views["complex_spectrum"] = torch.cat((spectrum.real * turn, spectrum.imag * turn), dim=1)
+        return views
 
     def spectrum(self, signal: Tensor, window: int) -> Tensor:
         """[B, N] -> [B, window/2+1, frames] complex; a full-scale sine has magnitude 1/2."""
