@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes
 from typer.core import TyperArgument  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
-from scripts import gallery, session  # noqa: E402
+from scripts import gallery, low_rates, session  # noqa: E402
 from scripts.pictures import stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
@@ -164,6 +164,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/commands.md": command_reference,
     "docs/format.md": lambda: container_format.__doc__ or "",
+    "docs/language-models.md": lambda: low_rates.page(released()),
     "docs/mistakes.md": mistakes,
     "docs/recipes.md": recipes,
     "docs/vpcodec.1": manual_page,

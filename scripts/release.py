@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.codec.windows import CORES
@@ -60,8 +61,7 @@ def main() -> None:
     folder = copy_model(options.run, options.name)
     model = write_graphs(folder)
     if not options.skip_prior:
-        for rate in model.facts.rates:
-            write_prior(model, rate, options)
+        write_priors(model, options)
     for test in options.test:
         evaluate(model, test, options.against)
     print(write_card(model))
@@ -77,24 +77,50 @@ def copy_model(run: Path, name: str) -> Path:
     return folder
 
 
-def write_prior(model: ModelFolder, rate: int, options: argparse.Namespace) -> None:
-    """Train the prior of one rate on tokens of training media."""
-    path = model.path / f"prior-{rate}.bin"
-    path.unlink(missing_ok=True)
-    codec = Codec.load(model)
+def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
+    """Train the prior of each rate on tokens of training media."""
+    for rate in model.facts.rates:
+        (model.path / f"prior-{rate}.bin").unlink(missing_ok=True)
+    frames: dict[int, list[NDArray[np.int64]]] = {rate: [] for rate in model.facts.rates}
+    engine = SharedLatents(model)
+    codec = Codec(model, engine)
     media = list_media(options.data, model.facts.kind)
     chosen = np.random.default_rng(0).permutation(len(media))[: options.prior_media]
-    frames: list[NDArray[np.int64]] = []
     for index in chosen:
+        content = media[index].read()
         for copy in range(options.prior_copies):
-            signal, sample_rate = moved(media[index].read(), model.facts, copy / options.prior_copies)
-            tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, rate=rate))
-            frames += list(windows(tokens, model.facts.kind))
+            signal, sample_rate = moved(content, model.facts, copy / options.prior_copies)
+            engine.latents.clear()
+            for rate, found in frames.items():
+                tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, rate=rate))
+                found += windows(tokens, model.facts.kind)
     train = PRIORS[options.prior]
-    codes = codebook(model, rate)
-    prior = train(frames, model.radices(rate), model.facts.kind, passes=options.prior_passes, codes=codes)
-    path.write_bytes(prior)
-    print(f"{path}: {path.stat().st_size:,} bytes from {sum(frame.size for frame in frames):,} tokens")
+    for rate, found in frames.items():
+        codes = codebook(model, rate)
+        prior = train(found, model.radices(rate), model.facts.kind, passes=options.prior_passes, codes=codes)
+        path = model.path / f"prior-{rate}.bin"
+        path.write_bytes(prior)
+        print(f"{path}: {len(prior):,} bytes from {sum(frame.size for frame in found):,} tokens", flush=True)
+
+
+class SharedLatents(OnnxEngine):
+    """Computes the latents of a window once for all rates, which share the encoder.
+
+    Attributes:
+        latents: By the window's bytes; whoever is done with a signal clears them.
+    """
+
+    def __init__(self, model: ModelFolder) -> None:
+        super().__init__(model)
+        self.latents: dict[bytes, NDArray[Any]] = {}
+
+    def run(self, name: str, given: NDArray[Any]) -> NDArray[Any]:
+        if name != ENCODER:
+            return super().run(name, given)
+        window = given.tobytes()
+        if window not in self.latents:
+            self.latents[window] = super().run(name, given)
+        return self.latents[window]
 
 
 def moved(content: bytes, facts: ModelFacts, share: float) -> tuple[NDArray[Any], int | None]:
