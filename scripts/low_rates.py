@@ -1,7 +1,7 @@
 """docs/language-models.md: our speech models beside what others published for few tokens a second."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def cells(figures: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def ours(models: Sequence[ModelFolder]) -> Iterator[dict[str, Any]]:
+def ours(models: Sequence[ModelFolder]) -> list[dict[str, Any]]:
     """The figures of speech models at each of their rates, fewest tokens a second first."""
     found = []
     for model in models:
@@ -53,4 +53,4 @@ def ours(models: Sequence[ModelFolder]) -> Iterator[dict[str, Any]]:
                             "source": "its card",
                         }
                     )
-    yield from sorted(found, key=lambda figures: round(figures["rate"]))
+    return sorted(found, key=lambda figures: round(figures["rate"]))

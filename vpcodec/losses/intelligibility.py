@@ -9,7 +9,8 @@ moves the result by about a hundredth.      B batch, F frames, Z bands, S segmen
 import torch
 from torch import Tensor, nn
 
-SAMPLE_RATE = 16_000  # Hz
+from vpcodec.losses.loudness import SAMPLE_RATE
+
 WINDOW = 410  # samples, 25.6 ms, half overlapped
 TRANSFORM = 820  # samples with the zeros behind a window: bins as fine as STOI's
 BANDS = 15
