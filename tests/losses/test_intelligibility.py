@@ -42,6 +42,15 @@ def test_it_agrees_with_stoi(speech: torch.Tensor) -> None:
     assert np.corrcoef(found, expected)[0, 1] > 0.98
 
 
+def test_shapes_are_those_of_the_docstrings(speech: torch.Tensor) -> None:
+    distance = EnvelopeDistance()
+    envelopes = distance.envelopes(speech[:, :16000].expand(2, -1))
+    assert envelopes.shape == (2, 77, 15)  # 1 + (16000 - 410) // 205 frames
+    steady = torch.ones(77, 15)
+    steady[::2] = 1e-3  # 38 frames are heard, of which 9 runs of 30 can be cut
+    assert [part.shape for part in distance.segments(steady, steady)] == [(9, 30, 15)] * 2
+
+
 def test_silent_frames_of_the_original_do_not_count(speech: torch.Tensor) -> None:
     noise = 1e-3 * torch.randn(1, 16000, generator=torch.Generator().manual_seed(0))
     silence = torch.zeros(1, 16000)

@@ -54,9 +54,11 @@ def train(
 
     if minutes is not None and minutes <= 0:
         raise ConfigError(f"--minutes {minutes:g}: a run takes longer than that")
-    if recipe is None and not resume:
-        raise ConfigError("missing option '--recipe'", hint="`vpcodec train -h` shows how")
-    chosen = override(find_recipe(recipe or str(Path(output, "recipe.toml"))), settings or [])
+    if recipe is None:
+        if not resume:
+            raise ConfigError("missing option '--recipe'", hint="`vpcodec train -h` shows how")
+        recipe = str(Path(output, "recipe.toml"))
+    chosen = override(find_recipe(recipe), settings or [])
     messages = Messages(quiet=quiet, progress=not no_progress)
 
     import torch
