@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,16 @@ def main() -> None:
 
 
 def measure(model: str, engine_name: str, options: argparse.Namespace) -> dict[str, object]:
-    """One row: the engine's calls alone, window by window, as the codec makes them."""
+    """One row: the engine's calls alone, side by side, as the codec makes them for many windows or photos."""
     folder = find_model(model)
     engine, facts = open_engine(folder, engine_name), folder.facts
     rate = facts.rates[-1]
     signals = speech_windows(options.seconds, facts.hop) if facts.kind == "speech" else [picture()] * options.images
-    tokens = [engine.encode(signal, rate) for signal in signals]
-    encode = fastest(lambda: [engine.encode(signal, rate) for signal in signals])
-    decode = fastest(lambda: [engine.decode(token, rate) for token in tokens])
+    member, members = engine.crew()
+    with ThreadPoolExecutor(members) as pool:
+        tokens = list(pool.map(lambda signal: member.encode(signal, rate), signals))
+        encode = fastest(lambda: list(pool.map(lambda signal: member.encode(signal, rate), signals)))
+        decode = fastest(lambda: list(pool.map(lambda token: member.decode(token, rate), tokens)))
     amount = sum(map(len, signals)) / SAMPLE_RATE if facts.kind == "speech" else len(signals)
     return {
         "model": model,

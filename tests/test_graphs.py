@@ -1,5 +1,7 @@
 """Graphs for ONNX Runtime: every quantizer exports, computes what torch computes, and stores no weight twice."""
 
+import io
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +18,11 @@ from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.config import Network, Recipe, override
 from vpcodec.errors import ModelError
 from vpcodec.graphs import write_graphs
+from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import FORMULAS
 from vpcodec.networks.speech import transforms
 from vpcodec.quantizers import QUANTIZERS
+from vpcodec.quantizers.codebook import nearest
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256, write_facts
 from vpcodec.training.recipes import find_recipe
 
@@ -76,6 +80,45 @@ def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path:
         decoded.append(engine.decode(tokens % 16, rate))
         np.testing.assert_allclose(decoded[-1], reference.decode(tokens % 16, rate), rtol=0, atol=1e-4)
     assert not np.allclose(decoded[0], decoded[1])
+
+
+class Search(torch.nn.Module):
+    """The nearest codes as a module with one tensor in and one out."""
+
+    def __init__(self, table: torch.Tensor) -> None:
+        super().__init__()
+        self.table = torch.nn.Buffer(table)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return nearest(latents, self.table)
+
+
+def hard_tables() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Codes and latents between which float32 cannot decide."""
+    torch.manual_seed(0)
+    table, latents = torch.randn(300, 5), torch.randn(200, 5)
+    return {
+        "far from the origin": (3e4 + 0.01 * table, 3e4 + 0.01 * latents),
+        "close together beside a code far away": (torch.cat([0.01 * table, table[:1] + 100]), 0.01 * latents),
+        "every code twice": (torch.cat([table, table]), latents),
+        "all codes the same": (table[:1].expand(300, 5), latents),
+        "latents that are no numbers": (table, latents.masked_fill(latents > 1, torch.nan)),
+    }
+
+
+@pytest.mark.parametrize("name", hard_tables())
+def test_a_graph_finds_the_nearest_code_where_32_bits_do_not(name: str) -> None:
+    table, latents = hard_tables()[name]
+    written = io.BytesIO()
+    with registered(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Search(table), (latents,), written, dynamo=False, opset_version=OPSET)
+    session = onnxruntime.InferenceSession(written.getvalue())
+    (found,) = session.run(None, {session.get_inputs()[0].name: latents.numpy()})
+    differences = latents.double()[:, None] - table.double()[None]
+    expected = differences.square().sum(-1).nan_to_num(0).argmin(-1)
+    np.testing.assert_array_equal(found, expected)
+    assert torch.equal(nearest(latents, table), expected)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_the_size_of_the_chunks_changes_nothing(monkeypatch):
 
 def test_no_more_distances_are_held_than_allowed(monkeypatch):
     monkeypatch.setitem(codebook.CELLS, "cpu", 1000)
-    sizes = [found.numel() for _, found, _ in codebook.distances_in_chunks(random_table(77, 4), random_table(100, 4))]
+    sizes = [found.numel() for _, found in codebook.distances_in_chunks(random_table(77, 4), random_table(100, 4))]
     assert len(sizes) == 8
     assert max(sizes) <= 1000
 

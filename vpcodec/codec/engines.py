@@ -30,6 +30,9 @@ class Engine(Protocol):
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
         """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3]."""
 
+    def crew(self) -> tuple["Engine", int]:
+        """For many windows: an engine that may be called from as many threads at once as the number says."""
+
 
 def check_engine(name: str, device: str) -> None:
     """Raise ConfigError for an engine or device that there is not, and for a device that the engine cannot use."""

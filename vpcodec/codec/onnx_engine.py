@@ -4,8 +4,10 @@ A graph is loaded when it is first needed, so encoding never reads the decoder. 
 point into `weights.safetensors`, which ONNX Runtime maps into memory.
 """
 
+import copy
 import os
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ ENCODER = "encoder.onnx"
 QUANTIZER = "quantizer-{rate}.onnx"
 DECODER = "decoder-{rate}.onnx"
 DECODER_8_BITS = "decoder-{rate}-8-bits.onnx"
+CREW = 4  # windows at a time; each takes some 50 MB
 
 
 class OnnxEngine:
@@ -47,6 +50,8 @@ class OnnxEngine:
         self.checksums = model.facts.graphs
         self.threads = threads or thread_limit()
         self.sessions: dict[str, Any] = {}
+        self.loading = Lock()
+        self.member: OnnxEngine | None = None  # of the crew, once there is one
 
     def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
         latents = self.run(ENCODER, signal[None])[0]
@@ -61,6 +66,18 @@ class OnnxEngine:
         signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), tokens[None])[0]
         return signal
 
+    def crew(self) -> tuple["OnnxEngine", int]:
+        """One window a core, `CREW` at most, instead of all cores for one window: they share no work, so none waits."""
+        cores = self.threads or core_count()
+        members = min(cores, CREW)
+        if members == 1:
+            return self, 1
+        with self.loading:
+            if self.member is None:
+                self.member = copy.copy(self)
+                self.member.threads, self.member.sessions, self.member.loading = cores // members, {}, Lock()
+        return self.member, members
+
     def run(self, name: str, given: NDArray[Any]) -> NDArray[Any]:
         """The output of a graph."""
         session = self.session(name)
@@ -69,9 +86,15 @@ class OnnxEngine:
 
     def session(self, name: str) -> Any:
         """A graph, ready to run; loaded when it is first asked for."""
-        if name not in self.sessions:
-            self.sessions[name] = load(self.folder / name, self.checksums.get(name, ""), self.threads)
-        return self.sessions[name]
+        with self.loading:
+            if name not in self.sessions:
+                self.sessions[name] = load(self.folder / name, self.checksums.get(name, ""), self.threads)
+            return self.sessions[name]
+
+
+def core_count() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_limit() -> int:

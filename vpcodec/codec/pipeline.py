@@ -32,7 +32,7 @@ from vpcodec.codec.recordings import (
     recording_header,
 )
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
-from vpcodec.codec.tokens import TOGETHER, tokens_of
+from vpcodec.codec.tokens import tokens_of
 from vpcodec.container import Header, Index, Reader, prior_identity
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
@@ -43,7 +43,7 @@ from vpcodec.data.image_sink import Canvas
 from vpcodec.data.kinds import peek_medium
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.streams import Source, open_input, shown
+from vpcodec.data.streams import Source, at_start, open_input, shown
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
@@ -169,8 +169,9 @@ class Codec:
             rate: One of `rates`; None for the highest.
             jobs: Signals worked on at once; the bytes do not depend on it.
         """
+        codec = self.sharing(jobs)
         with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(lambda signal: self.encode(signal, sample_rate=sample_rate, rate=rate), signals))
+            return list(pool.map(lambda signal: codec.encode(signal, sample_rate=sample_rate, rate=rate), signals))
 
     def encoder(
         self, sample_rate: int, channels: int = 1, *, dtype: DTypeLike = np.float32, rate: int | None = None
@@ -250,6 +251,7 @@ class Codec:
         chosen = self.model.checked_rate(rate)
         kind = self.model.facts.kind
         with open_input(source) as stream:
+            live = not at_start(stream)
             if raw is None:
                 medium, stream = peek_medium(stream)
                 if medium.kind != kind:
@@ -261,7 +263,8 @@ class Codec:
                 return self.encode_photo(open_image(stream), out, chosen)
             with open_audio(stream, raw=raw) as audio:
                 signal, metadata, notes = recording_header(audio)
-                encode_recording(self.engine, self.model, self.header(chosen, signal, metadata), audio, out, span)
+                header = self.header(chosen, signal, metadata)
+                encode_recording(self.engine, self.model, header, audio, out, span, live=live)
                 return audio.notes + notes
 
     def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> tuple[str, ...]:
@@ -302,7 +305,7 @@ class Codec:
             reader = self.reader(stream)
             signal = reader.header.signal
             if isinstance(signal, SpeechHeader):
-                blocks = list(decode_recording(self.engine, self.model, reader, TOGETHER))
+                blocks = list(decode_recording(self.engine, self.model, reader))
                 return Recording(np.concatenate(blocks), signal.sample_rate)
             tiles = decode_photo(self.engine, self.model, reader)
             pixels = np.empty((signal.height, signal.width, 3), np.uint8)
@@ -313,7 +316,11 @@ class Codec:
     def decode_batch(self, contents: Iterable[bytes | Source], *, jobs: int = 1) -> list[Recording | Picture]:
         """The sounds or pictures of many token files, in their order; see `decode` and `encode_batch`."""
         with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(self.decode, contents))
+            return list(pool.map(self.sharing(jobs).decode, contents))
+
+    def sharing(self, jobs: int) -> "Codec":
+        """This codec, or one that leaves cores to the other jobs."""
+        return self if jobs == 1 else Codec(self.model, self.engine.crew()[0])
 
     def reader(self, stream: BinaryIO) -> Reader:
         """A reader of a token file that this model made. Raises as `decode`."""
@@ -333,7 +340,7 @@ class Codec:
         signal = reader.header.signal
         if isinstance(signal, SpeechHeader):
             with AudioSink(out, audio_facts(reader.header), form) as sink:
-                for block in decode_recording(self.engine, self.model, reader, 1 if live else TOGETHER):
+                for block in decode_recording(self.engine, self.model, reader, live=live):
                     sink.write(block)
             return sink.notes
         tiles = decode_photo(self.engine, self.model, reader)

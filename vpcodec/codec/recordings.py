@@ -22,6 +22,7 @@ from vpcodec.errors import ConfigError, ContainerError, InputError
 from vpcodec.registry import ModelFolder
 
 SAMPLE_RATE = 16_000  # Hz, of every speech model
+TOGETHER = 64  # frames that are read at once where nobody waits for the first
 LEAD = 4096  # samples at 16 kHz around a stretch, more than the resampler's filter needs
 
 Samples = NDArray[np.float32]
@@ -53,21 +54,22 @@ class RecordingEncoder:
         engine: What computes the network.
         model: Of the token file.
         header: Of the token file.
+        live: Whether somebody waits for each frame.
 
     Attributes:
         channels: Of the recording.
         received: Samples of each channel so far.
     """
 
-    def __init__(self, engine: Engine, model: ModelFolder, header: Header) -> None:
+    def __init__(self, engine: Engine, model: ModelFolder, header: Header, *, live: bool) -> None:
         signal = speech_facts(header)
         self.channels = signal.channels
         self.received = 0
         self.resampler = Resampler(signal.sample_rate, SAMPLE_RATE, signal.channels)
-        self.encoder = SpeechEncoder(engine, model.facts, header.rate, signal.channels)
+        self.encoder = SpeechEncoder(engine, model.facts, header.rate, signal.channels, live=live)
 
     def push(self, block: Samples) -> list[Frame]:
-        """Take in a block [n, channels]; returns the frames that it completes."""
+        """Take in a block [n, channels]; returns the frames that are now complete."""
         self.received += len(block)
         return self.encoder.push(self.resampler.push(block))
 
@@ -83,6 +85,7 @@ class RecordingDecoder:
         engine: What computes the network.
         model: Of the token file.
         header: Of the token file.
+        live: Whether somebody waits for each block.
 
     Attributes:
         signal: What the header says about the recording.
@@ -91,13 +94,13 @@ class RecordingDecoder:
         InputError: The token file holds a picture.
     """
 
-    def __init__(self, engine: Engine, model: ModelFolder, header: Header) -> None:
+    def __init__(self, engine: Engine, model: ModelFolder, header: Header, *, live: bool) -> None:
         self.signal = speech_facts(header)
-        self.decoder = SpeechDecoder(engine, model.facts, header.rate)
+        self.decoder = SpeechDecoder(engine, model.facts, header.rate, live=live)
         self.resampler = Resampler(SAMPLE_RATE, self.signal.sample_rate, self.signal.channels)
 
     def push(self, frame: Frame) -> Samples:
-        """Take in the next frame; returns what it completes, [n, channels]. Raises ContainerError."""
+        """Take in the next frame; returns what is now complete, [n, channels]. Raises ContainerError."""
         return self.resampled(self.decoder.push(checked(frame, self.signal)))
 
     def finish(self, length: int) -> Samples:
@@ -126,15 +129,31 @@ class RecordingDecoder:
 
 
 def encode_recording(
-    engine: Engine, model: ModelFolder, header: Header, audio: AudioSource, out: BinaryIO, span: Span = WHOLE
+    engine: Engine,
+    model: ModelFolder,
+    header: Header,
+    audio: AudioSource,
+    out: BinaryIO,
+    span: Span = WHOLE,
+    *,
+    live: bool = False,
 ) -> None:
     """Stream a recording into a token file.
+
+    Args:
+        engine: What computes the network.
+        model: Of the token file.
+        header: Of the token file.
+        audio: The recording.
+        out: Where the bytes go.
+        span: The stretch of it to encode.
+        live: Whether the recording is still being made, so that each frame is to leave as soon as it can.
 
     Raises:
         InputError: The recording is damaged, or ends before the stretch begins.
     """
     writer = Writer(out, header, model.prior(header.rate))
-    encoder = RecordingEncoder(engine, model, header)
+    encoder = RecordingEncoder(engine, model, header, live=live)
     for block in stretch(audio.blocks(), *span.samples(audio.facts.sample_rate)):
         for frame in encoder.push(block):
             writer.write(frame)
@@ -145,21 +164,21 @@ def encode_recording(
     writer.close(encoder.received)
 
 
-def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, together: int = 1) -> Iterator[Samples]:
+def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, *, live: bool = False) -> Iterator[Samples]:
     """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
 
     Args:
         engine: What computes the network.
         model: Of the token file.
         reader: Of the token file.
-        together: Frames whose tokens are read at once, which is faster; a stream that is to be heard as it comes
-            reads them one by one.
+        live: Whether the recording is to be heard as it comes: frame by frame, instead of many at once, which is
+            faster.
 
     Raises:
         ContainerError: The token file is damaged.
     """
-    decoder = RecordingDecoder(engine, model, reader.header)
-    for frame in reader.frames(prior_of(reader.header, model), together=together):
+    decoder = RecordingDecoder(engine, model, reader.header, live=live)
+    for frame in reader.frames(prior_of(reader.header, model), together=1 if live else TOGETHER):
         yield decoder.push(frame)
     yield decoder.finish(reader.length)
 

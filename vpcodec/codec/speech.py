@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import Engine
+from vpcodec.codec.in_order import InOrder
 from vpcodec.codec.windows import CORES, window
 from vpcodec.container import Frame
 from vpcodec.data.level import gain_of, measure_level
@@ -21,17 +22,18 @@ Samples = NDArray[np.float32]
 
 
 class SpeechEncoder:
-    """16 kHz samples in, frames out; holds two windows of signal at most.
+    """16 kHz samples in, frames out; holds two windows of signal at most, and those that are being computed.
 
     Args:
         engine: What computes the network.
         facts: Of the engine's model.
         rate: One of the model's rates.
         channels: Number of channels; each is coded by itself.
+        live: Whether each frame is to come as soon as its samples are in, instead of all as fast as possible.
     """
 
-    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, channels: int) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, channels: int, *, live: bool = False) -> None:
+        self.frames: InOrder[Frame] = InOrder(engine, live=live)
         self.facts = facts
         self.rate = rate
         self.core = CORES["speech"]
@@ -41,12 +43,12 @@ class SpeechEncoder:
         self.encoded = 0  # windows
 
     def push(self, samples: Samples) -> list[Frame]:
-        """Take in samples [n, channels]; returns the frames that they complete."""
+        """Take in samples [n, channels]; returns the frames that are now complete."""
         self.held = np.concatenate((self.held, samples.T.astype(np.float32, copy=False)), axis=1)
         frames = []
         # A window glides towards the level of the next one, so that one must be here whole.
         while self.positions() >= (self.encoded + 2) * self.core:
-            frames.append(self.encode_window(self.positions()))
+            frames += self.encode_window(self.positions())
         return frames
 
     def finish(self) -> list[Frame]:
@@ -54,14 +56,15 @@ class SpeechEncoder:
         hop = self.facts.hop
         self.held = np.pad(self.held, ((0, 0), (0, -self.held.shape[1] % hop)))
         length = self.positions()
-        return [self.encode_window(length) for _ in range(self.encoded, -(-length // self.core))]
+        frames = [frame for _ in range(self.encoded, -(-length // self.core)) for frame in self.encode_window(length)]
+        return frames + self.frames.rest()
 
     def positions(self) -> int:
         """Whole positions of signal seen so far."""
         return self.held_from + self.held.shape[1] // self.facts.hop
 
-    def encode_window(self, length: int) -> Frame:
-        """The next frame of a signal that is known up to `length` positions."""
+    def encode_window(self, length: int) -> list[Frame]:
+        """Go on with the next window of a signal that is known up to `length` positions; returns finished frames."""
         place = window(self.encoded, length, self.core, self.facts.encoder_reach)
         for index in (self.encoded, self.encoded + 1):
             if index not in self.levels and index * self.core < length:
@@ -70,12 +73,15 @@ class SpeechEncoder:
         hop = self.facts.hop
         gains = gain_curve(self.levels, self.encoded, self.core * hop, place.start * hop, place.stop * hop)
         leveled = self.slice(place.start, place.stop) * gains
-        tokens = np.stack([self.engine.encode(channel, self.rate)[place.kept] for channel in leveled])
-        frame = Frame(tokens, self.levels[self.encoded])
+        level = self.levels[self.encoded]
         self.levels.pop(self.encoded - 1, None)
         self.encoded += 1
         self.forget(max(0, self.encoded * self.core - self.facts.encoder_reach))
-        return frame
+
+        def compute(engine: Engine) -> Frame:
+            return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), level)
+
+        return self.frames.put(compute)
 
     def slice(self, start: int, stop: int) -> Samples:
         """Held samples of the positions `start` to `stop`, [channels, n]."""
@@ -89,17 +95,18 @@ class SpeechEncoder:
 
 
 class SpeechDecoder:
-    """Frames in, 16 kHz samples out; holds three frames at most.
+    """Frames in, 16 kHz samples out; holds three frames at most, and the windows that are being computed.
 
     Args:
         engine: What computes the network.
         facts: Of the engine's model.
         rate: One of the model's rates.
         first: Number of the first frame to decode. The one before it, if any, is pushed first, as context.
+        live: Whether each window is to come as soon as its frames are in, instead of all as fast as possible.
     """
 
-    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, first: int = 0) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, first: int = 0, *, live: bool = False) -> None:
+        self.windows: InOrder[Samples] = InOrder(engine, live=live)
         self.facts = facts
         self.rate = rate
         self.core = CORES["speech"]
@@ -108,7 +115,7 @@ class SpeechDecoder:
         self.decoded = first
 
     def push(self, frame: Frame) -> list[Samples]:
-        """Take in the next frame; returns the windows that it completes, each [n, channels]."""
+        """Take in the next frame; returns the windows that are now complete, each [n, channels]."""
         previous = self.frames.get(self.received - 1)
         if previous is not None and previous.tokens.shape[1] != self.core:
             raise ContainerError(
@@ -119,14 +126,15 @@ class SpeechDecoder:
             raise ContainerError(f"frame {self.received} does not fit the model's windows")
         self.frames[self.received] = frame
         self.received += 1
-        return [self.decode_window()] if self.received - self.decoded >= 2 else []
+        return self.decode_window() if self.received - self.decoded >= 2 else []
 
     def finish(self) -> list[Samples]:
         """The remaining windows, once all frames are in."""
-        return [self.decode_window() for _ in range(self.decoded, self.received)]
+        windows = [done for _ in range(self.decoded, self.received) for done in self.decode_window()]
+        return windows + self.windows.rest()
 
-    def decode_window(self) -> Samples:
-        """The samples [n, channels] of the next window."""
+    def decode_window(self) -> list[Samples]:
+        """Go on with the next window; returns finished ones."""
         index, hop = self.decoded, self.facts.hop
         length = (self.received - 1) * self.core + self.frames[self.received - 1].tokens.shape[1]
         place = window(index, length, self.core, self.facts.decoder_reach)
@@ -134,12 +142,16 @@ class SpeechDecoder:
         tokens = np.concatenate([frame.tokens for frame in self.frames.values()], axis=1)
         tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
         kept = slice(place.kept.start * hop, place.kept.stop * hop)
-        signal = np.stack([self.engine.decode(channel, self.rate)[kept] for channel in tokens])
         levels = {number: frame.side for number, frame in self.frames.items()}
         gains = gain_curve(levels, index, self.core * hop, place.core_start * hop, place.core_stop * hop)
         self.decoded += 1
         self.frames.pop(index - 1, None)
-        return np.asarray((signal / gains).T)
+
+        def compute(engine: Engine) -> Samples:
+            signal = np.stack([engine.decode(channel, self.rate)[kept] for channel in tokens])
+            return np.asarray((signal / gains).T)
+
+        return self.windows.put(compute)
 
 
 def gain_curve(levels: dict[int, bytes], index: int, size: int, start: int, stop: int) -> Samples:

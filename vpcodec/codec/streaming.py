@@ -77,7 +77,7 @@ class StreamEncoder:
         """Forget everything: the next samples begin a new token file."""
         out = io.BytesIO()
         writer = Writer(out, self.header, self.model.prior(self.header.rate))
-        self.state = EncoderState(RecordingEncoder(self.engine, self.model, self.header), writer, out)
+        self.state = EncoderState(RecordingEncoder(self.engine, self.model, self.header, live=True), writer, out)
 
     def push(self, samples: NDArray[Any]) -> Piece:
         """Take in the next samples.
@@ -246,5 +246,5 @@ class StreamDecoder:
             inbox.content[:0] = seen
             return None
         check_model(self.model, reader.header)
-        recording = RecordingDecoder(self.engine, self.model, reader.header)
+        recording = RecordingDecoder(self.engine, self.model, reader.header, live=True)
         return OpenFile(reader, recording, prior_of(reader.header, self.model))

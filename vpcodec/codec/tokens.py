@@ -5,11 +5,9 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.image import join, positions
 from vpcodec.codec.matching import prior_of
-from vpcodec.codec.recordings import checked
+from vpcodec.codec.recordings import TOGETHER, checked
 from vpcodec.container import Reader, SpeechFacts
 from vpcodec.registry import ModelFolder, find_model
-
-TOGETHER = 64  # frames that are read at once where nobody waits for the first
 
 
 def tokens_of(reader: Reader, model: ModelFolder | None = None) -> NDArray[np.int64]:

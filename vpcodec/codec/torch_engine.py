@@ -31,3 +31,6 @@ class TorchEngine:
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
         signal = self.autoencoder.decode(torch.from_numpy(tokens[None]).to(self.device), rate)
         return signal[0].cpu().numpy()
+
+    def crew(self) -> tuple["TorchEngine", int]:
+        return self, 1

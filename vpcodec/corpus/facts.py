@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.matching import check_model, prior_of
-from vpcodec.codec.recordings import SAMPLE_RATE
-from vpcodec.codec.tokens import TOGETHER
+from vpcodec.codec.recordings import SAMPLE_RATE, TOGETHER
 from vpcodec.container import Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio

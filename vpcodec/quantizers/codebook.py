@@ -32,28 +32,43 @@ FIGURES = ("latent_std", "quantization_mse", "codes_in_batch")  # of a batch, fo
 def nearest(latents: Tensor, codebook: Tensor) -> Tensor:
     """[..., C], [K, C] -> [...] int64, the id of the nearest row; the lowest one of a tie.
 
-    First the block of codes that holds it is found, by the least distance of every block, then the code in it.
+    Rough distances from all codes leave few blocks of codes that can hold the nearest one, nearly always a single
+    block; its distances are then taken in float64. Rough means float32 in a graph for ONNX Runtime, where a float32
+    product is one; in torch a setting elsewhere may lower its precision, so there it is float64, too.
     """
-    filled = -len(codebook) % BLOCK  # positions without a code, infinitely far
+    rows = latents.detach().flatten(0, -2)
+    rough = torch.float32 if torch.onnx.is_in_onnx_export() else torch.float64
+    centre, codes, lengths = centred(codebook)
+    size, channels = codes.shape
+    longest = lengths.max()
+    filled = -size % BLOCK  # places without a code, infinitely far
+    codes, lengths = functional.pad(codes, (0, 0, 0, filled)), functional.pad(lengths, (0, filled), value=math.inf)
+    blocks, block_lengths = codes.unflatten(0, (-1, BLOCK)), lengths.unflatten(0, (-1, BLOCK))
+    doubt = TIE + 2 * (channels + 4) * torch.finfo(rough).eps  # roundings of one number times two numbers compared
     within = torch.arange(BLOCK, device=codebook.device)
     found = []
-    for centred, distances, longest in distances_in_chunks(latents.flatten(0, -2), codebook):
-        if filled:
-            distances = functional.pad(distances, (0, filled), value=math.inf)
+    for chunk in chunks(rows, size):
+        points = chunk.double() - centre
+        scale = points.square().sum(1, keepdim=True) + longest
+        distances = torch.addmm(lengths.to(rough), points.to(rough), codes.to(rough).T, alpha=-2)
         least = distances.unflatten(1, (-1, BLOCK)).amin(2)
-        limit = least.amin(1, keepdim=True) + TIE * (centred.square().sum(1, keepdim=True) + longest)
-        codes = BLOCK * first(least <= limit)[:, None] + within
-        place = first(distances.gather(1, codes) <= limit)
-        found.append(codes.gather(1, place[:, None]).squeeze(1))
+        limit = least.amin(1, keepdim=True) + (doubt * scale).to(rough)
+        # Not "<=": a latent that is not a number is near every code, and gets the first.
+        row, block = (~(least > limit)).nonzero().unbind(1)
+        exact = block_lengths[block] - 2 * (blocks[block] @ points[row].unsqueeze(2)).flatten(1)
+        limit = lowest(exact, row, len(points), math.inf)[:, None] + TIE * scale
+        ids = torch.where(exact > limit[row], size, BLOCK * block[:, None] + within)
+        found.append(lowest(ids, row, len(points), size))
     return torch.cat(found).view(latents.shape[:-1])
 
 
-def first(truths: Tensor) -> Tensor:
-    """[N, M] -> [N], the place of the first one that is true; 0 where none is."""
-    return truths.to(torch.uint8).argmax(1)
+def lowest(numbers: Tensor, row: Tensor, rows: int, most: float) -> Tensor:
+    """[P, M] numbers of the rows [P] -> [rows], the lowest number of each row, `most` at most."""
+    start = numbers.new_full((rows,), most)
+    return start.scatter_reduce(0, row, numbers.amin(1), "amin")
 
 
-def distances_in_chunks(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def distances_in_chunks(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Walk over the latents in chunks of bounded memory.
 
     Args:
@@ -61,19 +76,27 @@ def distances_in_chunks(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Ten
         codebook: [K, C].
 
     Yields:
-        Centred latents [n, C]; their squared distances from every code, without the squared length of the latent
-        itself, which is the same for all, [n, K]; and the largest squared length of a centred code. All are float64
-        and carry no gradient.
+        Latents [n, C], and their squared distances from every code without the squared length of the latent itself,
+        which is the same for all, [n, K]; both are float64, centred, and carry no gradient.
     """
+    centre, codes, lengths = centred(codebook)
+    for chunk in chunks(latents.detach(), len(codes)):
+        points = chunk.double() - centre
+        yield points, torch.addmm(lengths, points, codes.T, alpha=-2)
+
+
+def centred(codebook: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """[K, C] -> its mean [C], the codes around it [K, C] and their squared lengths [K], in float64."""
     codes = codebook.detach().double()
     centre = codes.mean(0)
     codes = codes - centre
-    lengths = codes.square().sum(-1)
-    longest = lengths.max()
-    cells = CELLS.get(codebook.device.type, CELLS_ELSEWHERE)
-    for chunk in torch.split(latents.detach(), max(1, cells // len(codes))):
-        centred = chunk.double() - centre
-        yield centred, torch.addmm(lengths, centred, codes.T, alpha=-2), longest
+    return centre, codes, codes.square().sum(-1)
+
+
+def chunks(rows: Tensor, codes: int) -> tuple[Tensor, ...]:
+    """Rows in chunks whose distances from so many codes are not too many to hold."""
+    cells = CELLS.get(rows.device.type, CELLS_ELSEWHERE)
+    return torch.split(rows, max(1, cells // codes))
 
 
 def default_channels(codes: int) -> int:

@@ -130,7 +130,7 @@ def kernel_loss(latents: Tensor, codebook: Tensor, width: float, reach: float) -
     mass = codebook.new_zeros(len(codebook), dtype=torch.float64)
     drawn = torch.zeros_like(codebook, dtype=torch.float64)
     constant = mass.new_zeros(())
-    for chunk, distances, _ in distances_in_chunks(latents, codebook):
+    for chunk, distances in distances_in_chunks(latents, codebook):
         weights = kernel_weights(distances - distances.amin(1, keepdim=True), width, reach)
         mass += weights.sum(0)
         drawn += weights.T @ chunk
