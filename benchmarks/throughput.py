@@ -54,8 +54,10 @@ def measure(model: str, engine_name: str, options: argparse.Namespace) -> dict[s
     folder = find_model(model)
     engine, facts = open_engine(folder, engine_name), folder.facts
     rate = facts.rates[-1]
-    signals = speech_windows(options.seconds, facts.hop) if facts.kind == "speech" else [picture()] * options.images
     member, members = engine.crew()
+    signals = (
+        speech_windows(options.seconds, facts.hop, members) if facts.kind == "speech" else [picture()] * options.images
+    )
     with ThreadPoolExecutor(members) as pool:
         tokens = list(pool.map(lambda signal: member.encode(signal, rate), signals))
         encode = fastest(lambda: list(pool.map(lambda signal: member.encode(signal, rate), signals)))
@@ -71,11 +73,11 @@ def measure(model: str, engine_name: str, options: argparse.Namespace) -> dict[s
     }
 
 
-def speech_windows(seconds: float, hop: int) -> list[np.ndarray]:
-    """The bundled recording, repeated, in windows of the codec's size."""
+def speech_windows(seconds: float, hop: int, members: int) -> list[np.ndarray]:
+    """The bundled recording, repeated, in windows of the codec's size, as many for each member of the crew."""
     samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
     size = CORES["speech"] * hop
-    count = max(1, round(seconds * SAMPLE_RATE / size))
+    count = members * max(1, round(seconds * SAMPLE_RATE / size / members))
     return list(np.resize(samples, (count, size)))
 
 
