@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vpcodec.corpus import meter
 from vpcodec.corpus.cluster import last_line, with_whole_path
 from vpcodec.corpus.outcome import Settings
 from vpcodec.corpus.plan import make_plan
@@ -123,3 +124,15 @@ def test_a_cluster_is_told_where_a_model_lies_and_what_another_is_called(
 @pytest.mark.parametrize(("text", "line"), [("", "ValueError"), ("\n", "ValueError"), ("at\nlast\n", "last")])
 def test_an_error_of_a_cluster_is_one_line_even_without_words(text: str, line: str) -> None:
     assert last_line(ValueError(text)) == line
+
+
+def test_the_clock_counts_time_that_several_windows_share_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([1.0, 4.0, 10.0, 12.0])  # asked only when the first begins and the last ends
+    monkeypatch.setattr(meter.time, "perf_counter", lambda: next(now))
+    clock = meter.Clock()
+    with clock.running(), clock.running():
+        pass
+    assert clock.seconds == 3.0
+    with pytest.raises(ValueError, match="broken"), clock.running():
+        raise ValueError("broken")
+    assert clock.seconds == 5.0

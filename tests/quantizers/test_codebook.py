@@ -70,6 +70,21 @@ def test_no_more_distances_are_held_than_allowed(monkeypatch):
     assert max(sizes) <= 1000
 
 
+@pytest.mark.parametrize("channels", [4, 64])
+def test_the_search_holds_no_more_distances_even_where_every_code_may_be_the_nearest(monkeypatch, channels):
+    monkeypatch.setitem(codebook.CELLS, "cpu", 1280)
+    sizes = []
+    for name in ("addmm", "where"):
+        compute = getattr(torch, name)
+        monkeypatch.setattr(
+            torch, name, lambda *a, f=compute, **k: sizes.append((found := f(*a, **k)).numel()) or found
+        )
+    same = random_table(1, channels).expand(128, channels)
+    assert not nearest(random_table(77, channels), same).any()
+    assert len(sizes) == 16
+    assert max(sizes) <= 1280
+
+
 def test_reduced_matrix_precision_elsewhere_does_not_reach_the_search():
     table, latents = random_table(500, 8), random_table(300, 8, seed=1)
     expected = nearest(latents, table)

@@ -34,7 +34,7 @@ def nearest(latents: Tensor, codebook: Tensor) -> Tensor:
 
     Rough distances from all codes leave few blocks of codes that can hold the nearest one, nearly always a single
     block; its distances are then taken in float64. Rough means float32 in a graph for ONNX Runtime, where a float32
-    product is one; in torch a setting elsewhere may lower its precision, so there it is float64, too.
+    product is one; in torch a setting elsewhere may lower its precision, so there all distances are exact at once.
     """
     rows = latents.detach().flatten(0, -2)
     rough = torch.float32 if torch.onnx.is_in_onnx_export() else torch.float64
@@ -55,7 +55,10 @@ def nearest(latents: Tensor, codebook: Tensor) -> Tensor:
         limit = least.amin(1, keepdim=True) + (doubt * scale).to(rough)
         # Not "<=": a latent that is not a number is near every code, and gets the first.
         row, block = (~(least > limit)).nonzero().unbind(1)
-        exact = block_lengths[block] - 2 * (blocks[block] @ points[row].unsqueeze(2)).flatten(1)
+        if rough == torch.float64:
+            exact = distances.unflatten(1, (-1, BLOCK))[row, block]
+        else:
+            exact = block_lengths[block] - 2 * (blocks[block] @ points[row].unsqueeze(2)).flatten(1)
         limit = lowest(exact, row, len(points), math.inf)[:, None] + TIE * scale
         ids = torch.where(exact > limit[row], size, BLOCK * block[:, None] + within)
         found.append(lowest(ids, row, len(points), size))
