@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -146,6 +147,7 @@ def test_rule_5_what_was_done_before_an_interruption_is_told(vpcodec: Command, n
         return bool(writers)
 
     wait_until(awaited, process)
+    time.sleep(0.5)  # let it wait for bytes: Python hears a signal just before that only once they are there
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
     os.close(writers[0])
