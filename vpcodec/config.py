@@ -22,7 +22,7 @@ class Network:
     width: Annotated[int, "Channels of every block."] = 256
     encoder_blocks: Annotated[int, "Blocks before the quantizer."] = 4
     decoder_blocks: Annotated[int, "Blocks after it."] = 8
-    expansion: Annotated[int, "Hidden channels of a block over its width."] = 3
+    expansion: Annotated[float, "Hidden channels of a block over its width."] = 3.0
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
     stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
 

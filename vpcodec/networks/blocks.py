@@ -20,16 +20,16 @@ class Block(nn.Module):
 
     Args:
         width: Channels C.
-        expansion: Hidden channels over C.
+        hidden: Channels between the two products.
         kernel: Odd height and width of the depthwise convolution.
     """
 
-    def __init__(self, width: int, expansion: int, kernel: tuple[int, int]) -> None:
+    def __init__(self, width: int, hidden: int, kernel: tuple[int, int]) -> None:
         super().__init__()
         self.mix = nn.Conv2d(width, width, kernel, padding=(kernel[0] // 2, kernel[1] // 2), groups=width)
         self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, expansion * width)
-        self.project = nn.Linear(expansion * width, width)
+        self.expand = nn.Linear(width, hidden)
+        self.project = nn.Linear(hidden, width)
         self.gain = nn.Parameter(torch.full((width,), 0.2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +53,8 @@ class Trunk(nn.Module):
         kernel = (1 if grid == 1 else options.kernel, options.kernel)
         self.read = nn.Linear(inputs, options.width)
         self.read_norm = nn.LayerNorm(options.width)
-        self.blocks = nn.ModuleList(Block(options.width, options.expansion, kernel) for _ in range(blocks))
+        hidden = round(options.expansion * options.width)
+        self.blocks = nn.ModuleList(Block(options.width, hidden, kernel) for _ in range(blocks))
         self.write_norm = nn.LayerNorm(options.width)
         self.write = nn.Linear(options.width, outputs)
         self.precision = torch.float32  # of the matrix products; training may lower it

@@ -1,0 +1,53 @@
+"""Give a trained network fewer hidden channels, and new ones where channels have died, to train on from there.
+
+    python scripts/narrow.py SOURCE OUT --expansion 2.25 --data TRAINING_MEDIA
+    vpcodec train --recipe RECIPE --set network.expansion=2.25 --start OUT --data TRAINING_MEDIA -o RUN
+
+SOURCE is a model folder or the folder of a run. OUT is a checkpoint of nothing but weights.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from vpcodec.autoencoder import Autoencoder
+from vpcodec.config import load_recipe
+from vpcodec.registry import WEIGHTS, load_weights
+from vpcodec.training.checkpoint import save_checkpoint
+from vpcodec.training.loop import CHECKPOINT, CROPS
+from vpcodec.training.narrowing import narrow
+
+BATCHES = 10  # of training crops, on which channels are judged
+AFTER = 20_000_000  # steps that no run has: their crops are others
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="folder of a model or of a run")
+    parser.add_argument("out", type=Path, help="checkpoint to write")
+    parser.add_argument("--expansion", type=float, required=True, help="hidden channels over the width, afterwards")
+    parser.add_argument("--data", type=Path, required=True, help="training media")
+    options = parser.parse_args()
+
+    recipe = load_recipe(options.source / "recipe.toml")
+    torch.manual_seed(recipe.training.seed)
+    model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).eval()
+    finished = (options.source / WEIGHTS).exists()
+    load_weights(model, options.source if finished else options.source / CHECKPOINT)
+    crops = CROPS[recipe.kind](options.data, recipe.data, model.network.hop, recipe.training.seed)
+    signals = [torch.from_numpy(crops.batch(AFTER + number)) for number in range(BATCHES)]
+
+    def see() -> None:
+        for number, signal in enumerate(signals):
+            rate = model.quantizer.rates[number % len(model.quantizer.rates)]
+            model.network.decode(model.network.encode(signal), model.condition(rate))
+
+    hidden = round(options.expansion * recipe.network.width)
+    for name, (lost, fresh) in narrow(model, hidden, see).items():
+        print(f"{name}: {lost:.2e} of its energy lost, {fresh} channels new", flush=True)
+    save_checkpoint(options.out, {"average": model}, [], {})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import nn
+
+from vpcodec.networks.blocks import Block
+from vpcodec.training.narrowing import FRESH_GAIN, inputs_of, narrow
+
+SIGNAL = torch.randn(2, 1, 200, 8, generator=torch.Generator().manual_seed(0))
+HIDDEN = 24
+
+
+@pytest.fixture
+def blocks() -> nn.Sequential:
+    """Two blocks of 8 channels with 24 hidden ones, far from where they began."""
+    torch.manual_seed(0)
+    blocks = nn.Sequential(Block(8, HIDDEN, (1, 3)), Block(8, HIDDEN, (1, 3)))
+    for parameter in blocks.parameters():
+        parameter.data.add_(0.3 * torch.randn_like(parameter))
+    return blocks.requires_grad_(False)
+
+
+def narrowed(blocks: nn.Sequential, hidden: int) -> dict[str, tuple[float, int]]:
+    return narrow(blocks, hidden, lambda: blocks(SIGNAL))
+
+
+def double(block: Block) -> None:
+    """Let the second half of the hidden channels repeat the first."""
+    half = HIDDEN // 2
+    block.expand.weight[half:] = block.expand.weight[:half]
+    block.expand.bias[half:] = block.expand.bias[:half]
+
+
+def test_channels_that_repeat_others_are_not_missed(blocks: nn.Sequential) -> None:
+    for block in blocks:
+        double(block)
+    before = blocks(SIGNAL)
+    found = narrowed(blocks, HIDDEN // 2)
+    assert blocks[0].expand.out_features == blocks[1].project.in_features == HIDDEN // 2
+    assert all(lost < 1e-4 and fresh == 0 for lost, fresh in found.values())
+    torch.testing.assert_close(blocks(SIGNAL), before, atol=0.02, rtol=0)
+
+
+def test_the_others_make_up_for_what_is_taken_away(blocks: nn.Sequential) -> None:
+    block = blocks[0]
+    activations = inputs_of(block.project, lambda: blocks(SIGNAL))
+    wanted = activations @ block.project.weight.mT * block.gain
+    loudest = (activations.var(0) * (block.project.weight * block.gain[:, None]).square().sum(0)).argsort()[-18:]
+    dropped = wanted - activations[:, loudest] @ block.project.weight[:, loudest].mT * block.gain
+    lost, _ = narrowed(blocks, 18)["0"]
+    assert 0 < lost < 0.2 * float(dropped.var(0).sum() / wanted.var(0).sum())
+
+
+def test_what_is_lost_is_what_the_block_then_lacks(blocks: nn.Sequential) -> None:
+    before = blocks[0](SIGNAL) - SIGNAL
+    lost, _ = narrowed(blocks, 12)["0"]
+    missing = blocks[0](SIGNAL) - SIGNAL - before
+    shares = missing.detach().var((0, 1, 2)).sum() / before.var((0, 1, 2)).sum()
+    assert lost == pytest.approx(float(shares), rel=0.02)
+
+
+def test_dead_channels_give_way_to_new_ones_that_change_nothing_and_can_learn(blocks: nn.Sequential) -> None:
+    blocks[1].project.weight[:, 6:] = 0
+    before = blocks(SIGNAL)
+    _, fresh = narrowed(blocks, HIDDEN)["1"]
+    assert fresh == HIDDEN - 6
+    torch.testing.assert_close(blocks(SIGNAL), before, atol=0.02, rtol=0)
+    assert (blocks[1].gain == FRESH_GAIN).all()
+    blocks.requires_grad_(True)(SIGNAL).square().sum().backward()
+    assert (blocks[1].project.weight.grad[:, -fresh:].abs().sum(0) > 0).all()

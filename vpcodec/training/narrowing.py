@@ -1,0 +1,118 @@
+"""Fewer hidden channels in the blocks of a trained network, and new ones where channels have died.
+
+What a hidden channel adds can mostly be had from the others: `surviving` takes away, one by one, the channel that is
+missed least when the weights of the others make up for it (optimal brain surgeon, Hassibi and Stork, 1992), and
+`refit` finds those weights by least squares, on positions that the block has really seen. A block that could do
+with still fewer channels than it is to have gets new ones instead: random on their way in, zero on their way out,
+so that at first nothing changes and yet every new weight has a gradient.     N positions, H hidden, C channels
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from vpcodec.networks.blocks import Block
+
+IDLE = 1e-5  # share of a block's energy that channels may hold together and still count as dead
+DAMPING = 1e-4  # of the covariance's mean diagonal, added to it
+FRESH_GAIN = 0.2  # of a block that gets new channels, as of an untrained one
+
+
+@torch.no_grad()
+def narrow(network: nn.Module, hidden: int, see: Callable[[], None]) -> dict[str, tuple[float, int]]:
+    """Give every block of a network so many hidden channels, the first block first.
+
+    Args:
+        network: Changed in place.
+        hidden: Channels of every block afterwards; at most as many as now.
+        see: Runs the network on a few representative signals.
+
+    Returns:
+        By the name of each block, the share of its energy that is lost, and how many channels are new.
+    """
+    found = {}
+    for name, block in network.named_modules():
+        if isinstance(block, Block):
+            found[name] = narrow_block(block, hidden, inputs_of(block.project, see))
+    return found
+
+
+def inputs_of(module: nn.Module, see: Callable[[], None]) -> Tensor:
+    """[N, H], all that a module is given meanwhile."""
+    rows: list[Tensor] = []
+    hook = module.register_forward_pre_hook(lambda _, given: rows.append(given[0].flatten(0, -2)))
+    see()
+    hook.remove()
+    return torch.cat(rows)
+
+
+def narrow_block(block: Block, hidden: int, activations: Tensor) -> tuple[float, int]:
+    """Narrow one block whose hidden activations [N, H] are known; see `narrow`."""
+    means = activations.mean(0)
+    centred = activations - means
+    covariance = centred.mT @ centred / len(centred)
+    weights = block.project.weight * block.gain[:, None]
+    kept = surviving(covariance, weights, hidden)
+    refitted = refit(covariance, block.project.weight, kept)
+    lost = energy(covariance, weights - spread(refitted * block.gain[:, None], kept, weights)) / energy(
+        covariance, weights
+    )
+    bias = block.project.bias + block.project.weight @ means - refitted @ means[kept]
+    fresh = hidden - len(kept)
+    if fresh:  # new weights learn as fast as an untrained block's
+        refitted, bias = refitted * (block.gain / FRESH_GAIN)[:, None], bias * block.gain / FRESH_GAIN
+        block.gain.fill_(FRESH_GAIN)
+    expand = nn.Linear(block.expand.in_features, hidden)  # its last rows stay as random as they are
+    expand.weight[: len(kept)] = block.expand.weight[kept]
+    expand.bias[: len(kept)] = block.expand.bias[kept]
+    project = nn.Linear(hidden, block.project.out_features)
+    project.weight.copy_(nn.functional.pad(refitted, (0, fresh)))
+    project.bias.copy_(bias)
+    block.expand, block.project = expand, project
+    return float(lost), fresh
+
+
+def surviving(covariance: Tensor, weights: Tensor, most: int) -> Tensor:
+    """Indices of the hidden channels to keep: `most`, or fewer where the others would not be missed at all.
+
+    Args:
+        covariance: [H, H] of the channels.
+        weights: [C, H] of what they add up to.
+    """
+    missable = IDLE * energy(covariance, weights)
+    inverse = torch.linalg.inv(damped(covariance))
+    weights = weights.clone()
+    kept = torch.arange(len(covariance))
+    while len(kept) > 1:
+        prices = weights.square().sum(0) / inverse.diagonal()
+        least = int(prices.argmin())
+        missable = missable - prices[least]
+        if len(kept) <= most and missable < 0:
+            break
+        weights = weights - weights[:, least : least + 1] * (inverse[least] / inverse[least, least])
+        inverse = inverse - inverse[:, least : least + 1] @ inverse[least : least + 1] / inverse[least, least]
+        others = torch.arange(len(kept)) != least
+        kept, weights, inverse = kept[others], weights[:, others], inverse[others][:, others]
+    return kept
+
+
+def refit(covariance: Tensor, weights: Tensor, kept: Tensor) -> Tensor:
+    """[C, K], the weights of the channels kept that come nearest to [C, H], those of all."""
+    among = damped(covariance[kept][:, kept])
+    return torch.linalg.solve(among, covariance[kept] @ weights.mT).mT
+
+
+def spread(weights: Tensor, kept: Tensor, like: Tensor) -> Tensor:
+    """[C, K] -> [C, H], zero for channels that are not kept."""
+    return torch.zeros_like(like).index_copy(1, kept, weights)
+
+
+def energy(covariance: Tensor, weights: Tensor) -> Tensor:
+    """Mean square, summed over C, of what channels add up to."""
+    return ((weights @ covariance) * weights).sum()
+
+
+def damped(covariance: Tensor) -> Tensor:
+    """A covariance that can be inverted, though some channels are dead."""
+    return covariance + (DAMPING * covariance.diagonal().mean()) * torch.eye(len(covariance))
