@@ -7,6 +7,7 @@ SOURCE is a model folder or the folder of a run. OUT is a checkpoint of nothing 
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -43,8 +44,8 @@ def main() -> None:
             rate = model.quantizer.rates[number % len(model.quantizer.rates)]
             model.network.decode(model.network.encode(signal), model.condition(rate))
 
-    hidden = round(options.expansion * recipe.network.width)
-    for name, (lost, fresh) in narrow(model, hidden, see).items():
+    narrower = replace(recipe.network, expansion=options.expansion)
+    for name, (lost, fresh) in narrow(model, narrower.hidden, see).items():
         print(f"{name}: {lost:.2e} of its energy lost, {fresh} channels new", flush=True)
     save_checkpoint(options.out, {"average": model}, [], {})
 

@@ -26,6 +26,11 @@ class Network:
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
     stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
 
+    @property
+    def hidden(self) -> int:
+        """Channels between the two products of a block."""
+        return round(self.expansion * self.width)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Data:

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from vpcodec.networks.blocks import Block
-from vpcodec.training.narrowing import FRESH_GAIN, inputs_of, narrow
+from vpcodec.networks.blocks import INITIAL_GAIN, Block
+from vpcodec.training.narrowing import inputs_of, narrow
 
 SIGNAL = torch.randn(2, 1, 200, 8, generator=torch.Generator().manual_seed(0))
 HIDDEN = 24
@@ -64,6 +64,6 @@ def test_dead_channels_give_way_to_new_ones_that_change_nothing_and_can_learn(bl
     _, fresh = narrowed(blocks, HIDDEN)["1"]
     assert fresh == HIDDEN - 6
     torch.testing.assert_close(blocks(SIGNAL), before, atol=0.02, rtol=0)
-    assert (blocks[1].gain == FRESH_GAIN).all()
+    assert (blocks[1].gain == INITIAL_GAIN).all()
     blocks.requires_grad_(True)(SIGNAL).square().sum().backward()
     assert (blocks[1].project.weight.grad[:, -fresh:].abs().sum(0) > 0).all()

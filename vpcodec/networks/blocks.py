@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from vpcodec.config import Network
 
+INITIAL_GAIN = 0.2  # of what a block adds
+
 
 class Block(nn.Module):
     """One residual block, [B, H, W, C] -> the same shape.
@@ -30,7 +32,7 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, hidden)
         self.project = nn.Linear(hidden, width)
-        self.gain = nn.Parameter(torch.full((width,), 0.2))
+        self.gain = nn.Parameter(torch.full((width,), INITIAL_GAIN))
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = self.mix(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -53,8 +55,7 @@ class Trunk(nn.Module):
         kernel = (1 if grid == 1 else options.kernel, options.kernel)
         self.read = nn.Linear(inputs, options.width)
         self.read_norm = nn.LayerNorm(options.width)
-        hidden = round(options.expansion * options.width)
-        self.blocks = nn.ModuleList(Block(options.width, hidden, kernel) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(options.width, options.hidden, kernel) for _ in range(blocks))
         self.write_norm = nn.LayerNorm(options.width)
         self.write = nn.Linear(options.width, outputs)
         self.precision = torch.float32  # of the matrix products; training may lower it

@@ -12,11 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from vpcodec.networks.blocks import Block
+from vpcodec.networks.blocks import INITIAL_GAIN, Block
 
 IDLE = 1e-5  # share of a block's energy that channels may hold together and still count as dead
 DAMPING = 1e-4  # of the covariance's mean diagonal, added to it
-FRESH_GAIN = 0.2  # of a block that gets new channels, as of an untrained one
 
 
 @torch.no_grad()
@@ -55,14 +54,13 @@ def narrow_block(block: Block, hidden: int, activations: Tensor) -> tuple[float,
     weights = block.project.weight * block.gain[:, None]
     kept = surviving(covariance, weights, hidden)
     refitted = refit(covariance, block.project.weight, kept)
-    lost = energy(covariance, weights - spread(refitted * block.gain[:, None], kept, weights)) / energy(
-        covariance, weights
-    )
+    missing = weights.index_add(1, kept, refitted * block.gain[:, None], alpha=-1)
+    lost = energy(covariance, missing) / energy(covariance, weights)
     bias = block.project.bias + block.project.weight @ means - refitted @ means[kept]
     fresh = hidden - len(kept)
     if fresh:  # new weights learn as fast as an untrained block's
-        refitted, bias = refitted * (block.gain / FRESH_GAIN)[:, None], bias * block.gain / FRESH_GAIN
-        block.gain.fill_(FRESH_GAIN)
+        refitted, bias = refitted * (block.gain / INITIAL_GAIN)[:, None], bias * block.gain / INITIAL_GAIN
+        block.gain.fill_(INITIAL_GAIN)
     expand = nn.Linear(block.expand.in_features, hidden)  # its last rows stay as random as they are
     expand.weight[: len(kept)] = block.expand.weight[kept]
     expand.bias[: len(kept)] = block.expand.bias[kept]
@@ -101,11 +99,6 @@ def refit(covariance: Tensor, weights: Tensor, kept: Tensor) -> Tensor:
     """[C, K], the weights of the channels kept that come nearest to [C, H], those of all."""
     among = damped(covariance[kept][:, kept])
     return torch.linalg.solve(among, covariance[kept] @ weights.mT).mT
-
-
-def spread(weights: Tensor, kept: Tensor, like: Tensor) -> Tensor:
-    """[C, K] -> [C, H], zero for channels that are not kept."""
-    return torch.zeros_like(like).index_copy(1, kept, weights)
 
 
 def energy(covariance: Tensor, weights: Tensor) -> Tensor:
