@@ -25,7 +25,8 @@ from vpcodec.errors import (
 from vpcodec.version import __version__
 
 if TYPE_CHECKING:
-    from vpcodec.codec.pipeline import Codec, Picture, Recording
+    from vpcodec.codec.decoded import Picture, Recording
+    from vpcodec.codec.pipeline import Codec
     from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
 
 __all__ = [
@@ -49,8 +50,8 @@ __all__ = [
 # Names whose modules need numpy and more: imported when they are first asked for.
 LATER = {
     "Codec": "vpcodec.codec.pipeline",
-    "Picture": "vpcodec.codec.pipeline",
-    "Recording": "vpcodec.codec.pipeline",
+    "Picture": "vpcodec.codec.decoded",
+    "Recording": "vpcodec.codec.decoded",
     "Piece": "vpcodec.codec.streaming",
     "StreamDecoder": "vpcodec.codec.streaming",
     "StreamEncoder": "vpcodec.codec.streaming",

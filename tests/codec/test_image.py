@@ -9,7 +9,8 @@ from PIL import Image, ImageCms
 
 from tests.conftest import MEDIA
 from vpcodec.codec import windows
-from vpcodec.codec.pipeline import Codec, Picture
+from vpcodec.codec.decoded import Picture
+from vpcodec.codec.pipeline import Codec
 from vpcodec.container import ImageFacts, Reader, Writer
 from vpcodec.errors import ContainerError, InputError, ModelError
 

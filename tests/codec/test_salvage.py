@@ -9,7 +9,8 @@ import soundfile
 from PIL import Image
 
 from tests.conftest import MEDIA
-from vpcodec.codec.pipeline import Codec, Picture, Recording
+from vpcodec.codec.decoded import Picture, Recording
+from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.salvage import expect_losses
 from vpcodec.container import ImageFacts, Index, Reader, SpeechFacts
 from vpcodec.container.salvage import SalvageReader

@@ -9,7 +9,8 @@ import soundfile
 
 from tests.conftest import MEDIA
 from vpcodec.codec import windows
-from vpcodec.codec.pipeline import Codec, Recording
+from vpcodec.codec.decoded import Recording
+from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import Span, decode_span
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder, gain_curve
 from vpcodec.container import Index, Reader, SpeechFacts, Writer

@@ -12,13 +12,13 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import MOST_CHANNELS, bytes_of_array, columns, photo_of, subtype_of_array
+from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.matching import check_model
 from vpcodec.codec.photos import decode_photo, encode_photo, photo_facts, photo_header
@@ -49,30 +49,6 @@ from vpcodec.registry import ModelFolder, find_model
 
 THINGS = {"speech": "a recording", "image": "a photo"}
 DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Decoded sound.
-
-    Attributes:
-        samples: [n, channels] float32, full scale 1.
-        sample_rate: Hz.
-    """
-
-    samples: NDArray[np.float32]
-    sample_rate: int
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A decoded photo.
-
-    Attributes:
-        pixels: [height, width, 3] uint8.
-    """
-
-    pixels: NDArray[np.uint8]
 
 
 class Codec:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpcodec.codec.pipeline import Codec, Picture
+from vpcodec.codec.decoded import Picture
+from vpcodec.codec.pipeline import Codec
 from vpcodec.container import prior_identity
 from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
 from vpcodec.registry import ModelFacts, ModelFolder
