@@ -1,0 +1,91 @@
+"""How far the engines agree: tokens that differ between `onnx` and `torch`, why, and how far decoded signals are apart.
+
+    python benchmarks/parity.py --speech FOLDER --images FOLDER [--json FILE] [--markdown FILE]
+
+Every released model codes all files of the folder of its kind, at each of its rates. A token differs either because the
+latents of the two engines differ in their last digits and a border between codes lies between them, or because the two
+searches answer differently for the same latents; both are counted.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tables import put_table
+
+from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
+from vpcodec.codec.torch_engine import TorchEngine
+from vpcodec.evaluation.candidates import Signal
+from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.signals import read_signal
+from vpcodec.registry import ModelFolder, list_models
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--speech", type=Path, required=True, help="folder of recordings")
+    parser.add_argument("--images", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--markdown", type=Path, help="put the table into this page")
+    options = parser.parse_args()
+    folders = {"speech": options.speech, "image": options.images}
+    figures = {model.name: compare(model, folders[model.facts.kind]) for model in list_models()}
+    print(table(figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if options.markdown:
+        put_table(options.markdown, "parity", table(figures))
+
+
+@torch.inference_mode()
+def compare(model: ModelFolder, folder: Path) -> dict[str, Any]:
+    """Count the differences between the engines over all files and rates."""
+    onnx, reference = OnnxEngine(model), TorchEngine(model, "cpu")
+    encoder, quantizer = reference.autoencoder.network, reference.autoencoder.quantizer
+    counts = dict.fromkeys(("files", "tokens", "latents apart", "searches apart"), 0)
+    furthest = {"latents": 0.0, "signal": 0.0}
+    for item in open_dataset(str(folder)).items:
+        signal = prepared(read_signal(item.path, model.facts.kind), model.facts.hop)
+        counts["files"] += 1
+        ours = onnx.run(ENCODER, signal[None])[0]
+        theirs = encoder.encode(torch.from_numpy(signal[None]))[0]
+        furthest["latents"] = max(furthest["latents"], float(np.abs(ours - theirs.numpy()).max()))
+        for rate in model.facts.rates:
+            tokens = onnx.encode(signal, rate)
+            same_search = quantizer.encode(torch.from_numpy(ours), rate).numpy()
+            expected = quantizer.encode(theirs, rate).numpy()
+            counts["tokens"] += tokens.size
+            counts["searches apart"] += int(np.count_nonzero(tokens != same_search))
+            counts["latents apart"] += int(np.count_nonzero(same_search != expected))
+            apart = onnx.decode(expected, rate) - reference.decode(expected, rate)
+            furthest["signal"] = max(furthest["signal"], float(np.abs(apart).max()))
+    return {**counts, "furthest": furthest}
+
+
+def prepared(signal: Signal, hop: int) -> np.ndarray:
+    """Speech [N] or an image [H, W, 3] as an engine takes it: whole hops, full scale 1."""
+    if signal.ndim == 1:
+        return signal[: len(signal) // hop * hop]
+    height, width = (size // hop * hop for size in signal.shape[:2])
+    return signal[:height, :width].astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def table(figures: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "| model | files | tokens | other for its latents | other for its search | latents apart | signal apart |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, found in figures.items():
+        furthest = found["furthest"]
+        lines.append(
+            f"| {name} | {found['files']} | {found['tokens']:,} | {found['latents apart']} | {found['searches apart']} "
+            f"| {furthest['latents']:.1e} | {furthest['signal']:.1e} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
