@@ -87,3 +87,16 @@ def test_structure_falls_with_blur(pictures: torch.Tensor) -> None:
     assert structural_similarity(planes, planes) == pytest.approx(1, abs=1e-6)
     assert structural_similarity(blurred, planes) < 0.9
     assert np.isfinite(structural_similarity(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)).item())
+
+
+def test_structure_is_the_similarity_of_scikit_image_under_flat_windows(pictures: torch.Tensor) -> None:
+    oracle = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
+    noisy = (pictures + 0.3 * torch.randn(pictures.shape, generator=torch.Generator().manual_seed(1))).clamp(-1, 1)
+    expected = [
+        oracle.structural_similarity(
+            ours.numpy(), theirs.numpy(), win_size=7, channel_axis=2, data_range=2, use_sample_covariance=False
+        )
+        for ours, theirs in zip(noisy, pictures, strict=True)
+    ]
+    found = structural_similarity(noisy.permute(0, 3, 1, 2), pictures.permute(0, 3, 1, 2))
+    assert found.item() == pytest.approx(float(np.mean(expected)), abs=1e-4)
