@@ -51,7 +51,6 @@ SHARED = {  # by name, what a trial changes
     "no variation": ("data.augment=false",),
     "rounded alone": ("quantizer.quantize_share=1.0",),
     "moved alone": ("quantizer.quantize_share=0.0",),
-    "a floor under the last norm": ("network.floor=16",),
 }
 TRIALS: dict[str, dict[str, tuple[str, ...]]] = {
     "speech": {

@@ -24,7 +24,6 @@ class Network:
     decoder_blocks: Annotated[int, "Blocks after it."] = 8
     expansion: Annotated[float, "Hidden channels of a block over its width."] = 3.0
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
-    floor: Annotated[float, "Spread of the decoder's last features below which their norm keeps them small."] = 0.0
     stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
 
     @property

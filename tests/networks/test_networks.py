@@ -10,7 +10,6 @@ from vpcodec.config import Network, Recipe
 from vpcodec.errors import ConfigError
 from vpcodec.networks import NETWORKS, build_network
 from vpcodec.networks.base import SignalNetwork
-from vpcodec.networks.blocks import Trunk
 from vpcodec.networks.image import overlap_add as add_patches
 from vpcodec.networks.image import patches
 from vpcodec.networks.speech import MARGIN, OVERLAP, SpeechNetwork, overlap_add
@@ -92,10 +91,3 @@ def test_a_stride_is_for_speech() -> None:
     for kind, stride in (("image", 2), ("speech", 0)):
         with pytest.raises(ConfigError, match=r"network\.stride"):
             Recipe(kind=kind, quantizer={"method": "fsp"}, network=replace(SMALL, stride=stride))
-
-
-def test_a_floor_under_the_last_norm_lets_faint_features_be_faint() -> None:
-    features = torch.randn(4, SMALL.width, generator=torch.Generator().manual_seed(0))
-    evened, kept = (Trunk(2, 2, 1, SMALL, grid=1, floor=floor).write_norm for floor in (0.0, 100.0))
-    torch.testing.assert_close(evened(features / 9), evened(features), atol=0.01, rtol=0)
-    torch.testing.assert_close(9 * kept(features / 9), kept(features), atol=1e-5, rtol=0)

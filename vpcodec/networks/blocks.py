@@ -48,16 +48,15 @@ class Trunk(nn.Module):
         blocks: Number of blocks.
         options: Width, expansion and kernel of the blocks.
         grid: 1 for positions on a line (H is 1), 2 for positions on a plane.
-        floor: Spread over channels below which the last norm does not make features as large as others.
     """
 
-    def __init__(self, inputs: int, outputs: int, blocks: int, options: Network, grid: int, floor: float = 0.0) -> None:
+    def __init__(self, inputs: int, outputs: int, blocks: int, options: Network, grid: int) -> None:
         super().__init__()
         kernel = (1 if grid == 1 else options.kernel, options.kernel)
         self.read = nn.Linear(inputs, options.width)
         self.read_norm = nn.LayerNorm(options.width)
         self.blocks = nn.ModuleList(Block(options.width, options.hidden, kernel) for _ in range(blocks))
-        self.write_norm = nn.LayerNorm(options.width, eps=1e-5 + floor**2)
+        self.write_norm = nn.LayerNorm(options.width)
         self.write = nn.Linear(options.width, outputs)
         self.precision = torch.float32  # of the matrix products; training may lower it
 

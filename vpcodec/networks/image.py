@@ -33,7 +33,7 @@ class ImageNetwork(SignalNetwork):
     def __init__(self, options: Network, latent_inputs: int, latent_channels: int) -> None:
         super().__init__()
         self.encoder = Trunk(4 * BLOCK, latent_inputs, options.encoder_blocks, options, grid=2)
-        self.decoder = Trunk(latent_channels, 4 * BLOCK, options.decoder_blocks, options, grid=2, floor=options.floor)
+        self.decoder = Trunk(latent_channels, 4 * BLOCK, options.decoder_blocks, options, grid=2)
         self.encoder_reach = reach(options.encoder_blocks, options.kernel) + 1
         self.decoder_reach = reach(options.decoder_blocks, options.kernel) + 1
 

@@ -44,9 +44,7 @@ class SpeechNetwork(SignalNetwork):
         stride = options.stride
         self.hop = HOP * stride
         self.encoder = Trunk(stride * 3 * BINS, latent_inputs, options.encoder_blocks, options, grid=1)
-        self.decoder = Trunk(
-            latent_channels, stride * 2 * BINS, options.decoder_blocks, options, grid=1, floor=options.floor
-        )
+        self.decoder = Trunk(latent_channels, stride * 2 * BINS, options.decoder_blocks, options, grid=1)
         overlap = math.ceil(OVERLAP / 2 / stride)  # positions that a window may exceed its own by
         self.encoder_reach = reach(options.encoder_blocks, options.kernel) + overlap
         self.decoder_reach = reach(options.decoder_blocks, options.kernel) + overlap
