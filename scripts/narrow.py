@@ -1,7 +1,7 @@
-"""Give a trained network fewer hidden channels, and new ones where channels have died, to train on from there.
+"""Give a trained network fewer blocks or hidden channels, new channels where some died, and train on from there.
 
-    python scripts/narrow.py SOURCE OUT --expansion 2.25 --data TRAINING_MEDIA
-    vpcodec train --recipe RECIPE --set network.expansion=2.25 --start OUT --data TRAINING_MEDIA -o RUN
+    python scripts/narrow.py SOURCE OUT --expansion 2.25 --decoder-blocks 5 --data TRAINING_MEDIA
+    vpcodec train --recipe RECIPE --set network.expansion=2.25 --set network.decoder_blocks=5 --start OUT ... -o RUN
 
 SOURCE is a model folder or the folder of a run. OUT is a checkpoint of nothing but weights.
 """
@@ -17,7 +17,7 @@ from vpcodec.config import load_recipe
 from vpcodec.registry import WEIGHTS, load_weights
 from vpcodec.training.checkpoint import save_checkpoint
 from vpcodec.training.loop import CHECKPOINT, CROPS
-from vpcodec.training.narrowing import narrow
+from vpcodec.training.narrowing import narrow, shorten
 
 BATCHES = 10  # of training crops, on which channels are judged
 AFTER = 20_000_000  # steps that no run has: their crops are others
@@ -27,9 +27,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="folder of a model or of a run")
     parser.add_argument("out", type=Path, help="checkpoint to write")
-    parser.add_argument("--expansion", type=float, required=True, help="hidden channels over the width, afterwards")
+    parser.add_argument("--expansion", type=float, help="hidden channels over the width, afterwards")
+    parser.add_argument("--decoder-blocks", type=int, help="blocks of the decoder, afterwards")
     parser.add_argument("--data", type=Path, required=True, help="training media")
     options = parser.parse_args()
+    if not (options.expansion or options.decoder_blocks):
+        parser.error("nothing to do: name --expansion or --decoder-blocks")
 
     recipe = load_recipe(options.source / "recipe.toml")
     torch.manual_seed(recipe.training.seed)
@@ -44,9 +47,15 @@ def main() -> None:
             rate = model.quantizer.rates[number % len(model.quantizer.rates)]
             model.network.decode(model.network.encode(signal), model.condition(rate))
 
-    narrower = replace(recipe.network, expansion=options.expansion)
-    for name, (lost, fresh) in narrow(model, narrower.hidden, see).items():
-        print(f"{name}: {lost:.2e} of its energy lost, {fresh} channels new", flush=True)
+    if options.decoder_blocks:
+        print(
+            f"blocks: {shorten(model.network.decoder, options.decoder_blocks, see):.2e} of their energy lost",
+            flush=True,
+        )
+    if options.expansion:
+        narrower = replace(recipe.network, expansion=options.expansion)
+        for name, (lost, fresh) in narrow(model, narrower.hidden, see).items():
+            print(f"{name}: {lost:.2e} of its energy lost, {fresh} channels new", flush=True)
     save_checkpoint(options.out, {"average": model}, [], {})
 
 

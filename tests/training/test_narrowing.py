@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from vpcodec.networks.blocks import INITIAL_GAIN, Block
-from vpcodec.training.narrowing import inputs_of, narrow
+from vpcodec.config import Network
+from vpcodec.networks.blocks import INITIAL_GAIN, Block, Trunk
+from vpcodec.training.narrowing import inputs_of, narrow, shorten
 
 SIGNAL = torch.randn(2, 1, 200, 8, generator=torch.Generator().manual_seed(0))
 HIDDEN = 24
@@ -67,3 +68,29 @@ def test_dead_channels_give_way_to_new_ones_that_change_nothing_and_can_learn(bl
     assert (blocks[1].gain == INITIAL_GAIN).all()
     blocks.requires_grad_(True)(SIGNAL).square().sum().backward()
     assert (blocks[1].project.weight.grad[:, -fresh:].abs().sum(0) > 0).all()
+
+
+def test_blocks_that_add_a_constant_can_go() -> None:
+    torch.manual_seed(0)
+    options = Network(width=8, decoder_blocks=4, expansion=3, kernel=3)
+    trunk = Trunk(8, 4, 4, options, grid=1).requires_grad_(False)
+    trunk.blocks[1].gain[0] = 0  # a channel in which the block before them adds nothing
+    trunk.blocks[2].project.weight.zero_()
+    trunk.blocks[2].project.bias.normal_(0, 10)
+    trunk.blocks[3].gain.zero_()
+    before = trunk(SIGNAL)
+    assert shorten(trunk, 2, lambda: trunk(SIGNAL)) < 1e-6
+    assert len(trunk.blocks) == 2
+    torch.testing.assert_close(trunk(SIGNAL), before, atol=1e-4, rtol=0)
+
+
+def test_what_shortening_loses_is_told() -> None:
+    torch.manual_seed(0)
+    trunk = Trunk(8, 4, 3, Network(width=8, expansion=3, kernel=3), grid=1).requires_grad_(False)
+    trunk.blocks[2].gain.fill_(3)
+    before = inputs_of(trunk.write_norm, lambda: trunk(SIGNAL))
+    lost = shorten(trunk, 2, lambda: trunk(SIGNAL))
+    after = inputs_of(trunk.write_norm, lambda: trunk(SIGNAL))
+    torch.testing.assert_close(after.mean(0), before.mean(0), atol=1e-4, rtol=0)
+    assert lost == pytest.approx(float((before - after).var(0).sum() / before.var(0).sum()), rel=1e-3)
+    assert lost > 0.1

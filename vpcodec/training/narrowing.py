@@ -1,10 +1,13 @@
-"""Fewer hidden channels in the blocks of a trained network, and new ones where channels have died.
+"""Fewer hidden channels in the blocks of a trained network, new ones where channels have died, and fewer blocks.
 
 What a hidden channel adds can mostly be had from the others: `surviving` takes away, one by one, the channel that is
 missed least when the weights of the others make up for it (optimal brain surgeon, Hassibi and Stork, 1992), and
 `refit` finds those weights by least squares, on positions that the block has really seen. A block that could do
 with still fewer channels than it is to have gets new ones instead: random on their way in, zero on their way out,
-so that at first nothing changes and yet every new weight has a gradient.     N positions, H hidden, C channels
+so that at first nothing changes and yet every new weight has a gradient.
+
+The last blocks of a trunk may do nothing but add a constant, next to which the last norm no longer evens anything out.
+`shorten` takes them away and leaves the constant.     N positions, H hidden, C channels
 """
 
 from collections.abc import Callable
@@ -12,10 +15,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from vpcodec.networks.blocks import INITIAL_GAIN, Block
+from vpcodec.networks.blocks import INITIAL_GAIN, Block, Trunk
 
 IDLE = 1e-5  # share of a block's energy that channels may hold together and still count as dead
 DAMPING = 1e-4  # of the covariance's mean diagonal, added to it
+FAINT = 1e-3  # a gain at which a block adds nothing worth keeping
 
 
 @torch.no_grad()
@@ -35,6 +39,31 @@ def narrow(network: nn.Module, hidden: int, see: Callable[[], None]) -> dict[str
         if isinstance(block, Block):
             found[name] = narrow_block(block, hidden, inputs_of(block.project, see))
     return found
+
+
+@torch.no_grad()
+def shorten(trunk: Trunk, blocks: int, see: Callable[[], None]) -> float:
+    """Take the last blocks of a trunk away; what they add on average, the one before them adds from now on.
+
+    Args:
+        trunk: Changed in place.
+        blocks: How many stay; at least one, and fewer than now.
+        see: Runs the network on a few representative signals.
+
+    Returns:
+        The share of the energy of the last features, without their mean, that is lost.
+    """
+    before, after = inputs_of(trunk.blocks[blocks], see), inputs_of(trunk.write_norm, see)
+    added = after - before
+    last = trunk.blocks[blocks - 1]
+    assert isinstance(last, Block)
+    heard = last.gain.abs() > FAINT
+    last.project.weight[~heard] = 0
+    last.gain[~heard] = INITIAL_GAIN  # through which the constant passes
+    last.project.bias[~heard] = 0
+    last.project.bias.add_(added.mean(0) / last.gain)
+    del trunk.blocks[blocks:]
+    return float(added.var(0).sum() / after.var(0).sum())
 
 
 def inputs_of(module: nn.Module, see: Callable[[], None]) -> Tensor:
