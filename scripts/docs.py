@@ -119,9 +119,12 @@ def recipes() -> str:
     for name in recipe_names():
         recipe = find_recipe(name)
         rates = ", ".join(f"{rate:,}" for rate in recipe.quantizer["rates"])
-        blocks = f"{recipe.network.encoder_blocks} + {recipe.network.decoder_blocks}"
+        network = recipe.network
+        before, behind = network.spectral_encoder_blocks, network.spectral_decoder_blocks
+        blocks = f"{network.encoder_blocks} + {network.decoder_blocks}"
+        blocks = f"{before} + {blocks} + {behind}" if before or behind else blocks
         text += f"| `{name}` | {recipe.kind} | {recipe.quantizer['method']} | {rates} "
-        text += f"| {recipe.network.width} | {blocks} |\n"
+        text += f"| {network.width} | {blocks} |\n"
     return text + "\n## Options\n" + section(Recipe)
 
 

@@ -62,6 +62,19 @@ def test_graphs_of_every_quantizer_give_the_tokens_and_the_signal_of_torch(
         np.testing.assert_allclose(engine.decode(tokens, rate), reference.decode(tokens, rate), rtol=0, atol=1e-4)
 
 
+def test_graphs_of_a_network_with_blocks_at_the_rate_of_the_spectra_agree_with_torch(tmp_path: Path) -> None:
+    sizes = ("stride=4", "spectral_encoder_blocks=1", "spectral_decoder_blocks=2")
+    recipe = override(find_recipe("speech-fsp-tiny"), [f"network.{size}" for size in sizes])
+    model = write_graphs(make_model(tmp_path / "model", recipe).path)
+    reference, engine = TorchEngine(model, "cpu"), OnnxEngine(model)
+    for positions in (4, 200):
+        signal = signal_of("speech", positions)
+        tokens = reference.encode(signal, 256)
+        assert len(tokens) == positions // 4
+        np.testing.assert_array_equal(engine.encode(signal, 256), tokens)
+        np.testing.assert_allclose(engine.decode(tokens, 256), reference.decode(tokens, 256), rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path: Path, kind: str) -> None:
     settings = ["quantizer.rates=[16, 64]"]

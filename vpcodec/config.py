@@ -25,6 +25,8 @@ class Network:
     expansion: Annotated[float, "Hidden channels of a block over its width."] = 3.0
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
     stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
+    spectral_encoder_blocks: Annotated[int, "Blocks before them, a position each spectrum; for a stride above 1."] = 0
+    spectral_decoder_blocks: Annotated[int, "Blocks behind them, likewise."] = 0
 
     @property
     def hidden(self) -> int:
@@ -117,6 +119,12 @@ class Recipe:
             raise ConfigError(f"network.kernel must be odd, got {self.network.kernel}")
         if self.kind == "image" and self.network.stride > 1:
             raise ConfigError(f"network.stride is for speech, got {self.network.stride} for images")
+        spectral = (self.network.spectral_encoder_blocks, self.network.spectral_decoder_blocks)
+        if min(spectral) < 0 or (max(spectral) > 0 and self.network.stride == 1):
+            raise ConfigError(
+                f"network.spectral_encoder_blocks and spectral_decoder_blocks need 0 or more, got {spectral}, "
+                "and a stride above 1"
+            )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class ModelFacts:
     levels: Annotated[list[int], "Radices of a token's digits; empty where tokens are codebook rows."]
     parameters: Annotated[int, "Number of weights."]
     weights_sha256: Annotated[str, "SHA-256 of weights.safetensors."]
+    spectral_parameters: Annotated[int, "Those of them that are used once a spectrum, not once a token."] = 0
     steps: Annotated[int, "Optimizer steps of the training."] = 0
     minutes: Annotated[float, "Minutes of the training."] = 0.0
     quantizer: Annotated[dict[str, Any], "The method, its rates and its own options."] = field(default_factory=dict)
@@ -154,6 +155,7 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
         vocabularies=[quantizer.vocabulary(rate) for rate in quantizer.rates],
         levels=list(quantizer.radices),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        spectral_parameters=sum(each.numel() for name, each in model.named_parameters() if ".spectral." in name),
         weights_sha256=sha256(folder / WEIGHTS),
         quantizer=recipe.quantizer,
         network=recipe.network,

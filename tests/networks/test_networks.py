@@ -17,10 +17,16 @@ from vpcodec.networks.speech import MARGIN, OVERLAP, SpeechNetwork, overlap_add
 SMALL = Network(width=16, encoder_blocks=2, decoder_blocks=3, expansion=2, kernel=3)
 
 
-@pytest.fixture(params=["speech", "speech with a stride of 4", "image"])
+STRIDE = replace(SMALL, stride=4)
+SPECTRAL = replace(STRIDE, spectral_encoder_blocks=3, spectral_decoder_blocks=2)
+
+
+@pytest.fixture(
+    params=[("speech", SMALL), ("speech", STRIDE), ("speech", SPECTRAL), ("image", SMALL)],
+    ids=("speech", "stride", "spectral", "image"),
+)
 def network(request: pytest.FixtureRequest) -> SignalNetwork:
-    kind = request.param.partition(" ")[0]
-    options = replace(SMALL, stride=4) if "stride" in request.param else SMALL
+    kind, options = request.param
     return build_network(kind, options, 4, 4)
 
 
@@ -87,7 +93,13 @@ def test_evaluation_returns_what_the_tokens_decode_to_bit_for_bit(kind: str) -> 
 
 
 def test_a_stride_is_for_speech() -> None:
-    assert SpeechNetwork(replace(SMALL, stride=4), 4, 4).hop == 384
+    assert SpeechNetwork(STRIDE, 4, 4).hop == 384
     for kind, stride in (("image", 2), ("speech", 0)):
         with pytest.raises(ConfigError, match=r"network\.stride"):
             Recipe(kind=kind, quantizer={"method": "fsp"}, network=replace(SMALL, stride=stride))
+
+
+@pytest.mark.parametrize("blocks", [-1, 2])
+def test_spectral_blocks_need_a_stride(blocks: int) -> None:
+    with pytest.raises(ConfigError, match="spectral_decoder_blocks"):
+        Recipe(kind="speech", quantizer={"method": "fsp"}, network=replace(SMALL, spectral_decoder_blocks=blocks))

@@ -67,10 +67,11 @@ def files_of(model: ModelFolder, rate: int) -> str:
 def multiplications(facts: ModelFacts) -> float:
     """Multiply-adds per second of speech or per pixel, encoder and decoder together.
 
-    Every weight of a network that works at token rate is used once a position, so they are counted as such;
-    the fixed Fourier matrices of the speech network are not weights and come on top.
+    Every weight is used once a position, or once a spectrum where it works at that rate; the fixed Fourier matrices
+    of the speech network are not weights and come on top.
     """
     if facts.kind == "speech":
-        fourier = 2 * 386 * 384 * facts.network.stride
-        return (facts.parameters + fourier) * SAMPLE_RATE / facts.hop
+        fourier = 2 * 386 * 384
+        at_tokens = facts.parameters - facts.spectral_parameters
+        return (at_tokens + facts.network.stride * (facts.spectral_parameters + fourier)) * SAMPLE_RATE / facts.hop
     return facts.parameters / facts.hop**2

@@ -4,7 +4,8 @@
     waveform [B, T*96] ─ overlap and add ─ inverse DFT ─ magnitude and phase ─────── trunk ─ latents [B, T, C]
 
 With a stride of n, n spectra stand side by side as the channels of one position: latents come n times more rarely,
-and the trunk works on n times fewer positions.
+and the trunk works on n times fewer positions. A trunk at the rate of the spectra may stand before it, and another
+behind it in the decoder.
 
 The window is four hops long, so framing is four shifted views of the same blocks and the transforms are
 matrix products: the whole network is plain tensor algebra that every runtime executes alike.
@@ -15,7 +16,7 @@ import math
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vpcodec.config import Network
 from vpcodec.networks.base import SignalNetwork
@@ -31,6 +32,40 @@ FLOOR = 1e-3  # magnitude below which the logarithm levels off; a full-scale sin
 LOUDEST = 7.0  # logarithm of the largest magnitude that the head may ask for
 
 
+class SpectraToTokens(Trunk):
+    """A trunk at the rate of the tokens, before it perhaps one at the rate of the spectra.
+
+    Args:
+        inputs: Channels of a spectrum.
+        outputs: Channels of a position.
+        options: Sizes of both trunks; between them, the spectra of a position share its width.
+    """
+
+    def __init__(self, inputs: int, outputs: int, options: Network) -> None:
+        self.stride = options.stride
+        spectral, share = options.spectral_encoder_blocks, options.width // options.stride
+        super().__init__(self.stride * (share if spectral else inputs), outputs, options.encoder_blocks, options, 1)
+        self.spectral = Trunk(inputs, share, spectral, options, 1) if spectral else nn.Identity()
+
+    def forward(self, spectra: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[B, 1, T*stride, inputs] -> [B, 1, T, outputs]."""
+        return super().forward(self.spectral(spectra).unflatten(2, (-1, self.stride)).flatten(3), condition)
+
+
+class TokensToSpectra(Trunk):
+    """A trunk at the rate of the tokens, behind it perhaps one at the rate of the spectra; see `SpectraToTokens`."""
+
+    def __init__(self, inputs: int, outputs: int, options: Network) -> None:
+        self.stride = options.stride
+        spectral, share = options.spectral_decoder_blocks, options.width // options.stride
+        super().__init__(inputs, self.stride * (share if spectral else outputs), options.decoder_blocks, options, 1)
+        self.spectral = Trunk(share, outputs, spectral, options, 1) if spectral else nn.Identity()
+
+    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[B, 1, T, inputs] -> [B, 1, T*stride, outputs]."""
+        return self.spectral(super().forward(latents, condition).unflatten(3, (self.stride, -1)).flatten(2, 3))
+
+
 class SpeechNetwork(SignalNetwork):
     """Waveform [B, T*hop] to latents [B, T, C] and back; hop is 96 times the stride."""
 
@@ -43,23 +78,25 @@ class SpeechNetwork(SignalNetwork):
         super().__init__()
         stride = options.stride
         self.hop = HOP * stride
-        self.encoder = Trunk(stride * 3 * BINS, latent_inputs, options.encoder_blocks, options, grid=1)
-        self.decoder = Trunk(latent_channels, stride * 2 * BINS, options.decoder_blocks, options, grid=1)
-        overlap = math.ceil(OVERLAP / 2 / stride)  # positions that a window may exceed its own by
-        self.encoder_reach = reach(options.encoder_blocks, options.kernel) + overlap
-        self.decoder_reach = reach(options.decoder_blocks, options.kernel) + overlap
+        self.encoder = SpectraToTokens(3 * BINS, latent_inputs, options)
+        self.decoder = TokensToSpectra(latent_channels, 2 * BINS, options)
+
+        def positions(blocks: int, spectral_blocks: int) -> int:
+            spectra = reach(spectral_blocks, options.kernel) + OVERLAP // 2  # a window exceeds its hop
+            return reach(blocks, options.kernel) + math.ceil(spectra / stride)
+
+        self.encoder_reach = positions(options.encoder_blocks, options.spectral_encoder_blocks)
+        self.decoder_reach = positions(options.decoder_blocks, options.spectral_decoder_blocks)
         window, analysis, synthesis = transforms()
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
 
     def encode(self, signal: Tensor) -> Tensor:
-        features = self.features(signal).unflatten(1, (-1, self.hop // HOP)).flatten(2)
-        return self.encoder(features.unsqueeze(1)).squeeze(1)
+        return self.encoder(self.features(signal).unsqueeze(1)).squeeze(1)
 
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        positions = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float()
-        magnitude, phase = positions.unflatten(2, (self.hop // HOP, -1)).flatten(1, 2).chunk(2, dim=-1)
+        magnitude, phase = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float().chunk(2, dim=-1)
         magnitude = torch.exp(magnitude.clamp(max=LOUDEST))
         spectrum = torch.cat((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=-1)
         frames = spectrum @ self.synthesis
