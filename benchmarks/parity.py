@@ -18,6 +18,7 @@ from tables import put_table
 
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
+from vpcodec.data.pixels import to_signal
 from vpcodec.evaluation.candidates import Signal
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.signals import read_signal
@@ -70,7 +71,7 @@ def prepared(signal: Signal, hop: int) -> np.ndarray:
     if signal.ndim == 1:
         return signal[: len(signal) // hop * hop]
     height, width = (size // hop * hop for size in signal.shape[:2])
-    return signal[:height, :width].astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return to_signal(signal[:height, :width])
 
 
 def table(figures: dict[str, dict[str, Any]]) -> str:

@@ -120,9 +120,13 @@ def recipes() -> str:
         recipe = find_recipe(name)
         rates = ", ".join(f"{rate:,}" for rate in recipe.quantizer["rates"])
         network = recipe.network
-        before, behind = network.spectral_encoder_blocks, network.spectral_decoder_blocks
-        blocks = f"{network.encoder_blocks} + {network.decoder_blocks}"
-        blocks = f"{before} + {blocks} + {behind}" if before or behind else blocks
+        counts = (
+            network.spectral_encoder_blocks,
+            network.encoder_blocks,
+            network.decoder_blocks,
+            network.spectral_decoder_blocks,
+        )
+        blocks = " + ".join(str(count) for count in counts if count)
         text += f"| `{name}` | {recipe.kind} | {recipe.quantizer['method']} | {rates} "
         text += f"| {network.width} | {blocks} |\n"
     return text + "\n## Options\n" + section(Recipe)

@@ -25,8 +25,10 @@ class Network:
     expansion: Annotated[float, "Hidden channels of a block over its width."] = 3.0
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
     stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
-    spectral_encoder_blocks: Annotated[int, "Blocks before them, a position each spectrum; for a stride above 1."] = 0
-    spectral_decoder_blocks: Annotated[int, "Blocks behind them, likewise."] = 0
+    spectral_encoder_blocks: Annotated[
+        int, "Blocks before the encoder's, at the rate of the spectra; for a stride above 1."
+    ] = 0
+    spectral_decoder_blocks: Annotated[int, "Blocks behind the decoder's, likewise."] = 0
 
     @property
     def hidden(self) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.windows import CORES, Window, cut
 from vpcodec.container import Frame
+from vpcodec.data.pixels import to_pixels, to_signal
 from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 
@@ -45,7 +46,7 @@ def encode_tiles(
         bottom, right = row.stop * hop, column.stop * hop
         pixels = read(top, left, min(bottom, height) - top, min(right, width) - left)
         missing = ((0, max(0, bottom - height)), (0, max(0, right - width)), (0, 0))
-        signal = np.pad(pixels, missing, mode="edge").astype(np.float32) / np.float32(127.5) - np.float32(1)
+        signal = to_signal(np.pad(pixels, missing, mode="edge"))
         tokens = engine.encode(signal, rate)[row.kept, column.kept]
         yield Frame(np.ascontiguousarray(tokens), b"")
 
@@ -59,7 +60,7 @@ def decode_tiles(
         tokens = np.ascontiguousarray(grid[row.start : row.stop, column.start : column.stop])
         kept = tuple(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column))
         signal = engine.decode(tokens, rate)[kept]
-        pixels = np.rint((signal.clip(-1, 1) + 1) * np.float32(127.5)).astype(np.uint8)
+        pixels = to_pixels(signal)
         top, left = row.core_start * hop, column.core_start * hop
         yield pixels[: height - top, : width - left], top, left
 

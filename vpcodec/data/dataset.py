@@ -19,6 +19,7 @@ from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.kinds import Kind
 from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.pixels import to_signal
 from vpcodec.data.resample import resample
 from vpcodec.data.shards import Medium, list_media
 from vpcodec.errors import DataError, InputError
@@ -142,14 +143,11 @@ class ImageCrops(Crops):
             piece = np.asarray(zoomed)
         if self.options.augment and random.random() < 0.5:
             piece = piece[:, ::-1]
-        return self.scaled(piece)
+        return to_signal(piece)
 
     def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
         top, left = (medium.shape[0] - self.size) // 2, (medium.shape[1] - self.size) // 2
-        return self.scaled(medium[top : top + self.size, left : left + self.size])
-
-    def scaled(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-        return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return to_signal(medium[top : top + self.size, left : left + self.size])
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.config import Recipe
+from vpcodec.data.pixels import to_pixels
 from vpcodec.networks.speech import SAMPLE_RATE
 
 EVERY = 20  # steps that one row of the log averages
@@ -76,8 +77,7 @@ class Journal:
             soundfile.write(folder / f"{label}.wav", pairs.ravel().clip(-1, 1), SAMPLE_RATE, subtype="PCM_16")
             return
         rows = [np.concatenate(pair, axis=1) for pair in zip(signals[:SAMPLES], reconstructions[:SAMPLES], strict=True)]
-        pixels = np.rint((np.concatenate(rows).clip(-1, 1) + 1) * 127.5).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{label}.png")
+        Image.fromarray(to_pixels(np.concatenate(rows))).save(folder / f"{label}.png")
 
     def close(self) -> None:
         """Write what waits and draw the curves."""
