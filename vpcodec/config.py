@@ -42,7 +42,7 @@ class Data:
 
     batch: Annotated[int, "Crops per step."] = 8
     crop: Annotated[int, "Positions per crop and axis: 1 is 6 ms of speech times the stride, or 8 pixels."] = 168
-    augment: Annotated[bool, "Vary the level of speech; flip and rescale images."] = True
+    augment: Annotated[bool, "Vary the level and the band of speech; flip and rescale images."] = True
 
 
 @dataclass(frozen=True, kw_only=True)

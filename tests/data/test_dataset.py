@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.dataset import ImageCrops, SpeechCrops
+from vpcodec.data.dataset import NARROW_SHARE, ImageCrops, SpeechCrops, without_upper_band
 from vpcodec.data.level import TARGET
 from vpcodec.data.shards import list_media
 from vpcodec.errors import DataError
@@ -47,6 +47,25 @@ def test_speech_crops_come_at_the_level_the_network_expects(shard: Path) -> None
     assert batch.shape == (3, 57600)
     assert batch.dtype == np.float32
     assert abs(20 * np.log10(np.sqrt(np.square(batch).mean())) - TARGET) < 6
+
+
+def test_some_speech_crops_lack_the_upper_band(shard: Path) -> None:
+    def upper_share(batch: np.ndarray) -> np.ndarray:
+        power = np.abs(np.fft.rfft(batch)) ** 2
+        return np.asarray(power[:, power.shape[1] * 15 // 16 :].sum(axis=1) / power.sum(axis=1))
+
+    narrow, whole = (
+        upper_share(SpeechCrops(shard, Data(batch=200, crop=168, augment=augment), 96, seed=0).batch(0)) < 1e-12
+        for augment in (True, False)
+    )
+    assert abs(narrow.mean() - NARROW_SHARE) < 0.08
+    assert not whole.any()
+
+
+def test_below_its_end_a_band_stays_as_it_is() -> None:
+    time = np.arange(16_000) / 16_000
+    low, high = (np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (1_000, 5_000))
+    np.testing.assert_allclose(without_upper_band(low + high, 3_400, 16_000), low, atol=1e-5)
 
 
 def test_image_crops_are_squares_in_minus_one_to_one(shard: Path) -> None:

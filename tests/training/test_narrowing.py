@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from vpcodec.config import Network
+from vpcodec.errors import ConfigError
 from vpcodec.networks.blocks import INITIAL_GAIN, Block, Trunk
 from vpcodec.training.narrowing import inputs_of, narrow, shorten
 
@@ -94,3 +95,10 @@ def test_what_shortening_loses_is_told() -> None:
     torch.testing.assert_close(after.mean(0), before.mean(0), atol=1e-4, rtol=0)
     assert lost == pytest.approx(float((before - after).var(0).sum() / before.var(0).sum()), rel=1e-3)
     assert lost > 0.1
+
+
+@pytest.mark.parametrize("blocks", [0, 3, 4])
+def test_a_trunk_keeps_a_block_and_loses_one(blocks: int) -> None:
+    trunk = Trunk(8, 8, 3, Network(width=8, kernel=3), 1)
+    with pytest.raises(ConfigError, match="of 3 blocks"):
+        shorten(trunk, blocks, lambda: trunk(SIGNAL))

@@ -25,6 +25,9 @@ from vpcodec.data.shards import Medium, list_media
 from vpcodec.errors import DataError, InputError
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
+NARROW_SHARE = 0.15  # of speech crops are heard as through a telephone or an old microphone, without the upper band
+BAND_RANGE = (3_400.0, 7_000.0)  # Hz, where such a band ends
+SLOPE = 200.0  # Hz, over which it ends
 ZOOM_RANGE = (0.55, 1.0)  # a photo's crop may be taken from a larger square and shrunk by up to this
 
 
@@ -108,7 +111,10 @@ class SpeechCrops(Crops):
         start = int(random.integers(0, max(1, len(medium) - self.size + 1)))
         decibels = random.uniform(*LEVEL_RANGE) if self.options.augment else 0.0
         sign = random.choice((-1.0, 1.0)) if self.options.augment else 1.0
-        return self.cut(medium, start) * np.float32(sign * 10 ** (decibels / 20))
+        piece = self.cut(medium, start) * np.float32(sign * 10 ** (decibels / 20))
+        if self.options.augment and random.random() < NARROW_SHARE:
+            return without_upper_band(piece, random.uniform(*BAND_RANGE), self.sample_rate)
+        return piece
 
     def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
         return self.cut(medium, max(0, (len(medium) - self.size) // 2))
@@ -148,6 +154,13 @@ class ImageCrops(Crops):
     def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
         top, left = (medium.shape[0] - self.size) // 2, (medium.shape[1] - self.size) // 2
         return to_signal(medium[top : top + self.size, left : left + self.size])
+
+
+def without_upper_band(samples: NDArray[np.float32], end: float, sample_rate: int) -> NDArray[np.float32]:
+    """Samples [N] without what lies above a frequency in Hz."""
+    frequencies = np.fft.rfftfreq(len(samples), 1 / sample_rate)
+    passing = np.clip((end - frequencies) / SLOPE + 0.5, 0, 1)
+    return np.fft.irfft(np.fft.rfft(samples) * passing, len(samples)).astype(np.float32)
 
 
 @contextmanager

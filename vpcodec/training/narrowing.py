@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from vpcodec.errors import ConfigError
 from vpcodec.networks.blocks import INITIAL_GAIN, Block, Trunk
 
 IDLE = 1e-5  # share of a block's energy that channels may hold together and still count as dead
@@ -52,7 +53,12 @@ def shorten(trunk: Trunk, blocks: int, see: Callable[[], None]) -> float:
 
     Returns:
         The share of the energy of the last features, without their mean, that is lost.
+
+    Raises:
+        ConfigError: The trunk has no more than `blocks` blocks, or none are to stay.
     """
+    if not 1 <= blocks < len(trunk.blocks):
+        raise ConfigError(f"of {len(trunk.blocks)} blocks, {blocks} cannot be what stays")
     before, after = inputs_of(trunk.blocks[blocks], see), inputs_of(trunk.write_norm, see)
     added = after - before
     last = trunk.blocks[blocks - 1]
