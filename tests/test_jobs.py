@@ -8,7 +8,7 @@ import pytest
 
 from vpcodec.corpus import jobs
 from vpcodec.corpus.coding import Coder
-from vpcodec.corpus.jobs import run
+from vpcodec.corpus.jobs import run, stopped_gently
 from vpcodec.corpus.outcome import Outcome, Settings
 from vpcodec.corpus.plan import Item
 
@@ -30,3 +30,15 @@ def test_items_that_kill_their_worker_fail_and_all_others_are_done(monkeypatch: 
     assert [outcome.source for outcome in outcomes] == sources
     assert [outcome.source for outcome in outcomes if outcome.status == "failed"] == ["deadly", "deadly"]
     assert outcomes[1].error == "deadly: the process that worked on it was killed, perhaps for want of memory"
+
+
+def test_outside_its_work_a_worker_ends_at_once_when_it_is_told_to() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+    with pytest.raises(SystemExit, match="143"), stopped_gently():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append("half-written output")
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) == before == signal.SIG_DFL

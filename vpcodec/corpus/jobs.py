@@ -104,21 +104,33 @@ def killed(item: Item) -> Outcome:
 def start_worker(settings: Settings) -> None:
     """Prepare a worker process."""
     global coder
-    stop_on_terminate()
-    try:
-        threading.Thread(target=end_with_parent, daemon=True).start()
-        coder = Coder(settings, threads=1)
-    except SystemExit as stop:  # the parent died meanwhile; the pool would print it as a failure
-        os._exit(int(stop.code or 0))
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    coder = Coder(settings, threads=1)
 
 
 def work(item: Item) -> Outcome:
     """Work on one item in a worker process. SIGTERM ends it here, once the half-written output is removed."""
     assert coder is not None
     try:
-        return coder.process(item)
+        with stopped_gently():
+            return coder.process(item)
     except SystemExit as stop:
         os._exit(int(stop.code or 0))
+
+
+@contextmanager
+def stopped_gently() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end this process through every `finally` in here, and elsewhere at once.
+
+    Elsewhere is the pool's own code: an exception there could leave a lock behind that its queues wait for.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    stop_on_terminate()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_with_parent() -> None:
