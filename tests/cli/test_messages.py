@@ -46,7 +46,8 @@ def test_rule_7_progress_is_shown_on_a_terminal_after_a_second(
 ) -> None:
     from tests.cli.test_streams import speech, wav
 
-    (vpcodec.folder / "long.wav").write_bytes(wav(speech(600), 16_000 * 600 * 2))
+    seconds = 1800  # which take a fast machine several seconds to encode
+    (vpcodec.folder / "long.wav").write_bytes(wav(speech(seconds), 16_000 * seconds * 2))
     terminal, side = pty.openpty()
     vpcodec.environment["TERM"] = "xterm"
     process = vpcodec.start("encode", "long.wav", *options, stderr=side)
