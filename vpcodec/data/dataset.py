@@ -109,11 +109,13 @@ class SpeechCrops(Crops):
 
     def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
         start = int(random.integers(0, max(1, len(medium) - self.size + 1)))
-        decibels = random.uniform(*LEVEL_RANGE) if self.options.augment else 0.0
-        sign = random.choice((-1.0, 1.0)) if self.options.augment else 1.0
-        piece = self.cut(medium, start) * np.float32(sign * 10 ** (decibels / 20))
-        if self.options.augment and random.random() < NARROW_SHARE:
-            return without_upper_band(piece, random.uniform(*BAND_RANGE), self.sample_rate)
+        piece = self.cut(medium, start)
+        if not self.options.augment:
+            return piece
+        decibels, sign = random.uniform(*LEVEL_RANGE), random.choice((-1.0, 1.0))
+        piece *= np.float32(sign * 10 ** (decibels / 20))
+        if random.random() < NARROW_SHARE:
+            piece = without_upper_band(piece, random.uniform(*BAND_RANGE), self.sample_rate)
         return piece
 
     def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
