@@ -17,7 +17,7 @@ from vpcodec.codec.onnx_engine import DECODER, DECODER_8_BITS, ENCODER, OnnxEngi
 from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.config import Network, Recipe, override
 from vpcodec.errors import ModelError
-from vpcodec.graphs import write_graphs
+from vpcodec.graphs import write_graphs, writing
 from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import FORMULAS
 from vpcodec.networks.speech import transforms
@@ -174,6 +174,16 @@ def test_products_of_8_bits_leave_tokens_alone_and_change_the_signal_a_little(tm
     expected, found = (one.decode(tokens, 256) for one in (engine, quicker))
     error = np.square(found - expected).mean() / np.square(expected).mean()
     assert 0 < error < 0.01
+
+
+def test_a_network_that_8_bits_harm_goes_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "CLOSE_8_BITS", 1e-9)
+    recipe = Recipe(kind="image", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
+    model = write_graphs(make_model(tmp_path / "model", recipe).path)
+    OnnxEngine(model)
+    with pytest.raises(ModelError, match="does not stand products of 8 bits"):
+        OnnxEngine(model, eight_bits=True)
+    assert not (model.path / DECODER_8_BITS.format(rate=256)).exists()
 
 
 def test_only_the_trunk_multiplies_with_8_bits(tmp_path: Path) -> None:
