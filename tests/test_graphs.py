@@ -177,9 +177,11 @@ def test_products_of_8_bits_leave_tokens_alone_and_change_the_signal_a_little(tm
 
 
 def test_a_network_that_8_bits_harm_goes_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "CLOSE_8_BITS", 1e-9)
     recipe = Recipe(kind="image", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
     model = write_graphs(make_model(tmp_path / "model", recipe).path)
+    OnnxEngine(model, eight_bits=True)
+    monkeypatch.setattr(writing, "CLOSE_8_BITS", 1e-9)
+    model = write_graphs(model.path)
     OnnxEngine(model)
     with pytest.raises(ModelError, match="does not stand products of 8 bits"):
         OnnxEngine(model, eight_bits=True)

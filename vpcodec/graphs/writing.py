@@ -76,8 +76,11 @@ def write_graphs(folder: Path) -> ModelFolder:
     model = ModelFolder(folder)
     try:
         with tempfile.TemporaryDirectory(prefix=".graphs-", dir=folder) as draft:
-            for name in (*draft_graphs(model, Path(draft)), FACTS):  # the checksums last
+            names = draft_graphs(model, Path(draft))
+            for name in (*names, FACTS):  # the checksums last
                 os.replace(Path(draft, name), folder / name)
+            for name in model.facts.graphs.keys() - names:
+                (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: graphs cannot be written there ({error.strerror or error})") from error
     return ModelFolder(folder)
