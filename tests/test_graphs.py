@@ -186,6 +186,9 @@ def test_a_network_that_8_bits_harm_goes_without_them(tmp_path: Path, monkeypatc
     with pytest.raises(ModelError, match="does not stand products of 8 bits"):
         OnnxEngine(model, eight_bits=True)
     assert not (model.path / DECODER_8_BITS.format(rate=256)).exists()
+    write_facts(model.path, replace(model.facts, graphs={ENCODER: model.facts.graphs[ENCODER]}))
+    with pytest.raises(ModelError, match="has no graphs for this engine"):
+        OnnxEngine(ModelFolder(model.path))
 
 
 def test_only_the_trunk_multiplies_with_8_bits(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class OnnxEngine:
         self.decoder = DECODER_8_BITS if eight_bits else DECODER
         self.name = "onnx-8-bits on cpu" if eight_bits else "onnx on cpu"
         if any(self.decoder.format(rate=rate) not in model.facts.graphs for rate in model.facts.rates):
-            if model.facts.graphs:
+            if eight_bits and model.facts.graphs:
                 raise ModelError(f"model {model.name} does not stand products of 8 bits", hint="use --engine onnx")
             raise ModelError(
                 f"model {model.name} has no graphs for this engine",

@@ -99,8 +99,10 @@ def draft_graphs(model: ModelFolder, draft: Path) -> list[str]:
         (draft / name).write_bytes(graph.SerializeToString())
         checksums[name] = sha256(draft / name)
     write_facts(draft, replace(model.facts, graphs=checksums))
-    compare(ModelFolder(draft), autoencoder)
-    if not stands_eight_bits(ModelFolder(draft)):
+    drafted = ModelFolder(draft)
+    engine = OnnxEngine(drafted)
+    compare(engine, drafted, autoencoder)
+    if not stands_eight_bits(engine, drafted):
         for rate in model.facts.rates:
             del checksums[DECODER_8_BITS.format(rate=rate)]
         write_facts(draft, replace(model.facts, graphs=checksums))
@@ -190,9 +192,8 @@ def point_to_weights(graph: onnx.ModelProto, places: dict[str, Place]) -> None:
         weight.ClearField("raw_data")
 
 
-def compare(model: ModelFolder, autoencoder: Autoencoder) -> None:
+def compare(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) -> None:
     """Raises ModelError unless the graphs compute what torch computes, for every rate."""
-    engine = OnnxEngine(model)
     signal = example(model.facts.kind, model.facts.hop)
     for rate in model.facts.rates:
         tokens = autoencoder.encode(signal, rate)
@@ -205,9 +206,9 @@ def compare(model: ModelFolder, autoencoder: Autoencoder) -> None:
             raise ModelError(f"{model.name}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
 
 
-def stands_eight_bits(model: ModelFolder) -> bool:
+def stands_eight_bits(engine: OnnxEngine, model: ModelFolder) -> bool:
     """Whether products of 8 bits change the signal little, at every rate; early in a training they may not."""
-    engine, quicker = OnnxEngine(model), OnnxEngine(model, eight_bits=True)
+    quicker = OnnxEngine(model, eight_bits=True)
     signal = example(model.facts.kind, model.facts.hop)[0].numpy()
     for rate in model.facts.rates:
         tokens = engine.encode(signal, rate)
