@@ -14,6 +14,7 @@ import torch
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import load_recipe
+from vpcodec.errors import VpcodecError
 from vpcodec.registry import WEIGHTS, load_weights
 from vpcodec.training.checkpoint import save_checkpoint
 from vpcodec.training.loop import CHECKPOINT, CROPS
@@ -60,4 +61,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except VpcodecError as error:
+        raise SystemExit(f"narrow.py: {error}") from None

@@ -222,11 +222,9 @@ def carry_out(
     from vpcodec.corpus.jobs import run
     from vpcodec.corpus.manifest import check_manifest
     from vpcodec.data.streams import STANDARD
-    from vpcodec.registry import find_model
 
     check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
-    if settings.model is not None:
-        find_model(settings.model).checked_rate(settings.rate)
+    check_rate(settings.model, settings.rate)
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
         raise ConfigError("--ray has no pipes to other machines", hint="name files on both sides")
     if as_json and any(item.target == STANDARD for item in items):
@@ -254,6 +252,20 @@ def carry_out(
         failures = report(outcomes, len(items), manifest, as_json, messages)
     if failures:
         raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
+
+
+def check_rate(model: str | None, rate: int | None) -> None:
+    """Raises ConfigError for a rate that the model lacks or, if none is named, that every default one lacks."""
+    from vpcodec.codec.pipeline import DEFAULT_MODELS
+    from vpcodec.registry import find_model
+
+    if model is not None:
+        find_model(model).checked_rate(rate)
+    elif rate is not None:
+        offered = {name: find_model(name).facts.rates for name in DEFAULT_MODELS.values()}
+        if all(rate not in rates for rates in offered.values()):
+            theirs = "; ".join(f"{name}: {', '.join(map(str, rates))}" for name, rates in offered.items())
+            raise ConfigError(f"no default model has the rate {rate}", hint=theirs)
 
 
 def report(
