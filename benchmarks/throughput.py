@@ -1,7 +1,9 @@
 """How fast the released models encode and decode on this machine.
 
-    python benchmarks/throughput.py [--seconds 60] [--images 16] [--engine torch onnx] [--json FILE]
+    python benchmarks/throughput.py [--seconds 60] [--images 16] [--engine onnx torch] [--json FILE]
+                                    [--markdown FILE]
 
+Every rate of a model is measured: the more codes there are, the longer it takes to find the nearest.
 Speech is counted in multiples of real time, images in 256x256 pictures a second.
 Absolute figures belong to the machine and the moment; compare figures of one run.
 """
@@ -14,15 +16,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from PIL import Image
+from tables import put_table
 
 from vpcodec.codec.engines import open_engine
 from vpcodec.codec.windows import CORES
 from vpcodec.networks.speech import SAMPLE_RATE
-from vpcodec.registry import find_model
+from vpcodec.registry import ModelFolder, find_model, list_models
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
 ROUNDS = 3
@@ -32,28 +36,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60, help="length of the speech that is coded")
     parser.add_argument("--images", type=int, default=16, help="number of 256x256 pictures that are coded")
-    parser.add_argument("--engine", nargs="+", default=["torch", "onnx"])
-    parser.add_argument("--model", nargs="+", default=["speech-fsp-1024", "image-fsp-1024"])
+    parser.add_argument("--engine", nargs="+", default=["onnx", "onnx-8-bits"])
+    parser.add_argument("--model", nargs="+", default=[model.name for model in list_models()])
     parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--markdown", type=Path, help="put the table into this page")
     options = parser.parse_args()
-    rows = [measure(model, engine, options) for model in options.model for engine in options.engine]
+    rows = [
+        measure(folder, rate, engine, options)
+        for folder in map(find_model, options.model)
+        for engine in options.engine
+        for rate in folder.facts.rates
+    ]
     figures = {"help_seconds": help_seconds(), "rows": rows}
     print(f"vpcodec --help: {figures['help_seconds']} s")
-    print(f"{'model':18} {'engine':18} {'encode':>9} {'decode':>9} {'both':>9}  unit")
-    for row in rows:
-        print(
-            f"{row['model']:18} {row['engine']:18} {row['encode']:9.1f} {row['decode']:9.1f} {row['both']:9.1f}  "
-            f"{row['unit']}"
-        )
+    print(table(rows))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if options.markdown:
+        put_table(options.markdown, "throughput", table(rows))
 
 
-def measure(model: str, engine_name: str, options: argparse.Namespace) -> dict[str, object]:
+def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row: the engine's calls alone, side by side, as the codec makes them for many windows or photos."""
-    folder = find_model(model)
     engine, facts = open_engine(folder, engine_name), folder.facts
-    rate = facts.rates[-1]
     member, members = engine.crew()
     signals = (
         speech_windows(options.seconds, facts.hop, members) if facts.kind == "speech" else [picture()] * options.images
@@ -64,13 +69,24 @@ def measure(model: str, engine_name: str, options: argparse.Namespace) -> dict[s
         decode = fastest(lambda: list(pool.map(lambda token: member.decode(token, rate), tokens)))
     amount = sum(map(len, signals)) / SAMPLE_RATE if facts.kind == "speech" else len(signals)
     return {
-        "model": model,
+        "model": folder.name,
+        "rate": rate,
         "engine": engine.name,
         "encode": amount / encode,
         "decode": amount / decode,
         "both": amount / (encode + decode),
         "unit": "x real time" if facts.kind == "speech" else "images/s",
     }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| model | K | engine | encode | decode | both | |", "|---|---:|---|---:|---:|---:|---|"]
+    lines += [
+        f"| {row['model']} | {row['rate']:,} | {row['engine']} | {row['encode']:.1f} | {row['decode']:.1f} "
+        f"| {row['both']:.1f} | {row['unit']} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def speech_windows(seconds: float, hop: int, members: int) -> list[np.ndarray]:
