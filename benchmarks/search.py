@@ -1,4 +1,4 @@
-"""What each choice in the released recipes is worth: a choice changed, and a network trained from nothing for as long.
+"""What each choice in the recipes is worth: a choice changed, and a network trained from nothing for as long.
 
     python benchmarks/search.py --out FOLDER --speech TRAIN VALID --images TRAIN VALID [--minutes 8] [--only TRIAL ...]
     python benchmarks/search.py --out FOLDER --collect          tables and JSON from what is there
