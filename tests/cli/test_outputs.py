@@ -133,6 +133,18 @@ def test_rule_10_rm_keeps_inputs_of_outputs_that_fail_or_are_skipped(vpcodec: Co
     assert "speech.wav" in vpcodec.names()
 
 
+@pytest.mark.parametrize("name", ["pages.tif", "moving.gif", "moving.png", "moving.webp", "stereo.mpo.jpg"])
+def test_rule_10_rm_keeps_an_input_of_which_only_the_first_picture_is_coded(vpcodec: Command, name: str) -> None:
+    first, second = (Image.new("RGB", (40, 30), colour) for colour in ("red", "blue"))
+    form = "MPO" if ".mpo" in name else None
+    first.save(vpcodec.folder / name, form, save_all=True, append_images=[second])
+    ended = vpcodec("encode", "--rm", name, "-o", "out.tok")
+    assert ended.returncode == 0
+    assert vpcodec.names() == sorted([name, "out.tok"])
+    assert f"{name}: only the first of 2 pictures is used\n".encode() in ended.stderr
+    assert f"{name}: the input is kept, because a part of it is not in the output\n".encode() in ended.stderr
+
+
 def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models: Path) -> None:
     from vpcodec.container import Index
     from vpcodec.corpus.proof import read_back

@@ -20,7 +20,7 @@ from vpcodec.corpus.plan import Item
 from vpcodec.corpus.proof import is_complete, read_back
 from vpcodec.data.kinds import SIGNATURE_BYTES, medium_of, peek_medium
 from vpcodec.data.output import open_output
-from vpcodec.data.streams import STANDARD, failure, open_input, peek, seekable, shown
+from vpcodec.data.streams import STANDARD, LeftOut, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 from vpcodec.registry import ModelFolder, find_model
 
@@ -88,7 +88,9 @@ class Coder:
                 index = Index(written)
                 outcome.amount = index.header.amount(index.length)
             outcome.bytes = os.path.getsize(target)
-        if settings.remove:
+        if settings.remove and any(isinstance(note, LeftOut) for note in outcome.notes):
+            outcome.notes.append("the input is kept, because a part of it is not in the output")
+        elif settings.remove:
             read_back(target, index.header, index.length, model)
             os.unlink(item.source)
 

@@ -22,7 +22,7 @@ class Settings:
         span: Stretch of a recording.
         force: Replace what is there.
         skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
-        remove: Delete inputs whose output was read back.
+        remove: Delete inputs whose output was read back, unless a part of them was left out.
         resync: Decode what is left of damaged token files.
     """
 

@@ -17,7 +17,7 @@ from vpcodec.data.kinds import medium_of
 from vpcodec.data.pcm import FORMATS, depth_of, samples_of
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.sndfile import Decoder
-from vpcodec.data.streams import Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
+from vpcodec.data.streams import LeftOut, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
 from vpcodec.data.wav import is_plain, read_header, skip
 from vpcodec.errors import ConfigError, InputError
 
@@ -208,7 +208,7 @@ class PcmReader:
         data = read_exactly(self.stream, wanted * frame_bytes)
         found, rest = divmod(len(data), frame_bytes)
         if rest and self.left is None:
-            self.notes.append(f"the last {rest} bytes are no whole sample; they are left out")
+            self.notes.append(LeftOut(f"the last {rest} bytes are no whole sample; they are left out"))
         if self.left is not None:
             self.left -= found
             if self.left == 0:

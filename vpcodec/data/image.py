@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from vpcodec.data.kinds import medium_of
-from vpcodec.data.streams import Source, open_input, peek, seekable, shown, size_of
+from vpcodec.data.streams import LeftOut, Source, open_input, peek, seekable, shown, size_of
 from vpcodec.errors import InputError
 
 MOST_PIXELS = 1 << 28
@@ -155,8 +155,8 @@ def decode(stream: BinaryIO, form: str, head: bytes, name: str) -> Photo:
     bits = bits_of(stored, form, head)
     if stored.mode not in READABLE_MODES or (stored.mode == "I" and bits > 16):
         raise InputError(f"{name}: pixels of the form {stored.mode} are not readable", hint="convert it to PNG first")
-    if pages > 1 and stored.format != "MPO":
-        notes.append(f"only the first of {pages} pictures is used")
+    if pages > 1:
+        notes.append(LeftOut(f"only the first of {pages} pictures is used"))
     facts = facts_of(stored, orientation_of(stored), bits)
     notes += conversions(stored, facts)
     return Photo(stored, facts, tuple(notes))

@@ -24,6 +24,10 @@ COPY_BYTES = 1 << 18
 SPOOL_BYTES = 1 << 23  # a pipe that must be read out of order is kept in memory up to here, then on disk
 
 
+class LeftOut(str):
+    """A note on a part of the input that is not in the output. Such an input is never deleted."""
+
+
 def shown(source: Source) -> str:
     """The name of a path or stream on one line: control characters and bytes that are not UTF-8 are escaped."""
     if not isinstance(source, str | os.PathLike):
