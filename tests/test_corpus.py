@@ -83,12 +83,50 @@ def test_shards_hold_everything_once(count: int) -> None:
     ("environment", "shard"),
     [
         ({"RANK": "0", "WORLD_SIZE": "4"}, Shard(1, 4)),
-        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, Shard(4, 4)),
-        ({"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10", "SLURM_ARRAY_TASK_COUNT": "5"}, Shard(3, 5)),
+        ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}, Shard(4, 4)),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "RANK": "5", "WORLD_SIZE": "16"}, Shard(6, 16)),
     ],
 )
 def test_auto_asks_the_scheduler(environment: dict[str, str], shard: Shard) -> None:
     assert parse_shard("auto", environment) == shard
+
+
+def array(ids: list[int], step: int, **more: str) -> list[dict[str, str]]:
+    """What Slurm tells each task of an array."""
+    facts = {"MIN": ids[0], "MAX": ids[-1], "COUNT": len(ids), "STEP": step}
+    return [{f"SLURM_ARRAY_TASK_{name}": f"{n}" for name, n in {**facts, "ID": each}.items()} | more for each in ids]
+
+
+@pytest.mark.parametrize(("ids", "step"), [([0, 1, 2], 1), ([10, 11, 12], 1), ([0, 2, 4, 6], 2), ([3, 7], 1), ([5], 1)])
+def test_the_tasks_of_an_array_have_a_part_each(ids: list[int], step: int) -> None:
+    parts = [parse_shard("auto", environment) for environment in array(ids, step)]
+    assert parts == [Shard(number, len(ids)) for number in range(1, len(ids) + 1)]
+
+
+@pytest.mark.parametrize("count", ["SLURM_STEP_NUM_TASKS", "WORLD_SIZE"])
+def test_the_processes_of_an_array_have_a_part_each(count: str) -> None:
+    number = {"SLURM_STEP_NUM_TASKS": "SLURM_PROCID", "WORLD_SIZE": "RANK"}[count]
+    parts = [
+        parse_shard("auto", environment)
+        for rank in "012"
+        for environment in array([1, 2], 1, **{number: rank, count: "3"})
+    ]
+    assert sorted(part.number for part in parts) == [1, 2, 3, 4, 5, 6]
+    assert {part.count for part in parts} == {6}
+
+
+def test_a_script_that_slurm_runs_once_for_several_tasks_has_all_of_it() -> None:
+    script = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}
+    assert [parse_shard("auto", task) for task in array([0, 1], 1, **script)] == [Shard(1, 2), Shard(2, 2)]
+    with pytest.raises(ConfigError, match="neither torchrun nor Slurm"):
+        parse_shard("auto", script)
+
+
+@pytest.mark.parametrize("ids", [[1, 2, 5], [1, 2, 4], [0, 1, 6]])
+def test_an_array_with_gaps_is_refused_by_every_task(ids: list[int]) -> None:
+    for environment in array(ids, 1):
+        with pytest.raises(ConfigError, match="have gaps"):
+            parse_shard("auto", environment)
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "half", "1/2/3", "a/b"])

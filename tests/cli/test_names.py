@@ -1,6 +1,7 @@
 """Rules 1, 6 and 8 of the command's manners: names, and what an output takes over from its input."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_rule_6_names_may_hold_anything(vpcodec: Command, media: Path, stem: byt
     decoded = vpcodec("decode", "--json", "--format", "flac", "--output-dir", b"out" + stem, "--", stem + b".tok")
     assert decoded.returncode == 0
     assert os.path.exists(folder + b"/out" + stem + b"/" + stem + b".decoded.flac")
+
+
+@pytest.mark.parametrize("letter", [b"a", "ü".encode()])
+def test_rule_6_the_longest_names_come_back_too(vpcodec: Command, media: Path, letter: bytes) -> None:
+    folder = os.fsencode(vpcodec.folder)
+    long = letter * ((255 - 6) // len(letter))
+    names = [long + end for end in (b"1.wav", b"2.wav")]
+    for name in names:
+        shutil.copy(folder + b"/speech.wav", folder + b"/" + name)
+    assert vpcodec("encode", "-r", ".", "--output-dir", "tokens").returncode == 0
+    assert vpcodec("decode", "-r", "tokens", "--output-dir", "back").returncode == 0
+    back = sorted(os.listdir(folder + b"/back"))
+    assert len(back) == len(names) + 2
+    assert {name[-12:] for name in back} == {b".decoded.png", b".decoded.wav"}
+    assert b"0 done, 4 skipped" in vpcodec("decode", "-r", "tokens", "--output-dir", "back").stderr
 
 
 def test_rule_8_modification_time_and_mode_are_kept(vpcodec: Command, media: Path) -> None:

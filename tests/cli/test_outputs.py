@@ -126,7 +126,9 @@ def test_rule_10_rm_knows_every_format_that_can_be_read_back(vpcodec: Command, t
 
 def test_rule_10_rm_keeps_inputs_of_outputs_that_fail_or_are_skipped(vpcodec: Command, media: Path) -> None:
     (media / "speech.tok").write_bytes(OLD)
-    assert vpcodec("encode", "--rm", "--skip-existing", "speech.wav").returncode == 0
+    skipped = vpcodec("encode", "--rm", "--skip-existing", "speech.wav")
+    assert skipped.returncode == 0
+    assert b"\n--rm keeps the inputs of outputs that were there already; -f codes them again\n" in skipped.stderr
     assert vpcodec("encode", "--rm", "speech.wav").returncode == 1
     assert vpcodec("encode", "--rm", "speech.wav", "-o", "/dev/null").returncode == 2
     assert vpcodec("encode", "--rm", "speech.wav", "-c").returncode == 2
@@ -147,7 +149,7 @@ def test_rule_10_rm_keeps_an_input_of_which_only_the_first_picture_is_coded(vpco
 
 def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models: Path) -> None:
     from vpcodec.container import Index
-    from vpcodec.corpus.proof import read_back
+    from vpcodec.corpus.verify import check_encoded
     from vpcodec.errors import InputError
     from vpcodec.registry import ModelFolder
 
@@ -157,7 +159,7 @@ def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models
     content[len(content) // 2] ^= 1
     (tokens / "speech.tok").write_bytes(content)
     with pytest.raises(InputError, match="the input is kept"):
-        read_back(str(tokens / "speech.tok"), header, 16_000, ModelFolder(models / header.model))
+        check_encoded(str(tokens / "speech.tok"), header, ModelFolder(models / header.model))
 
 
 def test_resync_decodes_what_is_left_of_a_damaged_file(vpcodec: Command, tokens: Path) -> None:

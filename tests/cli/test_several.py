@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +105,80 @@ def test_rule_5_decoding_mirrors_and_resumes_too(vpcodec: Command, corpus: Path)
     assert ended.returncode == 1  # a photo is no FLAC
     assert b"4 done, 0 skipped, 1 failed" in ended.stderr
     assert b"0 done, 4 skipped, 1 failed" in vpcodec(*decode).stderr
+
+
+@pytest.mark.parametrize("form", ["wav", "raw"])
+def test_rule_5_token_files_made_anew_are_decoded_anew(vpcodec: Command, corpus: Path, form: str) -> None:
+    source = corpus / "0.wav"
+    encode = ("encode", "-f", "corpus/0.wav", "-o", "tokens/0.tok")
+    decode = ("decode", "-r", "tokens", "--output-dir", "back", "--format", form)
+    target = vpcodec.folder / f"back/0.decoded.{form}"
+    target.parent.mkdir()
+    (vpcodec.folder / "tokens").mkdir()
+    vpcodec(*encode)
+    assert b"1 done, 0 skipped" in vpcodec(*decode).stderr
+    old, time = target.read_bytes(), source.stat().st_mtime_ns
+    assert b"0 done, 1 skipped" in vpcodec(*decode).stderr
+    assert abs(target.stat().st_mtime_ns - time) < 10**9
+    samples, rate = soundfile.read(source)
+    soundfile.write(source, samples[::-1], rate)  # of the same length
+    os.utime(source, ns=(time, time))
+    vpcodec(*encode)
+    assert b"1 done, 0 skipped" in vpcodec(*decode).stderr
+    assert len(target.read_bytes()) == len(old)
+    assert target.read_bytes() != old
+
+
+@pytest.mark.parametrize(("source", "form"), [("0", "flac"), ("0", "raw"), ("b/cat", "png")])
+def test_rule_5_an_output_that_was_cut_is_decoded_again(vpcodec: Command, corpus: Path, source: str, form: str) -> None:
+    (vpcodec.folder / "tokens").mkdir()
+    name = f"corpus/{source}.png" if form == "png" else f"corpus/{source}.wav"
+    vpcodec("encode", name, "-o", "tokens/a.tok")
+    decode = ("decode", "-r", "tokens", "--format", form)
+    assert vpcodec(*decode).returncode == 0
+    target = vpcodec.folder / f"tokens/a.decoded.{form}"
+    whole, times = target.read_bytes(), target.stat()
+    target.write_bytes(whole[: len(whole) // 2])
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert b"1 done, 0 skipped" in vpcodec(*decode).stderr
+    assert target.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("task", "name"), [("encode", "corpus/0.tok"), ("decode", "corpus/0.decoded.wav")])
+@pytest.mark.parametrize("pipe", [False, True])
+def test_rule_5_what_is_not_from_the_input_is_refused(
+    vpcodec: Command, corpus: Path, task: str, name: str, pipe: bool
+) -> None:
+    if task == "decode":
+        vpcodec("encode", "corpus/0.wav", "-f")
+    os.mkfifo(vpcodec.folder / name) if pipe else (vpcodec.folder / name).write_bytes(b"my diary")
+    os.utime(vpcodec.folder / name, (1, 1))
+    ended = vpcodec(task, "-r", "corpus")
+    assert ended.returncode == 1
+    assert f"{name}: exists already and is no".encode() in ended.stderr
+    assert pipe or (vpcodec.folder / name).read_bytes() == b"my diary"
+
+
+def test_rule_5_pipes_devices_and_what_macos_leaves_are_not_taken_from_directories(
+    vpcodec: Command, corpus: Path
+) -> None:
+    os.mkfifo(corpus / "pipe.wav")
+    (corpus / "endless.wav").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(corpus / "socket.png"))
+    (corpus / "__MACOSX").mkdir()
+    for name in ("._0.wav", "__MACOSX/0.wav"):
+        (corpus / name).write_bytes(b"\0\5\x16\7")
+    ended = vpcodec("encode", "-r", "corpus", "--output-dir", "out")
+    assert ended.stderr == b"5 done, 0 skipped, 0 failed\n"
+
+
+def test_rule_5_what_was_decoded_beside_its_token_file_is_not_encoded(vpcodec: Command, corpus: Path) -> None:
+    vpcodec("encode", "-r", "corpus")
+    vpcodec("decode", "-r", "corpus")
+    assert vpcodec("encode", "-r", "corpus").stderr == b"0 done, 5 skipped, 0 failed\n"
+    (corpus / "0.tok").unlink()  # alone, it is a recording like others
+    assert b"2 done, 4 skipped" in vpcodec("encode", "-r", "corpus").stderr
 
 
 def test_rule_5_shards_split_the_work_without_gap_or_overlap(vpcodec: Command, corpus: Path) -> None:

@@ -249,7 +249,7 @@ def carry_out(
             messages.note(f"interrupted after {len(outcomes)} of {len(items)} files; nothing is half-written")
         raise
     finally:  # what was done until then is told, however it ended
-        failures = report(outcomes, len(items), manifest, as_json, messages)
+        failures = report(outcomes, items, settings, manifest, as_json, messages)
     if failures:
         raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
 
@@ -269,20 +269,27 @@ def check_rate(model: str | None, rate: int | None) -> None:
 
 
 def report(
-    outcomes: "list[Outcome]", total: int, manifest: str | None, as_json: bool, messages: Messages
+    outcomes: "list[Outcome]",
+    items: "list[Item]",
+    settings: "Settings",
+    manifest: str | None,
+    as_json: bool,
+    messages: Messages,
 ) -> "list[Outcome]":
-    """Say what became of the items that were worked on, of a plan of so many; returns those that failed."""
+    """Say what became of the items of a plan that were worked on; returns those that failed."""
     from vpcodec.corpus.manifest import summary, write_manifest
 
     outcomes = sorted(outcomes, key=lambda outcome: outcome.number)
     failures = [outcome for outcome in outcomes if outcome.status == "failed"]
     whole = summary(outcomes)
-    if total != 1:
+    if len(items) != 1 or items[0].mirrored:
         messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
+    if settings.remove and whole["skipped"]:
+        messages.note("--rm keeps the inputs of outputs that were there already; -f codes them again")
     for outcome in failures:
         messages.error(outcome.error, outcome.hint)
     messages.peak_memory()
-    if manifest is not None and (outcomes or not total):  # what never began leaves an older one alone
+    if manifest is not None and (outcomes or not items):  # what never began leaves an older one alone
         write_manifest(manifest, outcomes)
     if as_json:
         json.dump(whole, sys.stdout, indent=1)

@@ -13,11 +13,11 @@ from vpcodec.codec.salvage import expect_losses
 from vpcodec.container import Index, Reader
 from vpcodec.container.header import MAGIC
 from vpcodec.container.salvage import SalvageReader
-from vpcodec.corpus.formats import FORMATS, TOKENS, form_of
+from vpcodec.corpus.formats import DECODED, FORMATS, TOKENS, form_of, output_name
 from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
-from vpcodec.corpus.proof import is_complete, read_back
+from vpcodec.corpus.verify import check_decoded, check_encoded, decoded_time, is_decoded, is_encoded
 from vpcodec.data.kinds import SIGNATURE_BYTES, medium_of, peek_medium
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, LeftOut, failure, open_input, peek, seekable, shown
@@ -63,7 +63,7 @@ class Coder:
     def encode(self, item: Item, outcome: Outcome) -> None:
         """Turn a recording or photo into a token file."""
         settings = self.settings
-        target = outcome.target = item.target + TOKENS if item.open_ended else item.target
+        target = outcome.target = output_name(item.target, TOKENS) if item.open_ended else item.target
         with self.open_source(item.source, target) as stream:
             kind = "speech"
             if settings.raw is None:
@@ -73,12 +73,11 @@ class Coder:
             rate = model.checked_rate(settings.rate)
             outcome.kind, outcome.model, outcome.rate = kind, model.name, rate
             if self.is_kept(item, target) or (
-                item.mirrored and not settings.force and is_complete(target, item.source, model, rate)
+                item.mirrored and not settings.force and is_encoded(target, item.source, model, rate)
             ):
                 outcome.status = "skipped"
                 return
-            damaged = item.mirrored and os.path.isfile(target)  # `is_complete` has refused all others
-            with self.open_target(item, target, settings.force or damaged) as out:
+            with self.open_target(item, target) as out:
                 codec = self.load(model, outcome)
                 with timed(codec, outcome):
                     notes = codec.encode_to(stream, out, rate=rate, raw=settings.raw, span=settings.span)
@@ -91,7 +90,7 @@ class Coder:
         if settings.remove and any(isinstance(note, LeftOut) for note in outcome.notes):
             outcome.notes.append("the input is kept, because a part of it is not in the output")
         elif settings.remove:
-            read_back(target, index.header, index.length, model)
+            check_encoded(target, index.header, model)
             os.unlink(item.source)
 
     def decode(self, item: Item, outcome: Outcome) -> None:
@@ -115,12 +114,17 @@ class Coder:
                 raise ConfigError(
                     f"{shown(item.source)}: {THINGS[header.kind]} is not written as {form}", hint=f"use {fitting}"
                 )
-            target = outcome.target = f"{item.target}.decoded.{form}" if item.open_ended else item.target
+            target = outcome.target = item.target
+            if item.open_ended:
+                target = outcome.target = output_name(item.target, f"{DECODED}.{form}")
             outcome.kind, outcome.model, outcome.rate = header.kind, header.model, header.rate
-            if self.is_kept(item, target) or (item.mirrored and not settings.force and same_time(target, item.source)):
+            time = decoded_time(item.source, settings.resync) if item.mirrored else None
+            if self.is_kept(item, target) or (
+                time is not None and not settings.force and is_decoded(target, item.source, time, form)
+            ):
                 outcome.status = "skipped"
                 return
-            with self.open_target(item, target, settings.force) as out:
+            with self.open_target(item, target, time) as out:
                 codec = self.load(find_model(header.model), outcome)
                 check_model(codec.model, header)
                 if isinstance(reader, SalvageReader):
@@ -138,7 +142,7 @@ class Coder:
         if os.path.isfile(target) and target != STANDARD:
             outcome.bytes = os.path.getsize(target)
         if settings.remove:
-            read_back(target, header, length)
+            check_decoded(target, header, length, form)
             os.unlink(item.source)
 
     def load(self, model: ModelFolder, outcome: Outcome) -> Codec:
@@ -171,8 +175,14 @@ class Coder:
                 self.reading = None
 
     @contextmanager
-    def open_target(self, item: Item, target: str, force: bool) -> Iterator[BinaryIO]:
-        """Where the output's bytes go; folders of a mirrored tree are made on the way."""
+    def open_target(self, item: Item, target: str, time: int | None = None) -> Iterator[BinaryIO]:
+        """Where the output's bytes go; folders of a mirrored tree are made on the way.
+
+        Args:
+            item: What is worked on.
+            target: Path, or `-`.
+            time: Modification time that the output gets, ns; None for its input's.
+        """
         folder = os.path.dirname(target)
         if folder and item.open_ended:
             try:
@@ -182,7 +192,9 @@ class Coder:
         elif folder and not os.path.isdir(folder):
             raise InputError(f"{shown(target)}: there is no folder {shown(folder)}", hint="make it first")
         like = item.source if item.source != STANDARD and is_plain(item.source) else None
-        with open_output(target, force=force, like=like) as out:
+        # In a mirror, what is older or damaged is replaced; all else in its place was refused before.
+        force = self.settings.force or (item.mirrored and os.path.isfile(target))
+        with open_output(target, force=force, like=like, time=time) as out:
             yield cast(BinaryIO, Prompt(out)) if target == STANDARD else out
 
     def is_kept(self, item: Item, target: str) -> bool:
@@ -237,11 +249,3 @@ def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
 def is_plain(path: str) -> bool:
     """Whether a path is, or will be, an ordinary file."""
     return os.path.isfile(path) or not os.path.exists(path)
-
-
-def same_time(target: str, source: str) -> bool:
-    """Whether a file is there and as old as the one it was made from; outputs get their input's time."""
-    try:
-        return abs(os.stat(target).st_mtime - os.stat(source).st_mtime) < 2 and os.path.getsize(target) > 0
-    except OSError:
-        return False

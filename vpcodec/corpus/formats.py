@@ -1,5 +1,6 @@
 """Names of files and formats: what is read, what is written, and what a suffix says about either."""
 
+import hashlib
 import os
 
 from vpcodec.data.kinds import SUFFIXES as MEDIA
@@ -7,6 +8,8 @@ from vpcodec.data.streams import STANDARD, shown
 from vpcodec.errors import ConfigError
 
 TOKENS = ".tok"
+DECODED = ".decoded"  # before the suffix of what is decoded, so that an original is never in danger
+LONGEST_NAME = 255  # bytes, in all usual file systems
 FORMATS = {"speech": ("wav", "flac", "ogg", "raw"), "image": ("png", "webp", "jpeg")}  # the first is the default
 SUFFIX_FORMATS = {
     **{f".{form}": form for forms in FORMATS.values() for form in forms},
@@ -30,6 +33,16 @@ def form_of(target: str, kind: str, open_ended: bool) -> str:
     if suffix not in SUFFIX_FORMATS:
         raise ConfigError(f"{shown(target)}: {suffix} is not a format to write", hint="choose one with --format")
     return SUFFIX_FORMATS[suffix]
+
+
+def output_name(stem: str, suffix: str) -> str:
+    """A path with a suffix. A name too long for it is cut; a checksum of the whole name stands for the rest."""
+    folder, name = os.path.split(stem)
+    whole = os.fsencode(name)
+    if len(whole) + len(suffix) > LONGEST_NAME:
+        mark = f"~{hashlib.sha256(whole).hexdigest()[:8]}"
+        name = whole[: LONGEST_NAME - len(mark + suffix)].decode(errors="ignore") + mark
+    return os.path.join(folder, name + suffix)
 
 
 def checked_form(form: str | None) -> str | None:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vpcodec.corpus.formats import SUFFIXES
+from vpcodec.corpus.formats import DECODED, SUFFIXES, TOKENS
 from vpcodec.corpus.shards import Shard
+from vpcodec.data.kinds import is_named
 from vpcodec.data.streams import STANDARD, failure, shown
 from vpcodec.errors import ConfigError, InputError
 
@@ -100,9 +101,22 @@ def walk(top: str, suffixes: tuple[str, ...], missed: Callable[[OSError], None])
                 kept.append(name)
         folders[:] = kept
         for name in sorted(files, key=os.fsencode):
-            if name.lower().endswith(suffixes) and os.path.splitext(name)[1]:
-                path = os.path.join(folder, name)
-                yield path, os.path.relpath(path, top)
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, top)
+            if is_named(relative, suffixes) and is_input(path):
+                yield path, relative
+
+
+def is_input(path: str) -> bool:
+    """Whether a file with a fitting name is taken from a folder.
+
+    Not if it is a pipe, a socket or a device, which may have no end, nor if it was decoded from the token file beside
+    it. A link that leads nowhere is taken, so that its error is told.
+    """
+    stem, suffix = os.path.splitext(path)
+    if stem.endswith(DECODED) and suffix != TOKENS and os.path.exists(stem.removesuffix(DECODED) + TOKENS):
+        return False
+    return bool(suffix) and (os.path.isfile(path) or not os.path.exists(path))
 
 
 def identity(folder: str) -> tuple[int, int] | str:

@@ -96,6 +96,15 @@ def peek_medium(stream: BinaryIO) -> tuple[Medium, BinaryIO]:
     return medium_of(head, shown(stream)), whole
 
 
+def is_named(path: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file below a folder ends like those that are meant.
+
+    The copies of attributes that macOS puts beside files and into archives have the same names, but do not count.
+    """
+    *folders, name = path.split("/")
+    return name.lower().endswith(suffixes) and not name.startswith("._") and "__MACOSX" not in folders
+
+
 def is_mpeg_audio(head: bytes) -> bool:
     """Whether bytes begin with a frame header of MPEG audio: eleven ones, then no reserved value."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:

@@ -26,7 +26,11 @@ PERMISSIONS = 0o777
 
 @contextmanager
 def open_output(
-    target: str | os.PathLike[str], *, force: bool = False, like: str | os.PathLike[str] | None = None
+    target: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    like: str | os.PathLike[str] | None = None,
+    time: int | None = None,
 ) -> Iterator[BinaryIO]:
     """A stream whose bytes become `target` when the block ends without an error.
 
@@ -34,6 +38,7 @@ def open_output(
         target: A path, or `-` for standard output. Pipes and devices are written directly.
         force: Replace a file that is there; write to a terminal.
         like: A file whose permissions and modification time the new one gets.
+        time: Modification time that it gets instead, ns.
 
     Raises:
         InputError: The target is there already, cannot be written, or the disk is full.
@@ -71,7 +76,7 @@ def open_output(
                 os.fsync(stream.fileno())
                 if like is not None:
                     times = os.stat(like)
-                    os.utime(stream.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
+                    os.utime(stream.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns if time is None else time))
                 put_in_place(part, path, target, force)  # while it is open: closed without a name it would be gone
         finally:
             part.remove()

@@ -4,7 +4,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpcodec.data.kinds import SUFFIXES, Kind
+from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.errors import DataError
 
 
@@ -40,7 +40,7 @@ def list_media(root: Path, kind: Kind) -> list[Medium]:
     for path in files:
         if path.suffix == ".tar":
             media.extend(list_shard(path, kind))
-        elif path.suffix.lower() in SUFFIXES[kind]:
+        elif path.suffix and is_named(path.as_posix(), SUFFIXES[kind]):
             media.append(Medium(path, path.name, 0, path.stat().st_size))
     if not media:
         raise DataError(f"{root}: no {kind} files", hint=f"looked for {', '.join(SUFFIXES[kind])} and .tar shards")
@@ -54,7 +54,7 @@ def list_shard(path: Path, kind: Kind) -> list[Medium]:
             return [
                 Medium(path, member.name, member.offset_data, member.size)
                 for member in shard
-                if member.isfile() and member.name.lower().endswith(SUFFIXES[kind])
+                if member.isfile() and is_named(member.name, SUFFIXES[kind])
             ]
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"{path}: not a readable tar shard ({error})") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpcodec.data.kinds import SUFFIXES, Kind
+from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.evaluation.downloads import download
 
@@ -81,7 +81,7 @@ def media(folder: Path | None, kind: Kind, pattern: str = "*") -> list[Path]:
     """Files of a kind in one folder, or below it for a pattern with **."""
     if folder is None:
         return []
-    return [path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES[kind] and path.is_file()]
+    return [path for path in folder.glob(pattern) if is_named(path.as_posix(), SUFFIXES[kind]) and path.is_file()]
 
 
 def librispeech(root: Path, split: str) -> list[Path]:
