@@ -10,6 +10,7 @@
 ((68480, 1), 16000)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,10 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+# ONNX Runtime would leave files in the user's home and send what it is used for to its makers. It asks this variable
+# once, when it is imported, whoever imports it: so it is set here, before all other modules.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 # Names whose modules need numpy and more: imported when they are first asked for.
 LATER = {

@@ -76,3 +76,16 @@ def test_models_are_listed_with_their_quality_speed_and_licence(
     facts = next(model for model in json.loads(vpcodec("models", "--json").stdout) if model["name"] == "speech-vp")
     assert facts["licence"] == "for research only; see the data."
     assert facts["quality"][0]["encode"] > 0
+
+
+def test_names_that_no_encoding_holds_cost_no_result(vpcodec: Command, recordings: Path) -> None:
+    name = b"caf\xe9"
+    os.rename(recordings / "1.wav", os.fsencode(recordings) + b"/" + name + b".wav")
+    os.rename(recordings, os.fsencode(vpcodec.folder) + b"/" + name)
+    vpcodec.environment |= {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    outputs = ("--json", "out.json", "--csv", "out.csv", "--report", "out.html")
+    ended = vpcodec("evaluate", "--dataset", name, "--metrics", "mel_distance", *outputs)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"speech-vp" in ended.stdout
+    assert json.loads((vpcodec.folder / "out.json").read_text())["dataset"] == os.fsdecode(name)
+    assert "\ncaf\\udce9,speech-vp" in (vpcodec.folder / "out.csv").read_text()

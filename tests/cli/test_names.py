@@ -90,3 +90,16 @@ def test_rule_8_one_line_says_what_does_not_come_back(vpcodec: Command, media: P
     Image.new("L", (40, 30), 100).save(media / "grey.png")
     vpcodec("encode", "grey.png")
     assert b"grey.tok: webp has no grey; " in vpcodec("decode", "grey.tok", "--format", "webp").stderr
+
+
+def test_what_the_encoding_of_the_output_lacks_is_escaped_and_nothing_else_is_lost(
+    vpcodec: Command, media: Path
+) -> None:
+    os.rename(media / "photo.png", media / "写真.png")
+    for encoding in ("latin-1", "ascii:strict"):
+        vpcodec.environment |= {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        described = vpcodec("info", "写真.png", "speech.wav")
+        assert described.returncode == 0
+        assert described.stdout.startswith(b"\\u5199\\u771f.png\n")
+        assert b"\nspeech.wav\n" in described.stdout
+        assert b"\\u5199\\u771f: no such file" in vpcodec("info", "写真").stderr

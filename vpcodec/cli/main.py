@@ -4,6 +4,7 @@ Modules of numbers and networks are imported inside the commands, so that --help
 answer at once.
 """
 
+import io
 import os
 import signal
 import sys
@@ -118,6 +119,9 @@ def main() -> None:
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whose encoding may lack a name's letters: these are then escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
     except VpcodecError as error:

@@ -34,7 +34,7 @@ def write_report(results: Results, dataset: Dataset, candidates: Sequence[Candid
     """
     text = page(results, exhibit(results, dataset, candidates))
     with open_output(path, force=True) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def page(results: Results, exhibits: Sequence[Exhibit]) -> str:

@@ -90,7 +90,7 @@ class Results:
         rows = ",\n  ".join(json.dumps(row.shown(), ensure_ascii=False) for row in self.rows)
         text = json.dumps(self.summary(), indent=1, ensure_ascii=False)
         with open_output(path, force=True) as file:
-            file.write(f'{text[:-2]},\n "rows": [\n  {rows}\n ]\n}}\n'.encode())
+            file.write(f'{text[:-2]},\n "rows": [\n  {rows}\n ]\n}}\n'.encode(errors="backslashreplace"))
 
     def write_csv(self, path: Path) -> None:
         """One line a candidate, in place of an older file. Raises InputError where it cannot be written."""
@@ -101,7 +101,7 @@ class Results:
         table.writeheader()
         table.writerows(lines)
         with open_output(path, force=True) as file:
-            file.write(text.getvalue().encode())
+            file.write(text.getvalue().encode(errors="backslashreplace"))
 
     def flat(self, candidate: dict[str, Any]) -> dict[str, Any]:
         """A candidate's summary without nesting: metrics.psnr.mean becomes psnr_mean."""
