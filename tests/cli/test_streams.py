@@ -124,6 +124,23 @@ def test_rule_9_memory_does_not_grow_with_the_length_of_a_stream(vpcodec: Comman
     assert peak(1200) < peak(120) + 10  # MiB; the samples themselves are 37 MB more
 
 
+@pytest.mark.parametrize("cores", ["1", "2", "4"])
+def test_a_second_from_the_middle_of_a_long_recording_is_decoded_from_files_and_pipes_on_any_number_of_cores(
+    vpcodec: Command, cores: str
+) -> None:
+    vpcodec.environment["OMP_NUM_THREADS"] = cores
+    content = vpcodec("encode", "-", given=wav(speech(90), 0)).stdout
+    (vpcodec.folder / "long.tok").write_bytes(content)
+    whole = soundfile.read(io.BytesIO(vpcodec("decode", "-", given=content).stdout), dtype="int16")[0]
+    for start in (1, 45, 88):
+        span = ("--from", str(start), "--to", str(start + 1))
+        assert vpcodec("decode", "long.tok", "-o", f"{start}.wav", *span).returncode == 0
+        part = soundfile.read(vpcodec.folder / f"{start}.wav", dtype="int16")[0]
+        np.testing.assert_array_equal(part, whole[start * 16_000 : (start + 1) * 16_000])
+    piped = vpcodec("decode", "-", *span, given=content).stdout
+    np.testing.assert_array_equal(soundfile.read(io.BytesIO(piped), dtype="int16")[0], part)
+
+
 def test_a_range_can_be_taken_from_a_pipe(vpcodec: Command, tokens: Path) -> None:
     whole = vpcodec("decode", "speech.tok", "-c", "--format", "raw").stdout
     part = vpcodec(

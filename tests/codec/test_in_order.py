@@ -1,16 +1,22 @@
 """Windows computed side by side: results in order, a lone window for the whole engine, nobody kept waiting."""
 
+import io
 import threading
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from tests.conftest import MEDIA
 from vpcodec.codec import onnx_engine
-from vpcodec.codec.in_order import InOrder
+from vpcodec.codec.decoded import Recording
+from vpcodec.codec.in_order import in_order
 from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.recordings import Span
+from vpcodec.container import Index
 from vpcodec.registry import find_model
 
 TIMEOUT = 30  # seconds
@@ -31,21 +37,36 @@ def name_of(number: int, engine: Cores) -> tuple[int, str]:
     return number, engine.name
 
 
-def test_a_lone_window_gets_all_of_the_engine():
-    line = InOrder(Cores("whole", 3))
-    assert line.put(partial(name_of, 0)) == []
-    assert line.rest() == [(0, "whole")]
-    assert line.rest() == []
+def windows(count: int, taken: list[int] | None = None) -> Iterator[Callable[[Cores], tuple[int, str]]]:
+    for number in range(count):
+        if taken is not None:
+            taken.append(number)
+        yield partial(name_of, number)
 
 
-def test_several_windows_go_to_the_crew_and_come_back_in_order():
-    line = InOrder(Cores("whole", 3))
-    found = [result for number in range(50) for result in line.put(partial(name_of, number))]
-    assert len(found) >= 47  # no more wait than there are members
-    assert found + line.rest() == [(number, "member") for number in range(50)]
+@pytest.mark.parametrize("members", [1, 2, 4])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 50])
+def test_every_window_comes_out_in_order_and_a_lone_one_gets_all_of_the_engine(members: int, count: int) -> None:
+    by = "member" if members > 1 and count > 1 else "whole"
+    assert list(in_order(Cores("whole", members), windows(count))) == [(number, by) for number in range(count)]
 
 
-def test_a_window_that_takes_long_lets_later_ones_be_computed_but_not_overtake():
+def test_no_more_windows_wait_than_there_are_members() -> None:
+    taken: list[int] = []
+    results = in_order(Cores("whole", 3), windows(50, taken))
+    for number, _ in enumerate(results):
+        assert len(taken) <= number + 1 + 3
+
+
+def test_live_results_come_at_once() -> None:
+    taken: list[int] = []
+    results = in_order(Cores("whole", 3), windows(50, taken), live=True)
+    for number in range(5):
+        assert next(results) == (number, "whole")
+        assert len(taken) == number + 1
+
+
+def test_a_window_that_takes_long_lets_later_ones_be_computed_but_not_overtake() -> None:
     second = threading.Event()
 
     def slow(engine):
@@ -56,30 +77,23 @@ def test_a_window_that_takes_long_lets_later_ones_be_computed_but_not_overtake()
         second.set()
         return "quick"
 
-    line = InOrder(Cores("whole", 2))
-    assert line.put(slow) == []
-    assert line.put(quick) + line.rest() == ["slow", "quick"]
+    assert list(in_order(Cores("whole", 2), [slow, quick])) == ["slow", "quick"]
 
 
-def test_live_results_come_at_once():
-    line = InOrder(Cores("whole", 3), live=True)
-    assert line.put(partial(name_of, 0)) == [(0, "whole")]
-    assert line.put(partial(name_of, 1)) == [(1, "whole")]
-    assert line.rest() == []
-
-
-def test_an_error_comes_out():
-    here = threading.Event()
-
+def test_an_error_comes_out() -> None:
     def fail(engine):
-        assert here.wait(TIMEOUT)
         raise ValueError("broken")
 
-    line = InOrder(Cores("whole", 2))
-    assert line.put(fail) + line.put(partial(name_of, 1)) == []
-    here.set()
     with pytest.raises(ValueError, match="broken"):
-        line.rest()
+        list(in_order(Cores("whole", 2), [fail, partial(name_of, 1)]))
+
+
+def test_whoever_takes_no_more_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    results = in_order(Cores("whole", 4), windows(50))
+    next(results)
+    results.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, (1, 1)), (2, (2, 1)), (4, (4, 1)), (16, (4, 4))])
@@ -90,16 +104,76 @@ def test_the_crew_of_the_onnx_engine_shares_the_cores(cores, expected):
     assert (member is engine) == (cores == 1)
 
 
-def test_a_long_recording_gets_the_bytes_and_sound_that_one_thread_gives(monkeypatch):
-    media = Path(__file__).parents[1] / "media" / "speech.flac"
-    alone = Codec.load("speech-vp", threads=1)
-    samples = np.resize(alone.decode(alone.encode(media)).samples, (16_000 * 50, 2))
-    content = alone.encode(samples, sample_rate=16_000)
-    sound = alone.decode(content).samples
+@pytest.fixture(scope="module")
+def long() -> np.ndarray:
+    """[90 * 16000] float32: the clip over and over, eight windows."""
+    return np.resize(soundfile.read(MEDIA / "speech.flac", dtype="float32")[0], 90 * 16_000)
+
+
+def decoded(codec: Codec, content: bytes) -> np.ndarray:
+    recording = codec.decode(content)
+    assert isinstance(recording, Recording)
+    return recording.samples
+
+
+def by_pieces(codec: Codec, content: bytes) -> np.ndarray:
+    decoder = codec.decoder()
+    blocks = [block for start in range(0, len(content), 999) for block in decoder.push(content[start : start + 999])]
+    return np.concatenate([*blocks, *decoder.finish()])
+
+
+ENGINES = ["onnx", "onnx-8-bits", "torch"]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def made(request: pytest.FixtureRequest, long: np.ndarray) -> tuple[str, bytes, np.ndarray]:
+    """An engine, and what it makes of the recording on one core: token file and samples [n, 1]."""
+    alone = Codec.load("speech-vp", engine=request.param, threads=1)
+    content = alone.encode(long, sample_rate=16_000)
+    sound = decoded(alone, content)
+    assert sound.shape == (len(long), 1)
+    return request.param, content, sound
+
+
+def on_cores(engine: str, workers: int, monkeypatch: pytest.MonkeyPatch) -> Codec:
+    """A codec that computes so many windows at once, on any machine."""
+    codec = Codec.load("speech-vp", engine=engine, threads=workers)
+    if engine == "torch":
+        monkeypatch.setattr(codec.engine, "crew", lambda: (codec.engine, workers))
+    assert codec.engine.crew()[1] == workers
+    return codec
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_every_range_of_a_long_recording_is_that_range_of_the_whole_on_any_number_of_cores(
+    made: tuple[str, bytes, np.ndarray], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, content, sound = made
+    codec = on_cores(engine, workers, monkeypatch)
+    for span in (Span(1, 2), Span(11.5, 12.5), Span(30, 44), Span(61, 61.1), Span(75, 76), Span(88)):
+        out = io.BytesIO()
+        codec.decode_span_to(Index(io.BytesIO(content)), out, "raw", span)
+        part = np.frombuffer(out.getvalue(), "<f4")
+        np.testing.assert_array_equal(part, sound[slice(*span.samples(16_000)), 0])
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_a_long_recording_is_the_same_on_any_number_of_cores(
+    made: tuple[str, bytes, np.ndarray], long: np.ndarray, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, content, sound = made
+    codec = on_cores(engine, workers, monkeypatch)
+    assert codec.encode(long, sample_rate=16_000) == content
+    np.testing.assert_array_equal(decoded(codec, content), sound)
+    np.testing.assert_array_equal(by_pieces(codec, content), sound)
+
+
+def test_the_windows_of_a_long_recording_are_computed_by_threads_of_their_own(
+    long: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = []
     load = onnx_engine.load
     monkeypatch.setattr(onnx_engine, "load", lambda *given: started.append(given[2]) or load(*given))
     together = Codec.load("speech-vp", threads=3)
-    assert together.encode(samples, sample_rate=16_000) == content
-    np.testing.assert_array_equal(together.decode(content).samples, sound)
-    assert set(started) == {1}  # all of it by members of the crew
+    together.decode(together.encode(long, sample_rate=16_000))
+    assert set(started) == {1}

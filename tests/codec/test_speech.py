@@ -61,16 +61,17 @@ def test_a_stream_gets_the_frames_of_the_whole_however_it_is_cut(
     speech: Codec, samples: np.ndarray, piece: int
 ) -> None:
     def frames(size: int) -> list[tuple[list, bytes]]:
-        encoder = SpeechEncoder(speech.engine, speech.model.facts, 256, 1)
+        encoder = SpeechEncoder(speech.model.facts, 256, 1)
         pieces = [samples[i : i + size, None] for i in range(0, len(samples), size)]
-        made = [frame for part in pieces for frame in encoder.push(part)] + encoder.finish()
+        computations = [compute for part in pieces for compute in encoder.push(part)] + encoder.finish()
+        made = [compute(speech.engine) for compute in computations]
         return [(frame.tokens.tolist(), frame.side) for frame in made]
 
     assert frames(piece) == frames(len(samples))
 
 
 def test_a_stream_emits_before_its_end_and_holds_two_windows_at_most(speech: Codec, samples: np.ndarray) -> None:
-    encoder = SpeechEncoder(speech.engine, speech.model.facts, 256, 1)
+    encoder = SpeechEncoder(speech.model.facts, 256, 1)
     assert encoder.push(samples[: 128 * 96, None])
     for _ in range(5):
         encoder.push(samples[: 64 * 96, None])
@@ -226,7 +227,7 @@ def test_a_frame_too_short_in_the_middle_is_refused(speech: Codec, samples: np.n
 def test_a_decoder_that_starts_in_the_middle_wants_the_frame_before(speech: Codec, samples: np.ndarray) -> None:
     content = speech.encode_samples(samples, 16000)
     frames = list(Reader(io.BytesIO(content)).frames())
-    decoder = SpeechDecoder(speech.engine, speech.model.facts, 256, first=3)
-    blocks = [block for frame in frames[2:6] for block in decoder.push(frame)]
+    decoder = SpeechDecoder(speech.model.facts, 256, first=3)
+    blocks = [compute(speech.engine) for frame in frames[2:6] for compute in decoder.push(frame)]
     whole = decoded(speech, content)
     np.testing.assert_array_equal(np.concatenate(blocks), whole[3 * 6144 : 5 * 6144])

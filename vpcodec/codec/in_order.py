@@ -1,54 +1,47 @@
-"""Windows of a long recording computed side by side, their results handed out in order."""
+"""Windows of a long recording computed side by side, their results given in order."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from itertools import chain, islice
+from typing import TypeAlias, TypeVar
 
 from vpcodec.codec.engines import Engine
 
 Result = TypeVar("Result")
-Computation = Callable[[Engine], Result]
+Computation: TypeAlias = Callable[[Engine], Result]
 
 
-class InOrder(Generic[Result]):
-    """Takes computations one after the other and gives their results in the same order.
+def in_order(engine: Engine, computations: Iterable[Computation[Result]], *, live: bool = False) -> Iterator[Result]:
+    """The results of all computations, in their order.
 
     A lone window gets all of the engine. As soon as there is a second one, the windows go to the engine's crew, as
     many at a time as it has members: each core then works for itself and waits for none.
 
     Args:
         engine: What computes.
-        live: Whether somebody waits for each result: nothing is then put off, one window is computed at a time.
+        computations: Taken one after the other, no more of them ahead than the crew has members.
+        live: Whether somebody waits for each result: one window is then computed at a time, as soon as it is there.
     """
+    member, members = (engine, 1) if live else engine.crew()
+    computations = iter(computations)
+    if members > 1:
+        first = list(islice(computations, 2))
+        if len(first) == 2:
+            yield from side_by_side(member, members, chain(first, computations))
+            return
+        computations = iter(first)
+    for compute in computations:
+        yield compute(engine)
 
-    def __init__(self, engine: Engine, *, live: bool = False) -> None:
-        self.engine = engine
-        self.member, self.members = (engine, 1) if live else engine.crew()
-        self.first: Computation[Result] | None = None  # put off until it is known whether it is alone
-        self.running: deque[Future[Result]] = deque()
-        self.pool: ThreadPoolExecutor | None = None
 
-    def put(self, compute: Computation[Result]) -> list[Result]:
-        """Take the next computation; returns the results that are ready, or have been waited for long enough."""
-        if self.members == 1:
-            return [compute(self.engine)]
-        if self.pool is None:
-            if self.first is None:
-                self.first = compute
-                return []
-            self.pool = ThreadPoolExecutor(self.members)
-            self.running.append(self.pool.submit(self.first, self.member))
-        self.running.append(self.pool.submit(compute, self.member))
-        ready = []
-        while len(self.running) > self.members or (self.running and self.running[0].done()):
-            ready.append(self.running.popleft().result())
-        return ready
-
-    def rest(self) -> list[Result]:
-        """All results that are still to come."""
-        if self.pool is None:
-            first, self.first = self.first, None
-            return [] if first is None else [first(self.engine)]
-        with self.pool:
-            return [future.result() for future in self.running]
+def side_by_side(member: Engine, members: int, computations: Iterable[Computation[Result]]) -> Iterator[Result]:
+    """The results in order, computed by as many threads as there are members."""
+    running: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(members) as pool:
+        for compute in computations:
+            running.append(pool.submit(compute, member))
+            while len(running) > members or (running and running[0].done()):
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.arrays import MOST_CHANNELS
 from vpcodec.codec.engines import Engine
+from vpcodec.codec.in_order import Computation, in_order
 from vpcodec.codec.matching import prior_of
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder
 from vpcodec.codec.windows import CORES
@@ -51,81 +52,68 @@ class RecordingEncoder:
     """Blocks of a recording at its own rate in, frames out.
 
     Args:
-        engine: What computes the network.
         model: Of the token file.
         header: Of the token file.
-        live: Whether somebody waits for each frame.
 
     Attributes:
         channels: Of the recording.
         received: Samples of each channel so far.
     """
 
-    def __init__(self, engine: Engine, model: ModelFolder, header: Header, *, live: bool) -> None:
+    def __init__(self, model: ModelFolder, header: Header) -> None:
         signal = speech_facts(header)
         self.channels = signal.channels
         self.received = 0
         self.resampler = Resampler(signal.sample_rate, SAMPLE_RATE, signal.channels)
-        self.encoder = SpeechEncoder(engine, model.facts, header.rate, signal.channels, live=live)
+        self.encoder = SpeechEncoder(model.facts, header.rate, signal.channels)
 
-    def push(self, block: Samples) -> list[Frame]:
-        """Take in a block [n, channels]; returns the frames that are now complete."""
+    def push(self, block: Samples) -> list[Computation[Frame]]:
+        """Take in a block [n, channels]; returns what computes the frames that can now be made."""
         self.received += len(block)
         return self.encoder.push(self.resampler.push(block))
 
-    def finish(self) -> list[Frame]:
-        """The remaining frames, once all samples are in."""
+    def finish(self) -> list[Computation[Frame]]:
+        """What computes the remaining frames, once all samples are in."""
         return self.encoder.push(self.resampler.finish()) + self.encoder.finish()
 
 
 class RecordingDecoder:
-    """Frames in, blocks of a recording at its own rate out.
+    """Frames in, windows of a recording out, and a resampler that brings these to its own rate.
 
     Args:
-        engine: What computes the network.
         model: Of the token file.
         header: Of the token file.
-        live: Whether somebody waits for each block.
 
     Attributes:
         signal: What the header says about the recording.
+        resampler: From the model's rate to the recording's.
 
     Raises:
         InputError: The token file holds a picture.
     """
 
-    def __init__(self, engine: Engine, model: ModelFolder, header: Header, *, live: bool) -> None:
+    def __init__(self, model: ModelFolder, header: Header) -> None:
         self.signal = speech_facts(header)
-        self.decoder = SpeechDecoder(engine, model.facts, header.rate, live=live)
+        self.decoder = SpeechDecoder(model.facts, header.rate)
         self.resampler = Resampler(SAMPLE_RATE, self.signal.sample_rate, self.signal.channels)
 
-    def push(self, frame: Frame) -> Samples:
-        """Take in the next frame; returns what is now complete, [n, channels]. Raises ContainerError."""
-        return self.resampled(self.decoder.push(checked(frame, self.signal)))
+    def push(self, frame: Frame) -> list[Computation[Samples]]:
+        """Take in the next frame; returns what computes the window [n, channels] that can now be made.
 
-    def finish(self, length: int) -> Samples:
-        """The remaining samples, once all frames are in.
+        Raises ContainerError.
+        """
+        return self.decoder.push(checked(frame, self.signal))
+
+    def finish(self, length: int) -> list[Computation[Samples]]:
+        """What computes the last window, once all frames are in.
 
         Args:
             length: Samples of each channel in the whole recording, as the footer says.
 
         Raises:
-            ContainerError: The frames hold fewer.
+            ContainerError: The frames hold fewer, or the last frame lies behind all of them.
         """
-        ends = resampled_length(length, self.signal.sample_rate, SAMPLE_RATE)
-        blocks = []
-        for block in self.decoder.finish():
-            blocks.append(self.resampler.push(block[: max(0, ends - self.resampler.received)]))
-        if self.resampler.received != ends:
-            raise ContainerError(
-                f"the frames hold {self.resampler.received} samples at 16 kHz, the footer promises {ends}"
-            )
-        return np.concatenate([*blocks, self.resampler.finish(length)])
-
-    def resampled(self, windows: list[Samples]) -> Samples:
-        """Windows at 16 kHz as one block at the recording's rate."""
-        blocks = [self.resampler.push(window) for window in windows]
-        return np.concatenate(blocks) if blocks else np.zeros((0, self.signal.channels), np.float32)
+        return self.decoder.finish(resampled_length(length, self.signal.sample_rate, SAMPLE_RATE))
 
 
 def encode_recording(
@@ -152,14 +140,17 @@ def encode_recording(
     Raises:
         InputError: The recording is damaged, or ends before the stretch begins.
     """
+    encoder = RecordingEncoder(model, header)
+
+    def computations() -> Iterator[Computation[Frame]]:
+        for block in stretch(audio.blocks(), *span.samples(audio.facts.sample_rate)):
+            yield from encoder.push(block)
+        if not encoder.received:
+            raise InputError(f"{audio.name}: ends before second {span.start:g}")
+        yield from encoder.finish()
+
     writer = Writer(out, header, model.prior(header.rate))
-    encoder = RecordingEncoder(engine, model, header, live=live)
-    for block in stretch(audio.blocks(), *span.samples(audio.facts.sample_rate)):
-        for frame in encoder.push(block):
-            writer.write(frame)
-    if not encoder.received:
-        raise InputError(f"{audio.name}: ends before second {span.start:g}")
-    for frame in encoder.finish():
+    for frame in in_order(engine, computations(), live=live):
         writer.write(frame)
     writer.close(encoder.received)
 
@@ -177,10 +168,16 @@ def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, *, live
     Raises:
         ContainerError: The token file is damaged.
     """
-    decoder = RecordingDecoder(engine, model, reader.header, live=live)
-    for frame in reader.frames(prior_of(reader.header, model), together=1 if live else TOGETHER):
-        yield decoder.push(frame)
-    yield decoder.finish(reader.length)
+    decoder = RecordingDecoder(model, reader.header)
+
+    def computations() -> Iterator[Computation[Samples]]:
+        for frame in reader.frames(prior_of(reader.header, model), together=1 if live else TOGETHER):
+            yield from decoder.push(frame)
+        yield from decoder.finish(reader.length)
+
+    for window in in_order(engine, computations(), live=live):
+        yield decoder.resampler.push(window)
+    yield decoder.resampler.finish(reader.length)
 
 
 def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) -> Iterator[Samples]:
@@ -203,7 +200,7 @@ def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) ->
     skipped = -first * core % step
     offset = (first * core + skipped) * signal.sample_rate // SAMPLE_RATE
     ends = resampled_length(index.length, signal.sample_rate, SAMPLE_RATE) - first * core
-    windows = stretch(decode_windows(engine, model, index, first, last), skipped, ends)
+    windows = stretch(in_order(engine, windows_of(model, index, first, last)), skipped, ends)
     missing = stop - start
     for block in stretch(resample_windows(windows, signal), start - offset, stop - offset):
         missing -= len(block)
@@ -212,10 +209,13 @@ def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) ->
         raise ContainerError(f"the frames end {missing:,} samples before the end that the footer promises")
 
 
-def decode_windows(engine: Engine, model: ModelFolder, index: Index, first: int, last: int) -> Iterator[Samples]:
-    """Windows [n, channels] at 16 kHz, from number `first` to `last` or the end. Raises ContainerError."""
+def windows_of(model: ModelFolder, index: Index, first: int, last: int) -> Iterator[Computation[Samples]]:
+    """What computes the windows [n, channels] at 16 kHz, from number `first` to `last` or the end.
+
+    Raises ContainerError.
+    """
     signal, prior = speech_facts(index.header), prior_of(index.header, model)
-    decoder = SpeechDecoder(engine, model.facts, index.header.rate, first)
+    decoder = SpeechDecoder(model.facts, index.header.rate, first)
     for number in range(max(0, first - 1), min(len(index), last + 2)):
         yield from decoder.push(checked(index.read(number, prior), signal))
     if last + 1 >= len(index):

@@ -1,5 +1,8 @@
 """Speech as a stream: samples in, frames of tokens out, and back, in bounded memory.
 
+What is to be computed for a window comes out as a function of the engine, so that the caller decides when and where:
+at once for a stream, side by side for a file (`in_order`).
+
 Every window is brought to the level that the network was trained at, and the level goes into the file as one
 byte per channel and window. Where two windows meet the gain glides from one level to the other, on both
 sides of the codec alike, so that a quiet, a loud and a changing recording come back as they were.
@@ -9,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.in_order import InOrder
+from vpcodec.codec.in_order import Computation
 from vpcodec.codec.windows import CORES, window
 from vpcodec.container import Frame
 from vpcodec.data.level import gain_of, measure_level
@@ -22,18 +25,15 @@ Samples = NDArray[np.float32]
 
 
 class SpeechEncoder:
-    """16 kHz samples in, frames out; holds two windows of signal at most, and those that are being computed.
+    """16 kHz samples in, frames out; holds two windows of signal at most.
 
     Args:
-        engine: What computes the network.
         facts: Of the engine's model.
         rate: One of the model's rates.
         channels: Number of channels; each is coded by itself.
-        live: Whether each frame is to come as soon as its samples are in, instead of all as fast as possible.
     """
 
-    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, channels: int, *, live: bool = False) -> None:
-        self.frames: InOrder[Frame] = InOrder(engine, live=live)
+    def __init__(self, facts: ModelFacts, rate: int, channels: int) -> None:
         self.facts = facts
         self.rate = rate
         self.core = CORES["speech"]
@@ -42,29 +42,28 @@ class SpeechEncoder:
         self.levels: dict[int, bytes] = {}  # of windows near the next one, a byte per channel
         self.encoded = 0  # windows
 
-    def push(self, samples: Samples) -> list[Frame]:
-        """Take in samples [n, channels]; returns the frames that are now complete."""
+    def push(self, samples: Samples) -> list[Computation[Frame]]:
+        """Take in samples [n, channels]; returns what computes the frames that can now be made."""
         self.held = np.concatenate((self.held, samples.T.astype(np.float32, copy=False)), axis=1)
         frames = []
         # A window glides towards the level of the next one, so that one must be here whole.
         while self.positions() >= (self.encoded + 2) * self.core:
-            frames += self.encode_window(self.positions())
+            frames.append(self.encode_window(self.positions()))
         return frames
 
-    def finish(self) -> list[Frame]:
-        """The remaining frames, once all samples are in; the last hop is filled up with silence."""
+    def finish(self) -> list[Computation[Frame]]:
+        """What computes the remaining frames, once all samples are in; the last hop is filled up with silence."""
         hop = self.facts.hop
         self.held = np.pad(self.held, ((0, 0), (0, -self.held.shape[1] % hop)))
         length = self.positions()
-        frames = [frame for _ in range(self.encoded, -(-length // self.core)) for frame in self.encode_window(length)]
-        return frames + self.frames.rest()
+        return [self.encode_window(length) for _ in range(self.encoded, -(-length // self.core))]
 
     def positions(self) -> int:
         """Whole positions of signal seen so far."""
         return self.held_from + self.held.shape[1] // self.facts.hop
 
-    def encode_window(self, length: int) -> list[Frame]:
-        """Go on with the next window of a signal that is known up to `length` positions; returns finished frames."""
+    def encode_window(self, length: int) -> Computation[Frame]:
+        """What computes the next window of a signal that is known up to `length` positions."""
         place = window(self.encoded, length, self.core, self.facts.encoder_reach)
         for index in (self.encoded, self.encoded + 1):
             if index not in self.levels and index * self.core < length:
@@ -81,7 +80,7 @@ class SpeechEncoder:
         def compute(engine: Engine) -> Frame:
             return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), level)
 
-        return self.frames.put(compute)
+        return compute
 
     def slice(self, start: int, stop: int) -> Samples:
         """Held samples of the positions `start` to `stop`, [channels, n]."""
@@ -95,18 +94,15 @@ class SpeechEncoder:
 
 
 class SpeechDecoder:
-    """Frames in, 16 kHz samples out; holds three frames at most, and the windows that are being computed.
+    """Frames in, 16 kHz samples out; holds three frames at most.
 
     Args:
-        engine: What computes the network.
         facts: Of the engine's model.
         rate: One of the model's rates.
         first: Number of the first frame to decode. The one before it, if any, is pushed first, as context.
-        live: Whether each window is to come as soon as its frames are in, instead of all as fast as possible.
     """
 
-    def __init__(self, engine: Engine, facts: ModelFacts, rate: int, first: int = 0, *, live: bool = False) -> None:
-        self.windows: InOrder[Samples] = InOrder(engine, live=live)
+    def __init__(self, facts: ModelFacts, rate: int, first: int = 0) -> None:
         self.facts = facts
         self.rate = rate
         self.core = CORES["speech"]
@@ -114,8 +110,8 @@ class SpeechDecoder:
         self.received = max(0, first - 1)
         self.decoded = first
 
-    def push(self, frame: Frame) -> list[Samples]:
-        """Take in the next frame; returns the windows that are now complete, each [n, channels]."""
+    def push(self, frame: Frame) -> list[Computation[Samples]]:
+        """Take in the next frame; returns what computes the window [n, channels] before it, if it can now be made."""
         previous = self.frames.get(self.received - 1)
         if previous is not None and previous.tokens.shape[1] != self.core:
             raise ContainerError(
@@ -126,24 +122,39 @@ class SpeechDecoder:
             raise ContainerError(f"frame {self.received} does not fit the model's windows")
         self.frames[self.received] = frame
         self.received += 1
-        return self.decode_window() if self.received - self.decoded >= 2 else []
+        return [self.decode_window()] if self.received - self.decoded >= 2 else []
 
-    def finish(self) -> list[Samples]:
-        """The remaining windows, once all frames are in."""
-        windows = [done for _ in range(self.decoded, self.received) for done in self.decode_window()]
-        return windows + self.windows.rest()
+    def finish(self, length: int | None = None) -> list[Computation[Samples]]:
+        """What computes the last window, once all frames are in.
 
-    def decode_window(self) -> list[Samples]:
-        """Go on with the next window; returns finished ones."""
-        index, hop = self.decoded, self.facts.hop
-        length = (self.received - 1) * self.core + self.frames[self.received - 1].tokens.shape[1]
+        Args:
+            length: Samples of the whole signal, so that the filling of the last hop is left out; None to keep it.
+
+        Raises:
+            ContainerError: The frames hold fewer samples, or the last frame lies behind all of them.
+        """
+        starts = max(0, self.received - 1) * self.core * self.facts.hop
+        holds = self.positions() * self.facts.hop
+        if length is not None and not starts <= length <= holds:
+            raise ContainerError(f"the frames hold {holds} samples at 16 kHz, the footer promises {length}")
+        return [self.decode_window(length) for _ in range(self.decoded, self.received)]
+
+    def positions(self) -> int:
+        """Positions of all frames so far."""
+        last = self.frames.get(self.received - 1)
+        return (self.received - 1) * self.core + last.tokens.shape[1] if last else 0
+
+    def decode_window(self, stop: int | None = None) -> Computation[Samples]:
+        """What computes the next window, up to sample `stop`."""
+        index, hop, length = self.decoded, self.facts.hop, self.positions()
         place = window(index, length, self.core, self.facts.decoder_reach)
         offset = min(self.frames) * self.core
         tokens = np.concatenate([frame.tokens for frame in self.frames.values()], axis=1)
         tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
-        kept = slice(place.kept.start * hop, place.kept.stop * hop)
+        start, stop = place.core_start * hop, place.core_stop * hop if stop is None else stop
+        kept = slice(start - place.start * hop, stop - place.start * hop)
         levels = {number: frame.side for number, frame in self.frames.items()}
-        gains = gain_curve(levels, index, self.core * hop, place.core_start * hop, place.core_stop * hop)
+        gains = gain_curve(levels, index, self.core * hop, start, stop)
         self.decoded += 1
         self.frames.pop(index - 1, None)
 
@@ -151,7 +162,7 @@ class SpeechDecoder:
             signal = np.stack([engine.decode(channel, self.rate)[kept] for channel in tokens])
             return np.asarray((signal / gains).T)
 
-        return self.windows.put(compute)
+        return compute
 
 
 def gain_curve(levels: dict[int, bytes], index: int, size: int, start: int, stop: int) -> Samples:

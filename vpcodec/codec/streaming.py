@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import bytes_of_array, columns, subtype_of_array
 from vpcodec.codec.engines import Engine
+from vpcodec.codec.in_order import Computation
 from vpcodec.codec.matching import check_model, prior_of
 from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, Samples
 from vpcodec.container import Frame, Header, Reader, SpeechFacts, Writer
@@ -77,7 +78,7 @@ class StreamEncoder:
         """Forget everything: the next samples begin a new token file."""
         out = io.BytesIO()
         writer = Writer(out, self.header, self.model.prior(self.header.rate))
-        self.state = EncoderState(RecordingEncoder(self.engine, self.model, self.header, live=True), writer, out)
+        self.state = EncoderState(RecordingEncoder(self.model, self.header), writer, out)
 
     def push(self, samples: NDArray[Any]) -> Piece:
         """Take in the next samples.
@@ -113,9 +114,10 @@ class StreamEncoder:
             raise ConfigError("the stream is finished", hint="reset() begins another")
         return self.state
 
-    def piece(self, frames: list[Frame]) -> Piece:
+    def piece(self, computations: list[Computation[Frame]]) -> Piece:
         """Frames as bytes; before them the header, behind them the footer, where it is time for these."""
         state = self.state
+        frames = [compute(self.engine) for compute in computations]
         for frame in frames:
             state.writer.write(frame)
         if state.finished:
@@ -216,15 +218,20 @@ class StreamDecoder:
         state.inbox.ended = True
         blocks = self.blocks()
         assert state.file is not None  # that a header is missing was an error
-        rest = state.file.recording.finish(state.file.reader.length)
+        recording, length = state.file.recording, state.file.reader.length
+        blocks += [*self.computed(recording, recording.finish(length)), recording.resampler.finish(length)]
         state.finished = True
-        return [*blocks, rest] if len(rest) else blocks
+        return [block for block in blocks if len(block)]
 
     def checked_state(self) -> DecoderState:
         """The state. Raises ConfigError where the stream is finished."""
         if self.state.finished:
             raise ConfigError("the stream is finished", hint="reset() begins another")
         return self.state
+
+    def computed(self, recording: RecordingDecoder, computations: list[Computation[Samples]]) -> list[Samples]:
+        """Windows at the recording's own rate."""
+        return [recording.resampler.push(compute(self.engine)) for compute in computations]
 
     def blocks(self) -> list[Samples]:
         """The sound of all frames that are here."""
@@ -233,7 +240,7 @@ class StreamDecoder:
         if file is not None:
             with suppress(BlockingIOError):  # the reader stands at the first frame that is not here whole
                 for frame in file.reader.frames(file.prior):
-                    blocks.append(file.recording.push(frame))
+                    blocks += self.computed(file.recording, file.recording.push(frame))
         return [block for block in blocks if len(block)]
 
     def open(self) -> OpenFile | None:
@@ -246,5 +253,5 @@ class StreamDecoder:
             inbox.content[:0] = seen
             return None
         check_model(self.model, reader.header)
-        recording = RecordingDecoder(self.engine, self.model, reader.header, live=True)
+        recording = RecordingDecoder(self.model, reader.header)
         return OpenFile(reader, recording, prior_of(reader.header, self.model))
