@@ -45,7 +45,7 @@ class ModelFacts:
     decoder_reach: Annotated[int, "Tokens to either side of a position that can change its signal."]
     rates: Annotated[list[int], "Nominal codebook sizes to choose from."]
     vocabularies: Annotated[list[int], "Number of ids that can occur at each rate."]
-    levels: Annotated[list[int], "Radices of a token's digits; empty where tokens are codebook rows."]
+    radices: Annotated[list[list[int]], "Bases of the digits of an id at each rate, lowest digit first."]
     parameters: Annotated[int, "Number of weights."]
     weights_sha256: Annotated[str, "SHA-256 of weights.safetensors."]
     spectral_parameters: Annotated[int, "Those of them that are used once a spectrum, not once a token."] = 0
@@ -86,10 +86,8 @@ class ModelFolder:
         return bytes.fromhex(self.facts.weights_sha256)[:8]
 
     def radices(self, rate: int) -> tuple[int, ...]:
-        """The digits that a token of this rate consists of: the levels of scalar methods, else one."""
-        if self.facts.levels:
-            return tuple(self.facts.levels)
-        return (self.facts.vocabularies[self.facts.rates.index(rate)],)
+        """Bases of the digits of an id: the levels of scalar methods, the codes of each group of others."""
+        return tuple(self.facts.radices[self.facts.rates.index(rate)])
 
     def prior(self, rate: int) -> bytes | None:
         """What the entropy coder knows beforehand about the tokens of a rate; None if the model ships nothing."""
@@ -153,7 +151,7 @@ def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dic
         decoder_reach=network.decoder_reach,
         rates=list(quantizer.rates),
         vocabularies=[quantizer.vocabulary(rate) for rate in quantizer.rates],
-        levels=list(quantizer.radices),
+        radices=[list(quantizer.radices(rate)) for rate in quantizer.rates],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         spectral_parameters=sum(each.numel() for name, each in model.named_parameters() if ".spectral." in name),
         weights_sha256=sha256(folder / WEIGHTS),

@@ -29,6 +29,7 @@ CHANNELS = {"tokenbridge": (4, 5, 6, 7), "vqgan-fc": (8, 8, 8, 8)}  # else 3, 4,
 
 # All that an optimizer sees. What is not listed is a buffer, out of reach of gradients and of weight decay.
 LEARNED = {"vq": {"codebook"}, "vqgan-fc": {"codebook"}, "nsvq": {"codebook"}, "simvq": {"map.weight", "map.bias"}}
+LEARNED["vq in groups"] = {"parts.0.codebook", "parts.1.codebook"}
 
 # Latents that a method codes as the decoded ones; most find a decoded latent where they put it.
 LATENTS_OF = {
@@ -38,7 +39,17 @@ LATENTS_OF = {
 }
 
 
+# Two codes of 16 a position make as many ids as one of 256.
+GROUPED = {
+    "vp in groups": {"channels": 2, "rows_per_code": 16},
+    "fsp in groups": {"levels": [4, 4]},
+    "vq in groups": {"channels": 2, "start_tokens": 64},
+}
+
+
 def build(name, **options):
+    if name in GROUPED:
+        return build_quantizer(name.partition(" ")[0], rates=["2x16"], **GROUPED[name], **options)
     return build_quantizer(name, rates=[RATE], **SMALL.get(name, {}), **options)
 
 
@@ -70,7 +81,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.fixture(scope="module", params=QUANTIZERS)
+@pytest.fixture(scope="module", params=[*QUANTIZERS, *GROUPED])
 def name(request):
     return request.param
 
@@ -96,7 +107,7 @@ def test_every_token_has_latents_of_its_own_and_comes_back_from_them(name, train
     assert decoded.shape == (trained.vocabulary(), trained.channels)
     assert decoded.dtype == torch.float32
     assert len(decoded.unique(dim=0)) == trained.vocabulary()
-    latents = LATENTS_OF.get(name, lambda same: same)(decoded)
+    latents = LATENTS_OF.get(name.partition(" ")[0], lambda same: same)(decoded)
     assert torch.equal(trained.encode(latents), tokens)
 
 
@@ -136,26 +147,25 @@ def test_encoding_and_decoding_are_pure_in_training_too(trained):
     assert same(before, state_of(trained))
 
 
-def test_evaluation_follows_the_weights_after_more_training(trained):
+def test_evaluation_follows_the_weights_after_more_training(name, trained):
     latents = random_latents(trained, 2, 50)
     trained(latents)
     train(trained, 3, first=10)
     trained.eval()
-    fresh = build_like(trained)
+    fresh = build_like(name, trained)
     assert torch.equal(trained(latents).latents, fresh(latents).latents)
 
 
-def build_like(quantizer):
+def build_like(name, quantizer):
     """Another quantizer with the same state, by way of a file."""
-    name = next(name for name, method in QUANTIZERS.items() if type(quantizer) is method)
     other = build(name)
     other.load_state_dict(load(save({key: value.contiguous() for key, value in quantizer.state_dict().items()})))
     return other.eval()
 
 
-def test_the_state_dict_alone_makes_an_equal_quantizer(trained):
+def test_the_state_dict_alone_makes_an_equal_quantizer(name, trained):
     latents = random_latents(trained, 2, 50)
-    assert torch.equal(build_like(trained)(latents).latents, trained(latents).latents)
+    assert torch.equal(build_like(name, trained)(latents).latents, trained(latents).latents)
 
 
 def test_loading_weights_replaces_what_evaluation_had_built(name, trained):
@@ -178,7 +188,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(name, stop):
     stopped = build(name)
     train(stopped, stop)
     torch.manual_seed(77)
-    resumed = build_like(stopped)
+    resumed = build_like(name, stopped)
     found = train(resumed, 8 - stop, first=stop)
     for one, other in zip(found, expected, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -307,12 +317,13 @@ def test_copies_and_pickles_are_independent_quantizers(trained):
         assert torch.equal(other(latents).latents, trained(latents).latents)
 
 
+@pytest.mark.parametrize("method", QUANTIZERS)
 @pytest.mark.parametrize("rate", LEVELS)
-def test_a_quantizer_says_how_many_ids_can_occur(name, rate):
-    quantizer = build_quantizer(name, rates=[rate])
-    assert quantizer.vocabulary() == VOCABULARIES[name][rate]
-    assert quantizer.channels == dict(zip(LEVELS, CHANNELS.get(name, (3, 4, 5, 5)), strict=True))[rate]
-    assert not quantizer.radices or math.prod(quantizer.radices) == quantizer.vocabulary()
+def test_a_quantizer_says_how_many_ids_can_occur(method, rate):
+    quantizer = build_quantizer(method, rates=[rate])
+    assert quantizer.vocabulary() == VOCABULARIES[method][rate]
+    assert quantizer.channels == dict(zip(LEVELS, CHANNELS.get(method, (3, 4, 5, 5)), strict=True))[rate]
+    assert math.prod(quantizer.radices()) == quantizer.vocabulary()
 
 
 @pytest.mark.parametrize("method", ["fsp", "fsq", "tokenbridge"])
@@ -340,8 +351,9 @@ def test_too_few_latents_to_finish_with_are_a_fault_of_the_data(name):
     if quantizer.ready:
         quantizer.finish(iter([]))
         return
-    for given in ([], [random_latents(quantizer, RATE - 1)]):
-        with pytest.raises(DataError, match=f"{RATE} codes"):
+    codes = quantizer.radices()[0]
+    for given in ([], [random_latents(quantizer, codes - 1)]):
+        with pytest.raises(DataError, match=f"{codes} codes"):
             quantizer.finish(iter(given))
 
 

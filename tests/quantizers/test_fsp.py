@@ -44,7 +44,7 @@ def test_the_first_channel_is_the_fastest_digit(golden):
 @pytest.mark.parametrize("rate", ["256", "1024", "4096", "16384"])
 def test_the_levels_are_the_published_ones(golden, rate):
     quantizer = FSP([int(rate)])
-    assert list(quantizer.radices) == golden["levels"][rate]["levels"]
+    assert list(quantizer.radices()) == golden["levels"][rate]["levels"]
     assert quantizer.vocabulary() == golden["levels"][rate]["product"]
 
 

@@ -39,7 +39,7 @@ def test_four_bins_a_channel_make_the_codebook(golden, rate):
     quantizer = TokenBridge([rate])
     assert quantizer.channels == golden["tokenbridge"]["dims_for_K"][str(rate)]
     assert quantizer.input_channels == 2 * quantizer.channels
-    assert quantizer.radices == (4,) * quantizer.channels
+    assert quantizer.radices() == (4,) * quantizer.channels
 
 
 @pytest.mark.parametrize(("by_percentile", "key"), [(True, None), (False, "nearest_cvu_one_dim")])

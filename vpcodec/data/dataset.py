@@ -28,7 +28,8 @@ LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
 NARROW_SHARE = 0.15  # of speech crops are heard as through a telephone or an old microphone, without the upper band
 BAND_RANGE = (3_400.0, 7_000.0)  # Hz, where such a band ends
 SLOPE = 200.0  # Hz, over which it ends
-ZOOM_RANGE = (0.55, 1.0)  # a photo's crop may be taken from a larger square and shrunk by up to this
+ZOOM_SHARE = 0.8  # of the crops of photos are taken from a larger square and shrunk to
+ZOOM_RANGE = (0.25, 1.0)  # of its sides, so that a network sees small things sharp
 
 
 class Crops(ABC):
@@ -142,8 +143,8 @@ class ImageCrops(Crops):
     def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
         height, width = medium.shape[:2]
         size = self.size
-        if self.options.augment and random.random() < 0.5:
-            size = min(height, width, int(self.size / random.uniform(*ZOOM_RANGE)))
+        if self.options.augment and random.random() < ZOOM_SHARE:
+            size = min(height, width, int(self.size / np.exp(random.uniform(*np.log(ZOOM_RANGE)))))
         top, left = int(random.integers(0, height - size + 1)), int(random.integers(0, width - size + 1))
         piece = medium[top : top + size, left : left + size]
         if size != self.size:

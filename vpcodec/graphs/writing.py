@@ -117,7 +117,7 @@ def parts(model: Autoencoder, kind: str) -> Iterator[tuple[str, onnx.ModelProto]
     latents = network.encode(signal).flatten(0, -2)
     yield ENCODER, trace(model, lambda m, x: m.network.encode(x).float(), signal, ("signal", "latents"), axes)
     for rate in quantizer.rates:
-        rows = ROWS if quantizer.radices else max(1, CELLS["cpu"] // quantizer.vocabulary(rate))
+        rows = max(1, min(ROWS, CELLS["cpu"] // max(quantizer.radices(rate))))
         some = latents[torch.arange(rows) % len(latents)]
         encode, decode = at_rate(rate)
         yield QUANTIZER.format(rate=rate), trace(model, encode, some, ("latents", "tokens"), {})

@@ -70,10 +70,9 @@ class Quantizer(nn.Module, ABC):
         """
         return self.channels
 
-    @property
-    def radices(self) -> tuple[int, ...]:
-        """Base of each digit of a token, first digit fastest; empty where a token is the row of a codebook."""
-        return ()
+    def radices(self, rate: int | None = None) -> tuple[int, ...]:
+        """Base of each digit of a token, first digit fastest; one where a token is the row of a codebook."""
+        return (self.vocabulary(rate),)
 
     @property
     def ready(self) -> bool:

@@ -37,13 +37,12 @@ class GridQuantizer(Quantizer):
         super().__init__(rates or (math.prod(levels),), len(levels))
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 
-    @property
-    def radices(self) -> tuple[int, ...]:
+    def radices(self, rate: int | None = None) -> tuple[int, ...]:
+        self.checked_rate(rate)
         return tuple(self.levels.tolist())
 
     def vocabulary(self, rate: int | None = None) -> int:
-        self.checked_rate(rate)
-        return math.prod(self.radices)
+        return math.prod(self.radices(rate))
 
     @abstractmethod
     def digits(self, latents: Tensor) -> Tensor:
