@@ -6,15 +6,18 @@ import json
 import numpy as np
 import pytest
 
-from tests.evaluation.conftest import MuLaw
+from tests.evaluation.conftest import MuLaw, photo
 from tests.inception import save_averages
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.evaluation.bootstrap import estimate
+from vpcodec.evaluation.candidates import Facts
 from vpcodec.evaluation.cards import markdown_table
+from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import evaluate
 from vpcodec.evaluation.meters import ImageMeter, SpeechMeter
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.rows import pack_tokens, unpack_tokens
+from vpcodec.evaluation.signals import read_signal
 from vpcodec.evaluation.workers import Workers
 
 QUICK = ["si_sdr", "mel_distance"]
@@ -36,6 +39,26 @@ def test_every_item_is_measured_with_every_candidate(speech, log):
     assert fine["mean"] > coarse["mean"] + 10
     assert fine["low"] <= fine["mean"] <= fine["high"]
     assert fine["items"] == 4
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_equal_file_names_in_two_folders_are_two_items(interrupted, log, tmp_path):
+    for number, folder in enumerate(("n01440764", "n01443537")):
+        path = tmp_path / "val" / folder / "a.JPEG"
+        path.parent.mkdir(parents=True)
+        photo(300, 300, number).save(path, "JPEG")
+    dataset = open_dataset("imagenet", tmp_path)
+    codec = parse_rival("jpeg:q10", "image")
+    for _ in range(2 if interrupted else 1):
+        results = evaluate(dataset, [codec], log, metrics=["psnr"])
+        log.write_text("".join(log.read_text().splitlines(keepends=True)[:1]))
+    rows = {row.item: row for row in results.rows}
+    assert list(rows) == ["val/n01440764/a.JPEG", "val/n01443537/a.JPEG"]
+    for item in dataset.items:  # each row is that of its own photo
+        signal = read_signal(item.path, "image", dataset.side)
+        assert rows[item.name].size == len(codec.encode(signal, Facts("image", item.name)))
+    assert len({row.values["psnr"] for row in results.rows}) == 2
+    assert results.extent == 2 * 256 * 256
 
 
 def test_bitrates_are_those_of_names_of_counts_and_of_the_disk(speech, log):

@@ -106,6 +106,15 @@ def test_a_program_that_is_not_installed_is_named_with_its_package(monkeypatch):
     assert "opus-tools" in failure.value.hint
 
 
+def test_a_program_that_was_built_without_the_encoder_is_refused_before_any_item(monkeypatch):
+    monkeypatch.setattr(programs.shutil, "which", lambda program: program)
+    monkeypatch.setattr(programs, "output_of", lambda command: " A..... libopencore_amrwb\n A..... aac\n")
+    with pytest.raises(DependencyError, match="amrwb: the ffmpeg that is installed lacks libvo_amrwbenc"):
+        parse_rival("amrwb:12.65", "speech")
+    monkeypatch.setattr(programs, "output_of", lambda command: " A....D libvo_amrwbenc  Android VisualOn AMR-WB\n")
+    assert parse_rival("amrwb:12.65", "speech").nominal_rate == 12_650
+
+
 def test_a_format_that_pillow_lacks_is_named(monkeypatch):
     monkeypatch.setattr(pictures.features, "check", lambda feature: False)
     with pytest.raises(DependencyError, match="cannot write AVIF"):

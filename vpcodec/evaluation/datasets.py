@@ -18,7 +18,7 @@ from vpcodec.evaluation.downloads import download
 
 @dataclass(frozen=True)
 class Item:
-    """One recording or photo: its name within the data set, and its file."""
+    """One recording or photo: its path below the data set's root, which names it, and its file."""
 
     name: str
     path: Path
@@ -213,7 +213,7 @@ def open_dataset(name: str, root: Path | None = None, *, split: str | None = Non
     files = sorted(layout.find(root, split))
     if not files:
         raise DataError(f"{root}: no {layout.title}{f' {split}' if split else ''} in it", hint=expected)
-    return Dataset(f"{name}/{split}" if split else name, layout.kind, named(files), layout.side)
+    return Dataset(f"{name}/{split}" if split else name, layout.kind, named(files, root), layout.side)
 
 
 def title_of(name: str) -> str:
@@ -238,6 +238,6 @@ def open_folder(name: str, root: Path | None, fetch: bool) -> Dataset:
     return Dataset(folder.resolve().name, kinds[0], named(found[kinds[0]], folder))
 
 
-def named(files: list[Path], folder: Path | None = None) -> tuple[Item, ...]:
-    """Items called by their file names, or by their paths below a folder."""
-    return tuple(Item(path.relative_to(folder).as_posix() if folder else path.stem, path) for path in files)
+def named(files: list[Path], root: Path) -> tuple[Item, ...]:
+    """Items called by their paths below a folder: file names alone may be equal in several folders."""
+    return tuple(Item(path.relative_to(root).as_posix(), path) for path in files)

@@ -37,6 +37,8 @@ class Program:
         decode: Command line back.
         delay: Samples at `sample_rate` by which its output lags.
         version: Command line that prints its version; empty for a program that cannot tell.
+        part: What the encoding program must have been built with, where that is not certain, and
+        parts: the command line that lists what it was built with.
     """
 
     title: str
@@ -51,6 +53,8 @@ class Program:
     raw: bool = False
     frame: int = 0
     delay: int = 0
+    part: str = ""
+    parts: str = ""
 
 
 PROGRAMS: dict[str, Program] = {
@@ -89,13 +93,15 @@ PROGRAMS: dict[str, Program] = {
     ),
     "amrwb": Program(
         title="AMR-WB",
-        package="ffmpeg, with the encoder libvo_amrwbenc",
+        package="a build of ffmpeg with libvo_amrwbenc",
         rates=(6_600, 8_850, 12_650, 14_250, 15_850, 18_250, 19_850, 23_050, 23_850),
         suffix=".amr",
         encode="ffmpeg -loglevel error -i {source} -c:a libvo_amrwbenc -b:a {rate} {target}",
         decode="ffmpeg -loglevel error -i {source} {target}",
         delay=94,
         version="ffmpeg -version",
+        part="libvo_amrwbenc",
+        parts="ffmpeg -hide_banner -encoders",
     ),
 }
 
@@ -109,7 +115,7 @@ class ProgramRival(Candidate):
 
     Raises:
         ConfigError: The codec has no such rate.
-        DependencyError: Its programs are not installed.
+        DependencyError: Its programs are not installed, or lack what it needs of them.
     """
 
     kind = "speech"
@@ -120,12 +126,15 @@ class ProgramRival(Candidate):
             program = command.split()[0]
             if shutil.which(program) is None:
                 raise DependencyError(f"{codec} needs the program {program}", hint=f"install {self.program.package}")
+        if self.program.part and self.program.part not in output_of(self.program.parts).split():
+            what = f"{codec}: the {self.program.parts.split()[0]} that is installed lacks {self.program.part}"
+            raise DependencyError(what, hint=f"install {self.program.package}")
         self.rate = None if rate is None else checked_rate(codec, rate if rate >= 100 else rate * 1000)
         self.name = codec if rate is None else f"{codec}:{rate:g}"
         self.family = self.program.title
         self.nominal_rate = self.rate
         self.matched = rate is None
-        self.identity = program_version(self.program.version) or self.program.encode.split()[0]
+        self.identity = version_of(self.program)
 
     def encode(self, signal: Signal, facts: Facts) -> bytes:
         rate = self.rate or self.matched_rate(facts.budget, len(signal) / SAMPLE_RATE)
@@ -195,11 +204,16 @@ def run(command: str, source: Path, target: Path, rate: int) -> None:
         raise InputError(f"{arguments[0]} failed with exit code {result.returncode}: {lines[-1]}")
 
 
+def version_of(program: Program) -> str:
+    """The first line that a program prints about itself, or its name."""
+    lines = output_of(program.version).strip().splitlines()
+    return lines[0].strip() if lines else program.encode.split()[0]
+
+
 @cache
-def program_version(command: str) -> str:
-    """The first line that a program prints about itself; empty for an empty command."""
+def output_of(command: str) -> str:
+    """What a command line prints on both streams; nothing for an empty one."""
     if not command:
         return ""
     result = subprocess.run(command.split(), stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    lines = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()
-    return lines[0].strip() if lines else ""
+    return (result.stdout + result.stderr).decode(errors="replace")
