@@ -160,7 +160,8 @@ def test_a_download_is_checked_unpacked_and_not_repeated(tmp_path, monkeypatch):
     source = Source(address, "1 kB", hashlib.sha256(archive.getvalue()).hexdigest())
     monkeypatch.setitem(downloads.SOURCES, ("librispeech", "test-clean"), (source,))
     root = tmp_path / "root"
-    assert [item.name for item in open_dataset("librispeech", root, fetch=True).items] == ["LibriSpeech/test-clean/1/2/1-2-0000.flac"]
+    names = [item.name for item in open_dataset("librispeech", root, fetch=True).items]
+    assert names == ["LibriSpeech/test-clean/1/2/1-2-0000.flac"]
     (tmp_path / "test-clean.tar.gz").unlink()
     assert len(open_dataset("librispeech", root, fetch=True).items) == 1
 
