@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.tokens import tokens_of
+from vpcodec.codec.tokens import model_to_read, tokens_of
 from vpcodec.container import Reader
 from vpcodec.data.streams import open_input
 from vpcodec.errors import ConfigError, DependencyError
@@ -41,8 +41,13 @@ class Tokens:
     facts: dict[str, Any]
 
 
-def read_tokens(source: str, name: str) -> Tokens:
+def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
     """The tokens of a token file, which is called `name` from then on.
+
+    Args:
+        source: The token file.
+        name: What it is to be called.
+        model: Name or folder of the model that made it; None to look for it.
 
     Raises:
         InputError: It cannot be read.
@@ -51,8 +56,8 @@ def read_tokens(source: str, name: str) -> Tokens:
     """
     with open_input(source) as stream:
         reader = Reader(stream)
-        ids = tokens_of(reader)
-    header = reader.header
+        header = reader.header
+        ids = tokens_of(reader, model_to_read(header, model, source))
     facts = {
         "name": name,
         "kind": header.kind,

@@ -113,7 +113,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ),
     (
         "decode foreign.tok",
-        "foreign.tok: no model named 'speech-xy'; installed: ...; or give the path of a model folder",
+        "foreign.tok: needs the model speech-xy, which is not here; give its folder with -m, or set VPCODEC_MODELS ...",
         1,
     ),
     ("decode notes.txt", "notes.txt: not a token file: it starts with 74 68 61, expected d6 56 50", 1),
@@ -123,7 +123,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("export sound.tok", "export needs an output; name it with -o, tokens.npz for instance", 2),
     ("export sound.tok -o tokens.csv", "cannot export to 'tokens.csv'; use --to npz, parquet, webdataset", 2),
     ("export -r empty-folder -o tokens.npz", "nothing to decode in empty-folder; looked for .tok", 2),
-    ("export speech-vp --to onnx -o out", "--to onnx writes into the folders of models; leave -o and -r out", 2),
+    ("export speech-vp --to onnx -o out", "--to onnx writes into the folders of models; leave -o, -m and -r out", 2),
     ("evaluate --dataset folder -j -1", "invalid value for '-j' / '--jobs': ...; `vpcodec evaluate -h` shows how", 2),
     ("evaluate --dataset folder --json taken.tok", "taken.tok: exists already; use -f to replace it", 1),
     ("evaluate --dataset folder --csv nowhere/a.csv", "nowhere/a.csv: there is no folder nowhere; make it first", 1),

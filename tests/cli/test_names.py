@@ -103,3 +103,18 @@ def test_what_the_encoding_of_the_output_lacks_is_escaped_and_nothing_else_is_lo
         assert described.stdout.startswith(b"\\u5199\\u771f.png\n")
         assert b"\nspeech.wav\n" in described.stdout
         assert b"\\u5199\\u771f: no such file" in vpcodec("info", "写真").stderr
+
+
+def test_a_model_of_ones_own_is_named_to_every_command_or_found_beside_the_token_file(
+    vpcodec: Command, media: Path, models: Path
+) -> None:
+    shutil.copytree(models / "speech-vp", media / "far" / "mine")
+    facts = media / "far" / "mine" / "model.toml"
+    facts.write_text(facts.read_text().replace('name = "speech-vp"', 'name = "mine"'))
+    assert vpcodec("encode", "-m", "far/mine", "speech.wav").returncode == 0
+    for command in (("decode",), ("test",), ("export", "-o", "ids.npz")):
+        ended = vpcodec(*command, "-m", "far/mine", "-f" if command != ("test",) else "-q", "speech.tok")
+        assert (ended.returncode, command) == (0, command), ended.stderr.decode()
+    assert b"needs the model mine" in vpcodec("decode", "-f", "speech.tok").stderr
+    os.rename(media / "speech.tok", media / "far" / "speech.tok")
+    assert vpcodec("decode", "far/speech.tok").returncode == 0

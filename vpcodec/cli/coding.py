@@ -117,6 +117,7 @@ def decode(
     form: Annotated[
         str | None, typer.Option("--format", metavar="F", help="wav, flac, ogg, raw; png, webp, jpeg.")
     ] = None,
+    model: ModelName = None,
     start: Start = None,
     stop: Stop = None,
     recursive: Recursive = False,
@@ -152,6 +153,7 @@ def decode(
 
     settings = Settings(
         task="decode",
+        model=model,
         form=chosen,
         span=Span(start or 0.0, stop),
         engine=engine,

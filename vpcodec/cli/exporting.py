@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Force, Inputs, Output, Quiet, Recursive
+from vpcodec.cli.options import Force, Inputs, ModelName, Output, Quiet, Recursive
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def export(
         str | None,
         typer.Option("--to", metavar="F", help="npz, parquet, webdataset, or onnx for models; by OUT's suffix."),
     ] = None,
+    model: ModelName = None,
     recursive: Recursive = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -31,8 +32,8 @@ def export(
     needs, in place of what is there.
     """
     if form == "onnx":
-        if output is not None or recursive:
-            raise ConfigError("--to onnx writes into the folders of models", hint="leave -o and -r out")
+        if output is not None or recursive or model is not None:
+            raise ConfigError("--to onnx writes into the folders of models", hint="leave -o, -m and -r out")
         export_models(inputs, Messages(quiet=quiet))
         return
     if output is None:
@@ -50,7 +51,7 @@ def export(
     def readable() -> "Iterator[Tokens]":
         for item in items:
             try:
-                yield read_tokens(item.source, shown(item.target))
+                yield read_tokens(item.source, shown(item.target), model)
             except VpcodecError as error:
                 failures.append(error)
                 messages.failure(shown(item.source), error)

@@ -8,11 +8,11 @@ from typing import Any
 import typer
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Inputs, Json, Quiet
+from vpcodec.cli.options import Inputs, Json, ModelName, Quiet
 from vpcodec.errors import VpcodecError
 
 
-def info(inputs: Inputs, as_json: Json = False) -> None:
+def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None:
     """Show what is in token files, recordings, photos and models.
 
     Rates are given by name (nominal), as an ideal coder of single tokens would need (entropy), and on disk.
@@ -23,7 +23,7 @@ def info(inputs: Inputs, as_json: Json = False) -> None:
     messages, found, failed = Messages(), [], 0
     for source in inputs:
         try:
-            found.append(describe(source))
+            found.append(describe(source, model))
         except VpcodecError as error:
             failed += 1
             named = shown(source) in error.what
@@ -39,7 +39,7 @@ def info(inputs: Inputs, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def check(inputs: Inputs, as_json: Json = False, quiet: Quiet = False) -> None:
+def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Read token files whole, and say what is broken where. Exit with 1 if anything is."""
     from vpcodec.corpus.facts import problems_of
     from vpcodec.data.streams import shown
@@ -47,7 +47,7 @@ def check(inputs: Inputs, as_json: Json = False, quiet: Quiet = False) -> None:
     messages, reports = Messages(quiet=quiet), []
     for source in inputs:
         try:
-            problems = problems_of(source)
+            problems = problems_of(source, model)
         except VpcodecError as error:
             problems = [error.what]
         reports.append({"input": source, "sound": not problems, "problems": problems})

@@ -1,8 +1,42 @@
 """Whether a token file and a model belong together, and what the one needs of the other."""
 
+import os
+from pathlib import Path
+
 from vpcodec.container import Header
+from vpcodec.data.streams import Source
 from vpcodec.errors import ContainerError, ModelError
-from vpcodec.registry import ModelFolder, find_model
+from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
+
+
+def model_for(header: Header, given: str | None = None, source: Source = "") -> ModelFolder:
+    """The model that made a token file.
+
+    It is looked for where models are installed, then beside the token file and in the working directory. A model of
+    the same name with other weights is passed over.
+
+    Args:
+        header: Of the token file.
+        given: The model's name or the path of its folder, where the user named it.
+        source: Where the token file comes from.
+
+    Raises:
+        ModelError: It is not there, or only with other weights.
+        ContainerError: The token file does not fit it.
+    """
+    if given is not None:
+        model = find_model(given)
+    else:
+        beside = [Path(source).parent] if isinstance(source, str | os.PathLike) else []
+        roots = (root / header.model for root in (*model_roots(), *beside, Path()))
+        folders = [folder for folder in roots if (folder / FACTS).is_file()]
+        if not folders:
+            hint = "give its folder with -m, or set VPCODEC_MODELS to the folder that holds it"
+            raise ModelError(f"needs the model {header.model}, which is not here", hint=hint)
+        fitting = (each for each in map(ModelFolder, folders) if each.checksum == header.weights)
+        model = next(fitting, None) or ModelFolder(folders[0])
+    check_model(model, header)
+    return model
 
 
 def check_model(model: ModelFolder, header: Header) -> None:
@@ -11,7 +45,7 @@ def check_model(model: ModelFolder, header: Header) -> None:
         raise ModelError(
             f"the token file was made with {header.model} ({header.weights.hex()}), "
             f"not with this {model.name} ({model.checksum.hex()})",
-            hint="install the version of the model that made it",
+            hint="install the version of the model that made it, or give its folder with -m",
         )
     if header.kind != model.facts.kind or header.rate not in model.facts.rates:
         raise ContainerError(f"the token file does not fit the model {header.model}")
@@ -19,14 +53,6 @@ def check_model(model: ModelFolder, header: Header) -> None:
         raise ContainerError(f"levels {header.levels} are not those of {header.model} at rate {header.rate}")
 
 
-def prior_of(header: Header, model: ModelFolder | None = None) -> bytes | None:
-    """The prior that a token file was coded with; None where it was coded without.
-
-    Args:
-        header: Of the token file.
-        model: The one that made it; None to look for it, which is done only where there is a prior.
-
-    Raises:
-        ModelError: The model is looked for and not installed.
-    """
-    return (model or find_model(header.model)).prior(header.rate) if header.prior else None
+def prior_of(header: Header, model: ModelFolder) -> bytes | None:
+    """The prior that a token file of a model was coded with; None where it was coded without."""
+    return model.prior(header.rate) if header.prior else None

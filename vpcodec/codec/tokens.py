@@ -4,27 +4,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.image import join, positions
-from vpcodec.codec.matching import prior_of
+from vpcodec.codec.matching import model_for, prior_of
 from vpcodec.codec.recordings import TOGETHER, checked
-from vpcodec.container import Reader, SpeechFacts
-from vpcodec.registry import ModelFolder, find_model
+from vpcodec.container import Header, Reader, SpeechFacts
+from vpcodec.data.streams import Source
+from vpcodec.registry import ModelFolder
 
 
-def tokens_of(reader: Reader, model: ModelFolder | None = None) -> NDArray[np.int64]:
+def model_to_read(header: Header, given: str | None = None, source: Source = "") -> ModelFolder | None:
+    """The model that the tokens of a token file cannot be read without; None where the file says it all.
+
+    Takes and raises what `model_for` does.
+    """
+    return model_for(header, given, source) if header.prior or header.kind == "image" else None
+
+
+def tokens_of(reader: Reader, model: ModelFolder | None) -> NDArray[np.int64]:
     """[channels, T] of speech, [H, W] of an image.
 
     Args:
         reader: Of the token file, of which no frame was read yet.
-        model: The one that made it; None to look for it, which is done only for a prior and for an image.
+        model: The one that made it, or what `model_to_read` gives.
 
     Raises:
         ContainerError: The token file is damaged.
-        ModelError: The model is looked for and not installed.
     """
     signal = reader.header.signal
-    frames = reader.frames(prior_of(reader.header, model), together=TOGETHER)
+    frames = reader.frames(prior_of(reader.header, model) if model else None, together=TOGETHER)
     if isinstance(signal, SpeechFacts):
         none = np.zeros((signal.channels, 0), np.int64)
         return np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
-    hop = (model or find_model(reader.header.model)).facts.hop
-    return join(list(frames), *positions(signal.height, signal.width, hop))
+    assert model is not None
+    return join(list(frames), *positions(signal.height, signal.width, model.facts.hop))

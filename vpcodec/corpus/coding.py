@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.matching import check_model
+from vpcodec.codec.matching import model_for
 from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
 from vpcodec.codec.recordings import WHOLE
 from vpcodec.codec.salvage import expect_losses
@@ -125,8 +125,7 @@ class Coder:
                 outcome.status = "skipped"
                 return
             with self.open_target(item, target, time) as out:
-                codec = self.load(find_model(header.model), outcome)
-                check_model(codec.model, header)
+                codec = self.load(model_for(header, settings.model, item.source), outcome)
                 if isinstance(reader, SalvageReader):
                     expect_losses(reader, codec.engine, codec.model.facts)
                 with timed(codec, outcome):

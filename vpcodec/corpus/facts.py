@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.matching import check_model, prior_of
+from vpcodec.codec.matching import model_for, prior_of
 from vpcodec.codec.recordings import SAMPLE_RATE, TOGETHER
 from vpcodec.container import Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
@@ -21,8 +21,12 @@ from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_mo
 LICENCE = "Licence: "  # begins the line of a model's notes that says what it may be used for
 
 
-def describe(source: str) -> dict[str, Any]:
+def describe(source: str, model: str | None = None) -> dict[str, Any]:
     """What a path holds, or the model of that name; "type" says which.
+
+    Args:
+        source: The path, or the name of a model.
+        model: Name or folder of the model that made a token file; None to look for it.
 
     Raises:
         InputError: It is nothing that can be read.
@@ -33,20 +37,21 @@ def describe(source: str) -> dict[str, Any]:
     with open_input(source) as stream, seekable(stream) as whole:
         head, _ = peek(whole)
         if head.startswith(MAGIC):
-            return {"input": source, **describe_tokens(whole)}
+            return {"input": source, **describe_tokens(whole, model, source)}
         medium = medium_of(head, shown(source))
         facts = describe_recording(whole) if medium.kind == "speech" else describe_photo(whole)
         return {"input": source, "type": medium.kind, "format": medium.format, **facts}
 
 
-def describe_tokens(stream: BinaryIO) -> dict[str, Any]:
+def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str, Any]:
     """A token file: its model, its source, and its rate by name, by entropy and on disk."""
     size = size_of(stream)
     reader = Reader(stream)
     header = reader.header
     counts = np.zeros(header.vocabulary, np.int64)
     frames = tokens = 0
-    for frame in reader.frames(prior_of(header), together=TOGETHER):
+    prior = prior_of(header, model_for(header, model, path)) if header.prior else None
+    for frame in reader.frames(prior, together=TOGETHER):
         counts += np.bincount(frame.tokens.ravel(), minlength=header.vocabulary)
         frames, tokens = frames + 1, tokens + frame.tokens.size
     amount = header.amount(reader.length)
@@ -175,8 +180,12 @@ def quality_of(model: ModelFolder) -> list[dict[str, Any]]:
         return []
 
 
-def problems_of(source: str) -> list[str]:
+def problems_of(source: str, model: str | None = None) -> list[str]:
     """What is wrong with a token file and where, one line each; empty for a sound one whose model is here.
+
+    Args:
+        source: The token file.
+        model: Name or folder of the model that made it; None to look for it.
 
     Raises:
         InputError: It cannot be read.
@@ -188,9 +197,7 @@ def problems_of(source: str) -> list[str]:
             return [error.what]
         prior, problems = None, []
         try:
-            model = find_model(header.model)
-            check_model(model, header)
-            prior = prior_of(header, model)
+            prior = prior_of(header, model_for(header, model, source))
         except VpcodecError as error:
             problems.append(error.what)
         whole.seek(0)
