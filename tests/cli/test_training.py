@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import MEDIA, Command, wait_until
+from vpcodec.cli import training
+from vpcodec.cli.messages import Messages
 from vpcodec.cli.training import Watch
 from vpcodec.registry import ModelFolder
 from vpcodec.training.recipes import find_recipe
@@ -64,4 +66,31 @@ def handlers() -> Iterator[None]:
     [("speech-fsp-1024", 4 * 2.016), ("speech-low", 4 * 2.016), ("image-fsp-1024", 4)],
 )
 def test_the_speed_shown_counts_seconds_of_speech_or_images(handlers: None, recipe: str, amount: float) -> None:
-    assert Watch(find_recipe(recipe)).per_step == pytest.approx(amount)
+    assert Watch(find_recipe(recipe), Messages()).per_step == pytest.approx(amount)
+
+
+def test_without_a_terminal_a_run_tells_where_it_is_once_a_minute(
+    handlers: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    watch = Watch(find_recipe("image-fsp-1024"), Messages())
+    for step in range(1, 61):
+        clock[0] += 2.5
+        watch(step, step / 240, 0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0].rpartition("step ")[2] for line in lines] == ["24", "48"]
+    assert "loss 0.5" in lines[0]
+    assert lines[0].endswith("about 9 minutes left")
+
+
+def test_a_run_says_what_it_found_and_what_it_left_out(vpcodec: Command, data: Path) -> None:
+    for copy in range(10):
+        shutil.copy(data, data.with_name(f"{copy}.flac"))
+    data.with_name("cut.flac").write_bytes(data.read_bytes()[:30_000])
+    done = vpcodec(*TRAIN, "--set", "data.batch=16", "--set", "training.steps=4")
+    assert done.returncode == 0
+    assert b"12 recordings, 0.0143 hours" in done.stderr
+    assert b"skipped.csv: 1 files could not be read" in done.stderr
+    (line,) = Path(vpcodec.folder, "model", "skipped.csv").read_text().splitlines()[1:]
+    assert line.count("cut.flac") == 1

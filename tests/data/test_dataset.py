@@ -18,6 +18,7 @@ from vpcodec.data.shards import list_media
 from vpcodec.errors import DataError
 
 OPTIONS = Data(batch=3, crop=50)
+OPTIONS_OF_PHOTOS = Data(batch=4, crop=2)
 
 
 @pytest.fixture
@@ -100,8 +101,55 @@ def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
         list_media(tmp_path, "speech")
     (tmp_path / "broken.tar").unlink()
     (tmp_path / "broken.wav").write_bytes(io.BytesIO(b"RIFFnothing").getvalue())
-    with pytest.raises(DataError, match=r"broken\.wav"):
+    with pytest.raises(DataError, match=r"1 of 1 speech files cannot be read; .*broken\.wav: "):
         SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+
+
+def photos(folder: Path, count: int) -> None:
+    """Photos of 100x100 pixels, each of one grey of its own."""
+    for index in range(count):
+        Image.new("RGB", (100, 100), (10 * index,) * 3).save(folder / f"{index:02}.png")
+
+
+def test_a_photo_that_cannot_be_read_is_left_out_and_another_drawn_in_its_place(tmp_path: Path) -> None:
+    photos(tmp_path, 10)
+    Path(tmp_path, "03.png").write_bytes(Path(tmp_path, "03.png").read_bytes()[:60])
+    crops, again = (ImageCrops(tmp_path, Data(batch=32, crop=2), 8, seed=0) for _ in range(2))
+    greys = {round(float((crop.mean() + 1) / 2 * 255)) // 10 for crop in crops.batch(0)}
+    assert greys <= set(range(10)) - {3}
+    assert len(greys) > 6
+    assert [str(error).count("03.png") for error in crops.skipped.values()] == [1]
+    again.batch(7)
+    np.testing.assert_array_equal(again.batch(0), crops.batch(0))  # whatever was seen before
+
+
+def test_more_bad_photos_than_a_tenth_end_the_run(tmp_path: Path) -> None:
+    photos(tmp_path, 10)
+    for name in ("03.png", "07.png"):
+        Path(tmp_path, name).write_bytes(b"\x89PNG\r\n\x1a\n")
+    crops = ImageCrops(tmp_path, Data(batch=64, crop=2), 8, seed=0)
+    with pytest.raises(DataError, match="2 of 10 image files cannot be read"):
+        crops.batch(0)
+
+
+def test_decoded_media_stay_within_the_budget_and_crops_do_not_depend_on_it(tmp_path: Path) -> None:
+    photos(tmp_path, 10)
+    plenty, little = (ImageCrops(tmp_path, OPTIONS_OF_PHOTOS, 8, 0, memory) for memory in (1 << 30, 100_000))
+    for step in range(10):
+        np.testing.assert_array_equal(plenty.batch(step), little.batch(step))
+        assert little.held == sum(medium.nbytes for medium in little.decoded.values()) <= 100_000
+    assert len(plenty.decoded) == 10
+    assert len(little.decoded) == 3  # of 30,000 bytes each
+
+
+def test_a_recording_in_a_shard_is_measured_without_being_read_whole(shard: Path) -> None:
+    (medium,) = list_media(shard, "speech")
+    with medium.open() as file:
+        assert file.read(4) == b"fLaC"
+        assert file.seek(-10, io.SEEK_END) == medium.size - 10
+        assert file.read() == medium.read()[-10:]
+        assert file.seek(0) == 0
+        assert file.read() == medium.read()
 
 
 def test_training_sees_a_photo_as_the_codec_does(tmp_path: Path) -> None:

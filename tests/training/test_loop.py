@@ -1,5 +1,6 @@
 """Training runs: what they leave behind, and that a stopped one goes on as if nothing had happened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,13 @@ def test_a_stage_of_the_decoder_alone_can_be_resumed(media: Path, tmp_path: Path
         whole.average.state_dict().items(), resumed.average.state_dict().values(), strict=True
     ):
         assert torch.equal(value, same), key
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_move(media: Path, tmp_path: Path) -> None:
+    recipe = override(find_recipe("image-fsp-tiny"), ["training.steps=50", "training.rate=1e30", "training.warmup=0"])
+    run = Run(data=media, out=tmp_path / "model", device="cpu")
+    with pytest.raises(DataError, match="not finite") as caught:
+        train(recipe, run)
+    assert "--resume --set training.matrix_rate=0.005 --set training.rate=5e+29" in str(caught.value)
+    calm = override(recipe, ["training.rate=0.001", "training.steps=3"])
+    assert ModelFolder(train(calm, replace(run, resume=True))).facts.steps == 3

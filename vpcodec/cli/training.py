@@ -16,6 +16,7 @@ from vpcodec.errors import ConfigError
 if TYPE_CHECKING:
     from vpcodec.config import Recipe
 
+EVERY = 60  # seconds between two lines where no progress bar is shown
 SECONDS_PER_SPECTRUM = 0.006  # of speech; a position holds as many spectra as the network's stride
 
 
@@ -44,6 +45,9 @@ def train(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Cores to use; 0: all.")] = 0,
     device: Device = "auto",
+    memory: Annotated[
+        float, typer.Option("--memory", metavar="GB", help="Decoded recordings or photos to keep in memory.")
+    ] = 1.0,
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
@@ -75,16 +79,21 @@ def train(
         resume=resume,
         minutes=minutes,
         device=device,
+        memory=int(memory * 2**30),
     )
-    watch = Watch(chosen)
+    watch = Watch(chosen, messages)
     with messages.progress(watch.state):
         try:
-            train(chosen, run, watch)
+            train(chosen, run, watch, messages.note)
         except (KeyboardInterrupt, SystemExit):
             if watch.stopped:
                 messages.note(f"stopped after step {watch.step:,}; add --resume to go on")
             raise
     facts = ModelFolder(Path(output)).facts
+    skipped = Path(output, "skipped.csv")
+    if skipped.exists():
+        count = len(skipped.read_text(encoding="utf-8").splitlines()) - 1
+        messages.note(f"{skipped}: {count} files could not be read and were left out")
     messages.note(f"{output}: {facts.kind} model, trained for {facts.steps:,} steps in {facts.minutes:g} minutes")
 
 
@@ -100,12 +109,14 @@ class Watch:
 
     Args:
         recipe: What is trained; tells how much a step goes through.
+        messages: Gets a line a minute where no progress bar is shown.
 
     Attributes:
         stopped: Whether the run was ended by a signal, between two steps.
     """
 
-    def __init__(self, recipe: "Recipe") -> None:
+    def __init__(self, recipe: "Recipe", messages: Messages) -> None:
+        self.messages = messages
         self.per_step, self.unit = float(recipe.data.batch), "images"
         if recipe.kind == "speech":
             self.per_step *= recipe.data.crop * recipe.network.stride * SECONDS_PER_SPECTRUM
@@ -114,7 +125,7 @@ class Watch:
         self.stopped = False
         self.ending: BaseException | None = None
         self.pace = 0.0  # seconds a step, lately
-        self.latest = time.monotonic()
+        self.began = self.latest = self.told = time.monotonic()
         for number, ending in ((signal.SIGINT, KeyboardInterrupt()), (signal.SIGTERM, SystemExit(143))):
             signal.signal(number, self.handler(ending))
 
@@ -134,6 +145,10 @@ class Watch:
         self.pace = 0.9 * self.pace + 0.1 * lately if self.pace else lately
         self.latest = now
         self.step, self.progress, self.loss = step, progress, loss
+        if not self.messages.lively and now - self.told >= EVERY:
+            self.told = now
+            left = (now - self.began) * (1 - progress) / max(progress, 1e-9) / 60
+            self.messages.note(f"{self.state()[1]}, about {left:.0f} minutes left")
         if self.ending:
             self.stopped = True
             raise self.ending

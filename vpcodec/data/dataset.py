@@ -1,13 +1,16 @@
 """Random crops of recordings and photos to train on, and fixed ones to validate on.
 
 A batch is decided by the seed and the number of the step alone, so a resumed run sees what an uninterrupted
-one would have seen. Decoded media are kept in memory.
+one would have seen. Decoded media stay in memory as far as a budget allows; the ones used longest ago go first.
+A file that cannot be read is skipped, and another one drawn in its place.
 """
 
 import io
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,10 @@ ZOOM_SHARE = 0.8  # of the crops of photos are taken from a larger square and sh
 ZOOM_RANGE = (0.25, 1.0)  # of its sides, so that a network sees small things sharp
 
 
+MEMORY = 1 << 30  # bytes of decoded media that are kept
+BAD_SHARE = 0.1  # of the files may be unreadable; more than that is no accident
+
+
 class Crops(ABC):
     """Crops of one size from one kind of media.
 
@@ -40,34 +47,77 @@ class Crops(ABC):
         options: Batch, crop and augmentation.
         hop: Samples or pixels per position.
         seed: Seed of all draws.
+        memory: Bytes of decoded media that are kept; a single file may take more.
+
+    Attributes:
+        skipped: Why files could not be read, by their place in `media`.
+
+    Raises:
+        DataError: There are no media, or more than `BAD_SHARE` of them cannot be read; from `batch` as well.
     """
 
     kind: Kind
 
-    def __init__(self, root: Path, options: Data, hop: int, seed: int) -> None:
+    def __init__(self, root: Path, options: Data, hop: int, seed: int, memory: int = MEMORY) -> None:
         self.media = list_media(root, self.kind)
         self.options = options
         self.size = options.crop * hop
         self.seed = seed
-        self.decoded: dict[int, NDArray[np.generic]] = {}
+        self.memory = memory
+        self.decoded: OrderedDict[int, NDArray[np.generic]] = OrderedDict()  # the one used last at the end
+        self.held = 0  # bytes of them
+        self.skipped: dict[int, DataError] = {}
         self.weights = self.weigh()
 
     def batch(self, step: int) -> NDArray[np.float32]:
         """The crops of a step: [batch, samples] or [batch, pixels, pixels, 3] in [-1, 1]."""
         random = np.random.default_rng((self.seed, step))
         chosen = random.choice(len(self.media), size=self.options.batch, p=self.weights)
-        return np.stack([self.crop(self.load(int(index)), random) for index in chosen])
+        return np.stack([self.crop(self.readable(int(index), random), random) for index in chosen])
 
     def fixed(self, count: int) -> NDArray[np.float32]:
-        """The same crops every time, one from the middle of each of the first media."""
-        return np.stack([self.middle(self.load(index)) for index in range(min(count, len(self.media)))])
+        """The same crops every time, one from the middle of each of the first media that can be read."""
+        media = (medium for index in range(len(self.media)) if (medium := self.load(index)) is not None)
+        return np.stack([self.middle(medium) for medium in islice(media, count)])
 
-    def load(self, index: int) -> NDArray[np.generic]:
-        """A decoded medium, read at most once."""
-        if index not in self.decoded:
-            with named(self.media[index]) as content:
-                self.decoded[index] = self.decode(content)
-        return self.decoded[index]
+    def readable(self, index: int, random: np.random.Generator) -> NDArray[np.generic]:
+        """A decoded medium; another one, drawn at random, where that one cannot be read."""
+        while (medium := self.load(index)) is None:
+            index = int(random.choice(len(self.media), p=self.weights))
+        return medium
+
+    def load(self, index: int) -> NDArray[np.generic] | None:
+        """A decoded medium; None for one that cannot be read."""
+        if index in self.skipped:
+            return None
+        if index in self.decoded:
+            self.decoded.move_to_end(index)
+            return self.decoded[index]
+        try:
+            with named(self.media[index]):
+                medium = self.decode(self.media[index].read())
+        except DataError as error:
+            self.skip(index, error)
+            return None
+        self.decoded[index] = medium
+        self.held += medium.nbytes
+        while self.held > self.memory and len(self.decoded) > 1:
+            self.held -= self.decoded.popitem(last=False)[1].nbytes
+        return medium
+
+    def skip(self, index: int, error: DataError) -> None:
+        """Note a file that cannot be read. Raises DataError where there are too many of them."""
+        self.skipped[index] = error
+        if len(self.skipped) > BAD_SHARE * len(self.media):
+            first = next(iter(self.skipped.values()))
+            raise DataError(
+                f"{len(self.skipped)} of {len(self.media)} {self.kind} files cannot be read; {first.what}",
+                hint=first.hint,
+            )
+
+    @abstractmethod
+    def extent(self) -> str:
+        """How much there is, in words for the log."""
 
     @abstractmethod
     def weigh(self) -> NDArray[np.float64]:
@@ -93,13 +143,22 @@ class SpeechCrops(Crops):
     sample_rate = 16_000
 
     def weigh(self) -> NDArray[np.float64]:
-        seconds = np.array([self.duration(medium) for medium in self.media])
+        seconds = np.zeros(len(self.media))
+        for index, medium in enumerate(self.media):
+            try:
+                seconds[index] = self.duration(medium)
+            except DataError as error:
+                self.skip(index, error)
+        self.hours = seconds.sum() / 3600
         return np.asarray(seconds / seconds.sum())
 
     def duration(self, medium: Medium) -> float:
         """Seconds of a recording, by its header where that tells."""
-        with named(medium) as content, open_audio(io.BytesIO(content)) as audio:
+        with named(medium), medium.open() as file, open_audio(file) as audio:
             return (audio.facts.frames or len(audio.read_all())) / audio.facts.sample_rate
+
+    def extent(self) -> str:
+        return f"{len(self.media):,} recordings, {self.hours:.3g} hours"
 
     def decode(self, content: bytes) -> NDArray[np.generic]:
         with open_audio(io.BytesIO(content)) as audio:
@@ -135,6 +194,9 @@ class ImageCrops(Crops):
     def weigh(self) -> NDArray[np.float64]:
         return np.full(len(self.media), 1 / len(self.media))
 
+    def extent(self) -> str:
+        return f"{len(self.media):,} photos"
+
     def decode(self, content: bytes) -> NDArray[np.generic]:
         pixels = open_image(io.BytesIO(content)).pixels
         short = [max(0, self.size - length) for length in pixels.shape[:2]]
@@ -167,14 +229,16 @@ def without_upper_band(samples: NDArray[np.float32], end: float, sample_rate: in
 
 
 @contextmanager
-def named(medium: Medium) -> Iterator[bytes]:
-    """The bytes of a medium; what is wrong with them is a DataError that names it."""
+def named(medium: Medium) -> Iterator[None]:
+    """Makes what is wrong with a medium a DataError that names its file once."""
+    name = f"{medium.path}" if medium.path.name == medium.name else f"{medium.path}: {medium.name}"
     try:
-        yield medium.read()
+        yield
     except InputError as error:
-        raise DataError(f"{medium.path}: {medium.name}: {error.what}", hint=error.hint) from error
+        problem = error.what.partition(": ")[2]  # behind the name of a stream that only this package knows
+        raise DataError(f"{name}: {problem}", hint=error.hint) from error
     except OSError as error:
-        raise DataError(f"{medium.path}: {medium.name}: {error.strerror}") from error
+        raise DataError(f"{name}: {error.strerror or error}") from error
 
 
 CROPS: dict[str, type[Crops]] = {"speech": SpeechCrops, "image": ImageCrops}

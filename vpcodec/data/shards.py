@@ -1,8 +1,10 @@
 """Training media, wherever they lie: loose files in folders, or members of tar shards."""
 
+import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.errors import DataError
@@ -21,6 +23,39 @@ class Medium:
         with self.path.open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
+
+    def open(self) -> io.BufferedReader:
+        """Its bytes as a file that is read only as far as someone asks."""
+        return io.BufferedReader(Section(self))
+
+
+class Section(io.RawIOBase):
+    """Part of a file as a file of its own."""
+
+    def __init__(self, medium: Medium) -> None:
+        self.file = medium.path.open("rb", buffering=0)
+        self.start, self.size, self.place = medium.offset, medium.size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.place = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence])
+        return self.place
+
+    def readinto(self, buffer: Any) -> int:
+        self.file.seek(self.start + self.place)
+        found = self.file.read(max(0, min(len(buffer), self.size - self.place)))
+        buffer[: len(found)] = found
+        self.place += len(found)
+        return len(found)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
 
 def list_media(root: Path, kind: Kind) -> list[Medium]:

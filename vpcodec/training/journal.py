@@ -1,6 +1,7 @@
 """The record that a run leaves: a CSV log, a plot of its curves, samples to look at or listen to."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,17 @@ from PIL import Image
 
 from vpcodec.config import Recipe
 from vpcodec.data.pixels import to_pixels
+from vpcodec.errors import DataError
 from vpcodec.networks.speech import SAMPLE_RATE
 
 EVERY = 20  # steps that one row of the log averages
 SAMPLES = 4  # crops kept to look at or listen to
+SKIPPED = "skipped.csv"
+CURVES = (
+    ("log", "loss", "training"),
+    ("validation", "moves", "validation, training's stand-in"),
+    ("validation", "codes", "validation, real codes"),
+)  # file, column and label
 
 
 class Journal:
@@ -64,9 +72,19 @@ class Journal:
                 kept = [line for line in lines[1:] if int(line.partition(",")[0]) <= step]
                 path.write_text("".join([*lines[:1], *kept]), encoding="utf-8")
 
-    def add_validation(self, step: int, loss: float, used_codes: int) -> None:
-        """Note a look at the validation data."""
-        append(self.folder / "validation.csv", {"step": step, "loss": f"{loss:.5g}", "used_codes": used_codes})
+    def add_validation(self, step: int, way: str, loss: float, used_codes: int) -> None:
+        """Note the loss on the validation data, by way of the stand-in's "moves" or of real "codes"."""
+        row = {"step": step, "moves": "", "codes": "", "used_codes": used_codes, way: f"{loss:.5g}"}
+        append(self.folder / "validation.csv", row)
+
+    def note_skipped(self, errors: Iterable[DataError]) -> None:
+        """Write which files of the training data cannot be read, and why."""
+        lines = [{"problem": error.what} for error in errors]
+        if lines:
+            with (self.folder / SKIPPED).open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, ["problem"])
+                writer.writeheader()
+                writer.writerows(lines)
 
     def keep_samples(self, label: str, signals: NDArray[np.float32], reconstructions: NDArray[np.float32]) -> None:
         """Write a few crops with their reconstructions: one WAV, or one PNG with the pairs side by side."""
@@ -79,7 +97,7 @@ class Journal:
         rows = [np.concatenate(pair, axis=1) for pair in zip(signals[:SAMPLES], reconstructions[:SAMPLES], strict=True)]
         Image.fromarray(to_pixels(np.concatenate(rows))).save(folder / f"{label}.png")
 
-    def close(self) -> None:
+    def draw(self) -> None:
         """Write what waits and draw the curves."""
         self.flush()
         try:
@@ -90,12 +108,12 @@ class Journal:
             return
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.add_subplot(xlabel="step", ylabel="loss")
-        for name in ("log", "validation"):
+        for name, column, label in CURVES:
             path = self.folder / f"{name}.csv"
             if path.exists():
                 with path.open(newline="") as file:
-                    rows = list(csv.DictReader(file))
-                axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows], label=name)
+                    points = [(int(row["step"]), float(row[column])) for row in csv.DictReader(file) if row[column]]
+                axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
         axes.legend()
         figure.savefig(self.folder / "curves.png", dpi=120)
 

@@ -6,6 +6,7 @@ type of matrix products belongs to the machine (`precision.py`) and stands in th
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,9 @@ from torch import Tensor, nn
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
-from vpcodec.data.dataset import CROPS, Crops
+from vpcodec.data.dataset import CROPS, MEMORY, Crops
 from vpcodec.devices import choose_device
-from vpcodec.errors import ConfigError, ModelError
+from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.graphs import write_graphs
 from vpcodec.losses import ImageCriterion, SpeechCriterion
 from vpcodec.networks.blocks import Trunk
@@ -33,6 +34,7 @@ from vpcodec.training.schedule import rate_factor
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_CROPS = 16
+Report = Callable[[int, float, float], None]
 Criterion = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -48,6 +50,7 @@ class Run:
         start: A model folder or checkpoint whose weights the run starts from, where their shapes fit.
         minutes: Time budget; None for as many steps as the recipe says.
         device: "cpu", "cuda" or "auto".
+        memory: Bytes of decoded media that are kept, of training and of validation each.
     """
 
     data: Path
@@ -57,6 +60,7 @@ class Run:
     start: Path | None = None
     minutes: float | None = None
     device: str = "auto"
+    memory: int = MEMORY
 
 
 class Trainer:
@@ -69,7 +73,7 @@ class Trainer:
             KeyboardInterrupt or SystemExit to stop.
     """
 
-    def __init__(self, recipe: Recipe, run: Run, report: Callable[[int, float, float], None] | None = None) -> None:
+    def __init__(self, recipe: Recipe, run: Run, report: Report | None = None) -> None:
         self.recipe = recipe
         self.run = run
         self.report = report
@@ -113,7 +117,12 @@ class Trainer:
 
     def open_crops(self, root: Path) -> Crops:
         hop = self.model.network.hop
-        return CROPS[self.recipe.kind](root, self.recipe.data, hop, self.options.seed)
+        return CROPS[self.recipe.kind](root, self.recipe.data, hop, self.options.seed, self.run.memory)
+
+    def summary(self) -> str:
+        """What is trained, on what and how, in a line."""
+        weights = sum(parameter.numel() for parameter in self.model.parameters())
+        return f"{self.crops.extent()}; {weights / 1e6:.2f} M weights; {self.device}, {self.journal.precision}"
 
     def progress(self) -> float:
         """Share of the run that is done, by time if there is a budget, else by steps."""
@@ -171,6 +180,9 @@ class Trainer:
         distance, terms = self.criterion(reconstruction, crops)
         (distance + quantized.loss).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        figures = {"loss": distance, "gradient_norm": norm, **terms}
+        row = dict(zip(figures, torch.stack([value.detach() for value in figures.values()]).tolist(), strict=True))
+        self.check_finite(row)
         factor = rate_factor(progress, self.options)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -178,8 +190,18 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.follow()
-        figures = {"loss": distance, "gradient_norm": norm, **terms}
-        return {**{name: float(value.detach()) for name, value in figures.items()}, **quantized.stats}
+        return row | quantized.stats
+
+    def check_finite(self, row: dict[str, float]) -> None:
+        """Raises DataError, before the weights move, for a loss or gradient that is no number."""
+        wrong = [name for name, value in row.items() if not math.isfinite(value)]
+        if wrong:
+            raise DataError(
+                f"{self.run.out}: {' and '.join(wrong[:2])} of step {self.step + 1:,} are not finite; "
+                "the last checkpoint is kept",
+                hint="go on from it at lower rates: --resume --set training.matrix_rate="
+                f"{self.options.matrix_rate / 2:g} --set training.rate={self.options.rate / 2:g}",
+            )
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -205,10 +227,11 @@ class Trainer:
         torch.manual_seed(self.options.seed)
         reconstruction, quantized = self.average(crops)
         self.average.eval()
-        loss, _ = self.criterion(reconstruction, crops)
-        used = len(quantized.tokens.unique()) if quantized.tokens is not None and ready else 0
-        self.journal.add_validation(self.step, float(loss), used)
+        loss = float(self.criterion(reconstruction, crops)[0])
+        used = len(quantized.tokens.unique()) if ready and quantized.tokens is not None else 0
+        self.journal.add_validation(self.step, "codes" if ready else "moves", loss, used)
         self.journal.keep_samples(label, crops.cpu().numpy(), reconstruction.cpu().numpy())
+        self.journal.draw()
 
     def modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average}
@@ -217,6 +240,7 @@ class Trainer:
         """Write the checkpoint, and the log up to it."""
         self.copy_buffers()
         self.journal.flush()
+        self.journal.note_skipped(self.crops.skipped.values())
         facts = {"step": self.step, "seconds": self.seconds}
         save_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers, facts)
 
@@ -228,7 +252,7 @@ class Trainer:
             self.average.quantizer.finish(self.latents())
             self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
         self.validate("last")
-        self.journal.close()
+        self.journal.draw()
         facts = {"steps": self.step, "minutes": round(self.seconds / 60, 1)}
         save_model(self.run.out, self.average.cpu(), self.recipe, facts)
 
@@ -275,8 +299,16 @@ def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.
     return [muon, adamw]
 
 
-def train(recipe: Recipe, run: Run, report: Callable[[int, float, float], None] | None = None) -> Path:
+def train(
+    recipe: Recipe, run: Run, report: Report | None = None, announce: Callable[[str], None] = lambda line: None
+) -> Path:
     """Train a model into `run.out`, with graphs for the onnx engine, and return that folder.
+
+    Args:
+        recipe: What to train.
+        run: Where and how long.
+        report: Called after every step; see `Trainer`.
+        announce: Takes a line about the data and the machine before the first step.
 
     Raises:
         ConfigError: The recipe or the device is wrong, or `out` holds another run.
@@ -296,6 +328,7 @@ def train(recipe: Recipe, run: Run, report: Callable[[int, float, float], None] 
     run.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, run, report)  # before anything is written: wrong data leave no run behind
     written.write_text(to_toml(recipe), encoding="utf-8")
+    announce(trainer.summary())
     trainer.train()
     write_graphs(run.out)
     return run.out
