@@ -1,0 +1,27 @@
+"""A range of a recording is that range of the whole, also where it begins and ends at the borders of windows."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import MEDIA
+from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.recordings import Span, decode_span
+from vpcodec.container import Index
+
+WINDOW = 64 * 96 / 16_000  # seconds, of the codec that the fixture makes
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_a_range_between_two_borders_is_that_range_of_the_whole(speech: Codec, rate: int, window: int) -> None:
+    samples = soundfile.read(MEDIA / "speech.flac", dtype="float32")[0]
+    content = speech.encode_samples(np.repeat(samples, rate // 16_000), rate)
+    whole = speech.decode(content).samples
+    span = Span(window * WINDOW, (window + 1) * WINDOW)
+    part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span)))
+    start, stop = round(span.start * rate), round(span.stop * rate)
+    assert len(part) == stop - start
+    assert np.abs(part - whole[start:stop]).max() < 1e-5

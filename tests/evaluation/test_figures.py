@@ -1,0 +1,32 @@
+"""Figures of reports: intervals that hold what they say, and work as it is counted by running the networks."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vpcodec.evaluation.bootstrap import estimate
+from vpcodec.evaluation.models import multiplications
+from vpcodec.registry import ModelFolder, list_models
+
+
+def test_an_interval_holds_the_mean_with_95_percent_confidence() -> None:
+    """For many items it is the mean and 1.96 standard errors to either side."""
+    values = np.random.default_rng(0).normal(3.0, 2.0, 500).tolist()
+    found = estimate(values)
+    wide = 1.96 * np.std(values) / np.sqrt(len(values))
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-5)
+    assert found.high - found.mean == pytest.approx(wide, rel=0.15)
+    assert found.mean - found.low == pytest.approx(wide, rel=0.15)
+
+
+@pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
+def test_multiply_adds_are_those_of_the_products_that_run(model: ModelFolder) -> None:
+    network = model.autoencoder().network
+    positions, hop = (1000, model.facts.hop) if model.facts.kind == "speech" else (24, model.facts.hop)
+    speech = model.facts.kind == "speech"
+    signal = torch.zeros(1, positions * hop) if speech else torch.zeros(1, positions * hop, positions * hop, 3)
+    with FlopCounterMode(display=False) as counter:
+        network.decode(torch.zeros(*network.encode(signal).shape[:-1], network.decoder.read.in_features))
+    extent = positions * hop / 16_000 if speech else (positions * hop) ** 2
+    assert multiplications(model.facts) == pytest.approx(counter.get_total_flops() / 2 / extent, rel=0.03)
