@@ -41,32 +41,215 @@ class Mutant(NamedTuple):
 
 
 LOOP = "vpcodec/training/loop.py"
-LOOP_TESTS = "tests/training/test_one_step.py"
+ONE_STEP = "tests/training/test_one_step.py"
+
+TRAINING = (
+    Mutant(LOOP, "        self.follow()\n", "", ONE_STEP),
+    Mutant(LOOP, 'group["peak"] * factor', 'group["peak"]', ONE_STEP),
+    Mutant(LOOP, "self.model.parameters(), self.options.clip)", "self.model.parameters(), 1e9)", ONE_STEP),
+    Mutant(LOOP, "weight_decay=options.weight_decay)", "weight_decay=0.0)", ONE_STEP),
+    Mutant(LOOP, "(distance + quantized.loss).backward()", "distance.backward()", ONE_STEP),
+    Mutant(LOOP, "self.model(crops, progress, rate)", "self.model(crops, 0.0, rate)", ONE_STEP),
+    Mutant(LOOP, "rates[int(torch.randint(len(rates), ()))]", "rates[-1]", ONE_STEP),
+    Mutant(LOOP, "save_model(self.run.out, self.average.cpu()", "save_model(self.run.out, self.model.cpu()", ONE_STEP),
+    Mutant(LOOP, "betas=(0.9, 0.95), weight_decay=0.0)", "betas=(0.9, 0.95), weight_decay=0.1)", ONE_STEP),
+    Mutant("vpcodec/training/muon.py", "STEP_SCALE = 0.2 ", "STEP_SCALE = 2.0 ", ONE_STEP),
+)
+
+QUANTIZERS = (
+    Mutant(
+        "vpcodec/quantizers/vp.py",
+        "LATENTS_PER_CODE = 256 ",
+        "LATENTS_PER_CODE = 2 ",
+        "tests/quantizers/test_fitting.py",
+    ),
+    Mutant(
+        "vpcodec/quantizers/base.py", "mean_weight * rows.mean(0)", "0.0 * rows.mean(0)", "tests/quantizers/test_fsp.py"
+    ),
+    Mutant("vpcodec/quantizers/fsp.py", "(self.reach / self.levels)", "self.reach", "tests/quantizers/test_fsp.py"),
+    Mutant(
+        "vpcodec/quantizers/codebook.py",
+        "self.beta * commitment(prepared, codes)",
+        "commitment(prepared, codes)",
+        "tests/quantizers/test_vq.py tests/quantizers/test_simvq.py",
+    ),
+    Mutant(
+        "vpcodec/quantizers/metropolis.py",
+        "uniform ** (1 / normal.shape[-1])",
+        "uniform",
+        "tests/quantizers/test_vp.py::test_proposals_are_uniform_in_the_ball",
+    ),
+    Mutant(
+        "vpcodec/quantizers/vq.py",
+        "self.sums.lerp_(summed(sums), 1 - self.decay)",
+        "self.sums.lerp_(summed(sums), self.decay)",
+        "tests/quantizers/test_vq.py",
+    ),
+    Mutant(
+        "vpcodec/quantizers/nsvq.py", "-self.halvings * progress", "-self.halvings", "tests/quantizers/test_nsvq.py"
+    ),
+    Mutant(
+        "vpcodec/quantizers/vqgan_fc.py",
+        "return on_sphere(latents)",
+        "return latents",
+        "tests/quantizers/test_vqgan_fc.py",
+    ),
+    Mutant(
+        "vpcodec/quantizers/fsq.py", "2 * self.noise.uniform", "4 * self.noise.uniform", "tests/quantizers/test_fsq.py"
+    ),
+    Mutant(
+        "vpcodec/quantizers/tokenbridge.py",
+        "(log_variances / 2).exp()",
+        "log_variances.exp()",
+        "tests/quantizers/test_tokenbridge.py",
+    ),
+)
+
+NETWORKS = (
+    Mutant("vpcodec/networks/speech.py", "LOUDEST = 7.0 ", "LOUDEST = 5.0 ", "tests/networks/test_speech_head.py"),
+    Mutant("vpcodec/networks/speech.py", "LOUDEST = 7.0 ", "LOUDEST = 70.0 ", "tests/networks/test_speech_head.py"),
+    Mutant(
+        "vpcodec/networks/speech.py", "twice[0] = twice[-1] = 1.0", "twice[0] = 1.0", "tests/networks/test_networks.py"
+    ),
+    Mutant(
+        "vpcodec/networks/blocks.py", "return x + self.gain * ", "return self.gain * ", "tests/networks/test_blocks.py"
+    ),
+    Mutant(
+        "vpcodec/networks/image.py",
+        "reach(options.decoder_blocks, options.kernel) + 1",
+        "reach(options.decoder_blocks, options.kernel)",
+        "tests/networks/test_networks.py",
+    ),
+)
+
+LOSSES_AND_METRICS = (
+    Mutant("vpcodec/losses/loudness.py", "\nEXPONENT = 0.23 ", "\nEXPONENT = 0.5 ", "tests/losses/test_hearing.py"),
+    Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 0.0 ", "tests/losses/test_hearing.py"),
+    Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 2.5 ", "tests/losses/test_hearing.py"),
+    Mutant("vpcodec/losses/speech.py", "COMPRESSION = 0.3 ", "COMPRESSION = 1.0 ", "tests/losses"),
+    Mutant("vpcodec/losses/intelligibility.py", "BANDS = 15", "BANDS = 5", "tests/losses/test_intelligibility.py"),
+    Mutant("vpcodec/losses/image.py", "0.02**2, 0.06**2", "0.2**2, 0.6**2", "tests/losses/test_losses.py"),
+    Mutant("vpcodec/metrics/image.py", "(-10 * error.log10())", "(-20 * error.log10())", "tests/metrics/test_image.py"),
+    Mutant("vpcodec/metrics/speech.py", "target *= ours @ target / energy", "pass", "tests/metrics/test_speech.py"),
+    Mutant("vpcodec/metrics/usage.py", "math.exp(self.entropy)", "2**self.entropy", "tests/metrics/test_usage.py"),
+    Mutant("vpcodec/metrics/fid.py", "- 2 * shared", "- shared", "tests/metrics/test_fid.py"),
+)
+
+DATA = (
+    Mutant("vpcodec/data/dataset.py", "NARROW_SHARE = 0.15 ", "NARROW_SHARE = 0.0 ", "tests/data/test_augmentation.py"),
+    Mutant(
+        "vpcodec/data/dataset.py",
+        "LEVEL_RANGE = (-9.0, 6.0)",
+        "LEVEL_RANGE = (0.0, 0.0)",
+        "tests/data/test_augmentation.py",
+    ),
+    Mutant(
+        "vpcodec/data/dataset.py",
+        "ZOOM_RANGE = (0.25, 1.0)",
+        "ZOOM_RANGE = (1.0, 1.0)",
+        "tests/data/test_augmentation.py",
+    ),
+    Mutant("vpcodec/data/level.py", "TARGET = -20.0 ", "TARGET = -26.0 ", "tests/data/test_level.py"),
+    Mutant(
+        "vpcodec/data/output.py", "                os.fsync(stream.fileno())\n", "", "tests/data/test_durable_output.py"
+    ),
+    Mutant(
+        "vpcodec/data/output.py",
+        "            os.fsync(descriptor)\n",
+        "            pass\n",
+        "tests/data/test_durable_output.py",
+    ),
+    Mutant(
+        "vpcodec/data/resample.py",
+        "-(-frames * target_rate // source_rate)",
+        "frames * target_rate // source_rate",
+        "tests/data/test_resample.py",
+    ),
+    Mutant(
+        "vpcodec/data/image.py",
+        "6: Image.Transpose.ROTATE_270",
+        "6: Image.Transpose.ROTATE_90",
+        "tests/data/test_open_image.py",
+    ),
+    Mutant("vpcodec/data/image.py", "(values + 128) // 257", "values // 128", "tests/data/test_open_image.py"),
+    Mutant("vpcodec/data/pcm.py", "scale, scale - 1)", "scale, scale)", "tests/data/test_pcm.py"),
+)
+
+CONTAINER_AND_CODEC = (
+    Mutant("vpcodec/container/fields.py", "if index and not byte:", "if False:", "tests/container"),
+    Mutant("vpcodec/container/parts.py", "if beyond > reach:", "if False:", "tests/container/test_reader.py"),
+    Mutant("vpcodec/container/flat.py", "KEPT_BITS = 64 ", "KEPT_BITS = 8 ", "tests/container/test_flat.py"),
+    Mutant(
+        "vpcodec/codec/windows.py",
+        "max(0, core_start - context)",
+        "core_start",
+        "tests/codec/test_windows.py tests/codec/test_image.py",
+    ),
+    Mutant("vpcodec/codec/recordings.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
+    Mutant("vpcodec/codec/speech.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
+    Mutant(
+        "vpcodec/export.py",
+        "header.vocabulary <= 1 << 16",
+        "header.vocabulary <= 1 << 20",
+        "tests/test_export_types.py",
+    ),
+    Mutant(
+        "vpcodec/export.py", "header.vocabulary <= 1 << 16", "header.vocabulary < 1 << 16", "tests/test_export_types.py"
+    ),
+    Mutant("vpcodec/registry.py", "        self.verify()\n", "", "tests/test_registry.py"),
+    Mutant("vpcodec/registry.py", "return [*roots, package.parent", "return [package.parent", "tests/test_registry.py"),
+)
+
+CORPUS_EVALUATION_AND_COMMAND = (
+    Mutant(
+        "vpcodec/corpus/shards.py", "self.number - 1 :: self.count", "self.number :: self.count", "tests/test_corpus.py"
+    ),
+    Mutant(
+        "vpcodec/evaluation/bootstrap.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.5", "tests/evaluation/test_figures.py"
+    ),
+    Mutant(
+        "vpcodec/evaluation/models.py",
+        "(facts.spectral_parameters + fourier)",
+        "facts.spectral_parameters",
+        "tests/evaluation/test_figures.py",
+    ),
+    Mutant(
+        "vpcodec/evaluation/results.py",
+        "usage.tokens * usage.entropy_bits / extent",
+        "usage.tokens * usage.entropy / extent",
+        "tests/evaluation/test_evaluate.py",
+    ),
+    Mutant(
+        "vpcodec/cli/coding.py",
+        "rest = outcome.seconds - outcome.load_seconds - outcome.network_seconds",
+        "rest = outcome.seconds",
+        "tests/cli/test_timings.py",
+    ),
+    Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),
+    Mutant("vpcodec/cli/messages.py", "if not self.quiet:", "if True:", "tests/cli/test_messages.py"),
+    Mutant(
+        "vpcodec/config.py", "if type(value) is not base:", "if not isinstance(value, base):", "tests/test_config.py"
+    ),
+)
 
 MUTANTS = (
-    # Training: what a step does with gradients, rates and averages.
-    Mutant(LOOP, "        self.follow()\n", "", LOOP_TESTS),
-    Mutant(LOOP, 'group["peak"] * factor', 'group["peak"]', LOOP_TESTS),
-    Mutant(LOOP, "self.model.parameters(), self.options.clip)", "self.model.parameters(), 1e9)", LOOP_TESTS),
-    Mutant(LOOP, "weight_decay=options.weight_decay)", "weight_decay=0.0)", LOOP_TESTS),
-    Mutant(LOOP, "(distance + quantized.loss).backward()", "distance.backward()", LOOP_TESTS),
-    Mutant(LOOP, "self.model(crops, progress, rate)", "self.model(crops, 0.0, rate)", LOOP_TESTS),
-    Mutant(LOOP, "rates[int(torch.randint(len(rates), ()))]", "rates[-1]", LOOP_TESTS),
-    Mutant(LOOP, "save_model(self.run.out, self.average.cpu()", "save_model(self.run.out, self.model.cpu()", LOOP_TESTS),
-    Mutant(LOOP, "betas=(0.9, 0.95), weight_decay=0.0)", "betas=(0.9, 0.95), weight_decay=0.1)", LOOP_TESTS),
-    Mutant(
-        "vpcodec/training/muon.py",
-        "STEP_SCALE = 0.2 ",
-        "STEP_SCALE = 2.0 ",
-        "tests/training/test_one_step.py",
-    ),
+    *TRAINING,
+    *QUANTIZERS,
+    *NETWORKS,
+    *LOSSES_AND_METRICS,
+    *DATA,
+    *CONTAINER_AND_CODEC,
+    *CORPUS_EVALUATION_AND_COMMAND,
 )
 
 
 def copy_checkout(folder: Path) -> None:
     """Copy what git tracks or would, models as a link, because they are large and no mutant changes them."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout
     for name in map(os.fsdecode, filter(None, listed.split(b"\0"))):
         if (ROOT / name).is_file() and not name.startswith("models/"):

@@ -8,7 +8,9 @@ import pytest
 
 from tests.cli.conftest import Command
 
-LINE = re.compile(r"([\d.]+) s: loading ([\d.]+) s, network ([\d.]+) s \(\S.*\), reading, coding and writing (-?[\d.]+) s")
+LINE = re.compile(
+    r"([\d.]+) s: loading ([\d.]+) s, network ([\d.]+) s \(\S.*\), reading, coding and writing (-?[\d.]+) s"
+)
 
 
 @pytest.mark.parametrize("source", ["speech.wav", "photo.png"])

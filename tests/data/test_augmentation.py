@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.dataset import SpeechCrops
+from vpcodec.data.dataset import ImageCrops, SpeechCrops
 
 STEPS = 400
 
@@ -18,7 +19,9 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndar
     """The same crops [STEPS, N], augmented and as they are."""
     folder = tmp_path_factory.mktemp("media")
     shutil.copy(MEDIA / "speech.flac", folder)
-    sources = (SpeechCrops(Path(folder), Data(batch=1, crop=168, augment=augment), 96, seed=0) for augment in (True, False))
+    sources = (
+        SpeechCrops(Path(folder), Data(batch=1, crop=168, augment=augment), 96, seed=0) for augment in (True, False)
+    )
     augmented, plain = (np.concatenate([source.batch(step) for step in range(STEPS)]) for source in sources)
     return augmented, plain
 
@@ -44,3 +47,16 @@ def test_one_crop_in_seven_ends_below_7_khz_and_above_telephone_band(crops: tupl
     ends = np.array([hertz[row > 1e-10 * row.sum()].max() for row in power[narrow]])
     assert ends.min() > 3_000
     assert ends.max() > 6_000  # where they end is drawn, too
+
+
+def test_crops_of_photos_are_shrunk_to_a_quarter_at_most_and_half_are_mirrored(tmp_path: Path) -> None:
+    """A photo whose columns brighten to the right tells the scale and the side of each crop."""
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (256, 256, 3))
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    crops = ImageCrops(tmp_path, Data(batch=STEPS, crop=8, augment=True), 8, seed=0).batch(0)
+    slopes = (crops[:, 32, -9, 0] - crops[:, 32, 8, 0]) * 127.5 / (64 - 17)  # grey levels a pixel
+    assert 0.45 < (slopes < 0).mean() < 0.55
+    scales = 1 / np.abs(slopes)
+    assert 0.24 < scales.min() < 0.30
+    assert scales.max() < 1.02
+    assert 0.15 < (scales > 0.99).mean() < 0.25  # a fifth are as they were

@@ -110,9 +110,7 @@ def test_no_gradient_is_longer_than_the_recipe_allows(trainer) -> None:
 
 def test_the_matrices_of_the_blocks_decay_and_nothing_else_does(trainer) -> None:
     peak, decay = 0.02, 0.5
-    runs = [
-        trainer("vq", f"training.matrix_rate={peak}", f"training.weight_decay={share}") for share in (0.0, decay)
-    ]
+    runs = [trainer("vq", f"training.matrix_rate={peak}", f"training.weight_decay={share}") for share in (0.0, decay)]
     before = weights(runs[0].model)
     for run in runs:
         step(run)
