@@ -1,4 +1,4 @@
-"""Every released model does as well as on the day of its release, on a recording and a photo that it never heard or saw.
+"""Every released model does as well as when it was released, on a recording and a photo that it never saw.
 
 A model that is trained anew changes these figures: whoever releases it writes its own here.
 """
