@@ -42,7 +42,7 @@ def test_every_sample_format_is_read_as_libsndfile_reads_it(coded, stereo, opene
     data = coded(stereo, form, subtype, rate=48_000)
     source = opened(data, way)
     assert (source.facts.sample_rate, source.facts.channels, source.facts.subtype) == (48_000, 2, subtype)
-    assert source.facts.frames == len(stereo)
+    assert source.facts.frames == (len(stereo) if way == "file" else None)
     theirs = soundfile.read(io.BytesIO(data), dtype="float32")[0]
     assert np.array_equal(samples_in(source), theirs)
 
@@ -63,9 +63,7 @@ def test_sizes_left_open_mean_until_the_end(stereo, opened, way, riff, size):
 def test_rf64_takes_its_size_from_the_ds64_chunk(stereo, opened, way):
     sizes = chunk_of(b"ds64", struct.pack("<QQQI", 0, len(stereo) * 4, len(stereo), 0))
     data = plain(stereo, 0xFFFFFFFF, 0xFFFFFFFF, b"RF64", sizes) + chunk_of(b"LIST", b"junk behind the samples")
-    source = opened(data, way)
-    assert source.facts.frames == len(stereo)
-    assert len(samples_in(source)) == len(stereo)
+    assert len(samples_in(opened(data, way))) == len(stereo)
 
 
 @ways
@@ -139,7 +137,7 @@ def test_a_header_cut_short_is_refused(stereo, opened, way, cut):
     "fmt",
     [
         struct.pack("<HHIIHH", 1, 0, 48_000, 0, 0, 16),
-        struct.pack("<HHIIHH", 1, 2, 48_000, 0, 3, 16),
+        struct.pack("<HHIIHH", 1, 2, 48_000, 0, 3, 64),
         struct.pack("<HHIIHH", 1, 2, 48_000, 0, 16, 64),
         struct.pack("<HHIIHH", 1, 2, 0, 0, 4, 16),
         struct.pack("<HHIIHH", 1, 2, 0xFFFFFFFF, 0, 4, 16),
@@ -163,6 +161,133 @@ def test_compressed_wav_is_read_by_libsndfile(coded, stereo, opened, way, subtyp
     assert not is_plain(data)
     theirs = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0]
     assert np.array_equal(samples_in(opened(data, way)), theirs)
+
+
+@ways
+@pytest.mark.parametrize(
+    ("tag", "bits", "block", "channels"),
+    [
+        (1, 16, 1, 1),
+        (1, 16, 4, 1),
+        (1, 16, 8, 1),
+        (1, 16, 2, 2),
+        (1, 16, 3, 2),
+        (1, 24, 8, 2),
+        (1, 8, 4, 2),
+        (3, 32, 8, 1),
+    ],
+)
+def test_bits_decide_how_long_a_sample_is_where_the_block_align_is_wrong(opened, way, tag, bits, block, channels):
+    data = bytes(range(1, 25)) * 40
+    fmt = struct.pack("<HHIIHH", tag, channels, 16_000, 16_000 * block, block, bits)
+    data = b"RIFF" + struct.pack("<I", 1000) + b"WAVE" + chunk_of(b"fmt ", fmt) + chunk_of(b"data", data)
+    source = opened(data, way)
+    assert np.array_equal(samples_in(source), soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0])
+    assert source.notes == (
+        f"the header says {bits} bits a sample, and {block} bytes for {channels} of them; the bits are right",
+    )
+
+
+@ways
+@pytest.mark.parametrize("excess", [1, 16, 44])
+def test_a_size_a_few_bytes_over_costs_no_sample(stereo, opened, way, excess):
+    size = len(stereo) * 4 + excess
+    source = opened(plain(stereo, 36 + size, size), way)
+    assert len(samples_in(source)) == len(stereo)
+    (note,) = source.notes
+    assert (
+        note == f"the header promises {excess} bytes more than there are; {len(stereo) * 4:,} bytes of samples are read"
+    )
+
+
+def test_an_aiff_size_a_byte_over_costs_no_sample(coded, stereo):
+    data = bytearray(coded(stereo, "AIFF", "PCM_16"))
+    data[4:8] = (len(data) - 8 + 1).to_bytes(4, "big")
+    with open_audio(io.BytesIO(data)) as source:
+        assert len(source.read_all()) == len(stereo)
+        assert source.notes == ("the header promises 1 bytes more than there are",)
+
+
+@ways
+@pytest.mark.parametrize("kind", ["two files", "two files of open size", "two data chunks"])
+def test_a_second_recording_behind_the_first_is_refused(stereo, opened, way, kind):
+    size = len(stereo) * 4
+    first = plain(stereo, 36 + size, size)
+    if kind == "two data chunks":
+        data = first + chunk_of(b"data", bytes(400))
+    elif kind == "two files":
+        data = first + first
+    else:
+        data = plain(stereo, 0xFFFFFFFF, 0xFFFFFFFF) * 2
+    with pytest.raises(InputError, match="holds a second recording behind the first"):
+        samples_in(opened(data, way))
+
+
+@ways
+def test_bytes_behind_the_samples_that_are_no_chunk_are_left_out_with_a_note(stereo, opened, way):
+    size = len(stereo) * 4
+    source = opened(plain(stereo, 36 + size, size) + b"\1\2\3\4 and so on", way)
+    assert len(samples_in(source)) == len(stereo)
+    assert source.notes == ("the bytes behind the samples are not part of a WAV file; they are left out",)
+
+
+@ways
+def test_a_chunk_behind_an_odd_number_of_bytes_is_found(opened, way):
+    fmt = chunk_of(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8_000, 8_000, 1, 8))
+    content = b"WAVE" + fmt + chunk_of(b"data", bytes(801)) + chunk_of(b"LIST", b"INFO")
+    source = opened(chunk_of(b"RIFF", content), way)
+    assert len(samples_in(source)) == 801
+    assert source.notes == ()
+
+
+class Counted(io.BytesIO):
+    """Knows how often it was read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+def test_a_tail_of_zeros_is_not_walked(stereo):
+    size = len(stereo) * 4
+    stream = Counted(plain(stereo, 36 + size, size) + bytes(1 << 20))
+    with open_audio(stream) as source:
+        assert len(source.read_all()) == len(stereo)
+        assert source.notes == ()
+    assert stream.reads < 50
+
+
+def test_zeros_instead_of_chunks_in_a_header_are_not_walked(stereo):
+    stream = Counted(plain(stereo, 0, 0)[:12] + bytes(1 << 20))
+    with pytest.raises(InputError, match="the WAV header ends before any samples"):
+        open_audio(stream)
+    assert stream.reads < 50
+
+
+@pytest.mark.parametrize("behind", [b"", chunk_of(b"LIST", b"INFO" + chunk_of(b"INAM", b"Long\0\0"))])
+def test_a_wav_of_more_than_four_gigabytes_with_sizes_that_wrapped_is_as_long_as_it_is(tmp_path, behind):
+    path, size = tmp_path / "long.wav", (5 << 30) + 400
+    head = plain(np.zeros((0, 2), np.float32), (36 + size + len(behind)) % (1 << 32), size % (1 << 32))
+    with path.open("wb") as file:
+        file.write(head)
+        file.seek(len(head) + size)
+        file.write(behind)
+        file.truncate()
+    with open_audio(path) as source:
+        assert source.facts.frames == size // 4
+        assert source.facts.tags == ({"title": "Long"} if behind else {})
+        assert source.notes == (f"its sizes have no room for {size:,} bytes of samples; all of them are read",)
+
+
+@ways
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF"])
+@pytest.mark.parametrize("length", [100, 10_000])
+def test_an_id3_tag_before_a_recording_costs_no_sample(coded, stereo, opened, way, form, length):
+    data = coded(stereo, form, "PCM_16")
+    tag = b"ID3\4\0\0" + bytes([0, 0, length >> 7, length & 127]) + bytes(length)
+    assert np.array_equal(samples_in(opened(tag + data, way)), samples_in(opened(data, way)))
 
 
 @pytest.mark.parametrize("subtype", SUBTYPES[:6])

@@ -14,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.data.kinds import medium_of
-from vpcodec.data.pcm import FORMATS, depth_of, samples_of
+from vpcodec.data.pcm import FORMATS, PcmReader, depth_of
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.sndfile import Decoder
-from vpcodec.data.streams import LeftOut, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
-from vpcodec.data.wav import is_plain, read_header, skip
+from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
+from vpcodec.data.wav import WavReader, is_plain, read_header
 from vpcodec.errors import ConfigError, InputError
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
 MOST_CHANNELS = 255
+ID3_HEADER = 10  # bytes; the last four of them, 7 bits each, are the size of the rest of the tag
+TAGGED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"fLaC")  # beginnings of files that some programs put such a tag before
 LOUDEST = 65536.0  # beyond it a number is no sample; samples at the scale of 16-bit integers still pass
-DRAINED = 1 << 20  # bytes behind the samples that are read, so that the writer of a pipe ends in peace
 
 
 @dataclass(frozen=True)
@@ -170,47 +171,30 @@ def open_raw(stream: BinaryIO, raw: RawFormat) -> tuple[AudioFacts, Reader]:
     return AudioFacts(raw.sample_rate, raw.channels, raw.subtype, frames), PcmReader(stream, raw.channels, raw.subtype)
 
 
+def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """The beginning and the stream of what an ID3v2 tag was put before, unless that is MP3, where it belongs."""
+    if not head.startswith(b"ID3") or len(head) < ID3_HEADER:
+        return head, stream
+    sizes = [byte & 0x7F for byte in head[6:ID3_HEADER]]
+    size = ID3_HEADER + sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
+    head, stream = peek(stream, size + HEAD_BYTES)
+    if not head.startswith(TAGGED, size):
+        return head, stream
+    read_exactly(stream, size)
+    return peek(stream)
+
+
 def open_medium(stream: BinaryIO, name: str, resources: ExitStack) -> tuple[AudioFacts, Reader]:
     """Facts and reader of a recording with a header. Raises InputError."""
-    head, stream = peek(stream)
+    head, stream = behind_tag(*peek(stream))
     medium = medium_of(head, name)
     if medium.kind != "speech":
         raise InputError(f"{name}: is a photo ({medium.format}), not a recording")
     if medium.format == "wav" and is_plain(head):
         header = read_header(stream, name)
-        facts = AudioFacts(header.sample_rate, header.channels, header.subtype, header.frames, header.tags)
-        return facts, PcmReader(stream, header.channels, header.subtype, header.frames)
+        frames = None if header.piped else header.frames
+        facts = AudioFacts(header.sample_rate, header.channels, header.subtype, frames, dict(header.tags))
+        return facts, WavReader(stream, header, name)
     decoder = Decoder(resources.enter_context(seekable(stream)), medium.format, name)
     resources.callback(decoder.close)
     return AudioFacts(decoder.sample_rate, decoder.channels, decoder.subtype, decoder.frames, decoder.tags), decoder
-
-
-class PcmReader:
-    """Reads samples from where a stream stands.
-
-    Args:
-        stream: At the first sample; need not be seekable.
-        channels: Number of channels.
-        subtype: One of `FORMATS`.
-        frames: Samples a channel; None for all there are.
-    """
-
-    def __init__(self, stream: BinaryIO, channels: int, subtype: str, frames: int | None = None) -> None:
-        self.stream = stream
-        self.channels = channels
-        self.subtype = subtype
-        self.left = frames
-        self.notes: list[str] = []
-
-    def read(self, frames: int, /) -> NDArray[np.float32]:
-        frame_bytes = self.channels * FORMATS[self.subtype].size
-        wanted = frames if self.left is None else min(frames, self.left)
-        data = read_exactly(self.stream, wanted * frame_bytes)
-        found, rest = divmod(len(data), frame_bytes)
-        if rest and self.left is None:
-            self.notes.append(LeftOut(f"the last {rest} bytes are no whole sample; they are left out"))
-        if self.left is not None:
-            self.left -= found
-            if self.left == 0:
-                skip(self.stream, DRAINED)
-        return samples_of(data[: found * frame_bytes], self.subtype).reshape(-1, self.channels)

@@ -4,10 +4,16 @@ Names of sample formats are libsndfile's: PCM_16, FLOAT, ULAW and so on. Integer
 ways, so a recording that is only copied keeps every bit (24 at most: float32 has no more).
 """
 
+import io
 from dataclasses import dataclass
+from functools import cache
+from typing import BinaryIO
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
+
+from vpcodec.data.streams import LeftOut, read_exactly
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def subtype_of(bits: int, floating: bool) -> str:
 def samples_of(data: bytes, subtype: str) -> NDArray[np.float32]:
     """Bytes -> [n] float32. The bytes must hold whole samples."""
     if subtype in ("ULAW", "ALAW"):
-        return (ULAW if subtype == "ULAW" else ALAW)[np.frombuffer(data, np.uint8)]
+        return law_of(subtype)[np.frombuffer(data, np.uint8)]
     if subtype == "FLOAT":
         return np.frombuffer(data, "<f4").astype(np.float32)
     if subtype == "DOUBLE":
@@ -95,20 +101,50 @@ def beyond_full_scale(samples: NDArray[np.float32]) -> int:
     return int(np.count_nonzero(np.abs(samples) > 1))
 
 
-def expand_mu_law() -> NDArray[np.float32]:
-    """The 256 values of the mu-law of ITU-T G.711: all bits inverted, 14-bit magnitudes in 16."""
-    code = ~np.arange(256) & 0xFF
-    magnitude = (((code & 15) << 3) + 132 << (code >> 4 & 7)) - 132
-    return (np.where(code & 128, -magnitude, magnitude) / 32768).astype(np.float32)
+@cache
+def law_of(subtype: str) -> NDArray[np.float32]:
+    """The 256 values of the mu-law or A-law of ITU-T G.711."""
+    codes = io.BytesIO(bytes(range(256)))
+    layout = {"format": "RAW", "subtype": subtype, "samplerate": 8000, "channels": 1}
+    values: NDArray[np.float32] = soundfile.read(codes, dtype="float32", **layout)[0]
+    return values
 
 
-def expand_a_law() -> NDArray[np.float32]:
-    """The 256 values of the A-law of ITU-T G.711: even bits inverted, 13-bit magnitudes in 16."""
-    code = np.arange(256) ^ 0x55
-    step, exponent = ((code & 15) << 4) + 8, code >> 4 & 7
-    magnitude = np.where(exponent == 0, step, step + 256 << np.maximum(exponent - 1, 0))
-    return (np.where(code & 128, magnitude, -magnitude) / 32768).astype(np.float32)
+class PcmReader:
+    """Reads samples from where a stream stands.
 
+    Args:
+        stream: At the first sample; need not be seekable.
+        channels: Number of channels.
+        subtype: One of `FORMATS`.
+        length: Bytes of samples; None for all there are.
 
-ULAW = expand_mu_law()
-ALAW = expand_a_law()
+    Attributes:
+        left: Bytes that are still to come; None where nobody knows.
+        notes: What the user should know.
+    """
+
+    def __init__(self, stream: BinaryIO, channels: int, subtype: str, length: int | None = None) -> None:
+        self.stream = stream
+        self.channels = channels
+        self.subtype = subtype
+        self.frame_bytes = channels * FORMATS[subtype].size
+        self.left = length
+        self.notes: list[str] = []
+
+    def read(self, frames: int, /) -> NDArray[np.float32]:
+        """The next block [n, channels]; n is 0 at the end."""
+        return samples_of(self.fetch(frames * self.frame_bytes), self.subtype).reshape(-1, self.channels)
+
+    def fetch(self, count: int) -> bytes:
+        """The next bytes, up to a count, of whole samples of all channels."""
+        if self.left is not None:
+            count = min(count, self.left // self.frame_bytes * self.frame_bytes)
+        data = read_exactly(self.stream, count)
+        rest = len(data) % self.frame_bytes
+        data = data[: len(data) - rest]
+        if self.left is not None:
+            self.left -= len(data)
+        elif rest:
+            self.notes.append(LeftOut(f"the last {rest} bytes are no whole sample; they are left out"))
+        return data

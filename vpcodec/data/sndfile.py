@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vpcodec.data.pcm import FORMATS, integers_of
 from vpcodec.data.streams import failure, size_of
+from vpcodec.data.wav import SLACK
 from vpcodec.errors import InputError
 
 TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
@@ -82,7 +83,7 @@ class Decoder:
         self.name = name
         self.notes: list[str] = []
         if form == "aiff":
-            check_aiff_size(stream, name)
+            self.notes += check_aiff_size(stream, name)
         if form == "ogg" and not ends_with_last_page(stream):
             self.notes.append("the OGG stream has no last page; it may be cut short")
         stream.seek(0)
@@ -188,15 +189,19 @@ class Encoder:
             raise self.callbacks.error
 
 
-def check_aiff_size(stream: BinaryIO, name: str) -> None:
-    """Raise InputError for an AIFF file shorter than its header says: libsndfile would read what is there."""
+def check_aiff_size(stream: BinaryIO, name: str) -> list[str]:
+    """A note where the header of an AIFF file promises a few bytes too many.
+
+    Raises InputError for a file that was cut short: libsndfile would read what is there.
+    """
     size = size_of(stream)
     promised = int.from_bytes(stream.read(8)[4:], "big") + 8
-    if size < promised:
+    if size + SLACK < promised:
         raise InputError(
             f"{name}: ends after {size:,} of {promised:,} bytes",
             hint="the file was cut short: copy or record it again",
         )
+    return [f"the header promises {promised - size} bytes more than there are"] if size < promised else []
 
 
 def ends_with_last_page(stream: BinaryIO) -> bool:

@@ -102,6 +102,15 @@ def read_exactly(stream: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
+def skip(stream: BinaryIO, count: int) -> None:
+    """Go on by so many bytes, or to the end."""
+    if getattr(stream, "seekable", bool)():
+        stream.seek(count, os.SEEK_CUR)
+        return
+    while count > 0 and (part := read_exactly(stream, min(count, COPY_BYTES))):
+        count -= len(part)
+
+
 class Headed(io.RawIOBase):
     """A stream whose first bytes were looked at and come again; neither seekable nor closing what it reads."""
 

@@ -1,4 +1,4 @@
-"""The header of a WAV file, read from and written to pipes as well as files.
+"""WAV: samples and what stands around them, read from pipes as well as files, and headers to write.
 
     RIFF|RF64|BW64  u32 size  WAVE      then chunks: 4-byte name, u32 size, contents, a zero byte if the size is odd
     ds64   sizes of 64 bits for RF64 and BW64 (EBU Tech 3306)
@@ -7,15 +7,16 @@
     data   the samples
 
 A program that writes to a pipe cannot know the sizes. Some leave 0, ffmpeg writes 0xFFFFFFFF, sox 0x7FFFF000
-and arecord 0x80000000: all of them mean "until the end".
+and arecord 0x80000000: all of them mean "until the end". Files of more than 4 GiB without RF64 have sizes modulo 2^32.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from vpcodec.data.pcm import FORMATS
-from vpcodec.data.streams import COPY_BYTES, at_start, read_exactly, size_of
+from vpcodec.data.pcm import FORMATS, PcmReader
+from vpcodec.data.streams import LeftOut, at_start, read_exactly, size_of, skip
 from vpcodec.errors import InputError
 
 PCM, FLOATING, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
@@ -41,7 +42,12 @@ TAGS = {  # chunks of LIST INFO
     b"ICOP": "copyright",
 }
 UNKNOWN = 0xFFFFFFFF
-LARGEST_LIST = 1 << 20  # bytes of tags that are looked at
+LARGEST_LIST = 1 << 20  # bytes of a chunk that are looked at
+MOST_CHUNKS = 1 << 12
+RIFFS = (b"RIFF", b"RF64", b"BW64")
+SLACK = 64  # bytes by which sizes may be too large; some programs count the header or a chunk's name in
+HEADER_AMONG_SAMPLES = b"WAVEfmt "
+DRAINED = 1 << 20  # bytes behind the samples that are read, so that the writer of a pipe ends without an error
 
 
 def is_unknown(size: int) -> bool:
@@ -56,19 +62,28 @@ class WavHeader:
         sample_rate: Hz.
         channels: Number of channels.
         subtype: One of `SUBTYPES`.
-        frames: Samples a channel; None if only the end of the stream will tell.
+        length: Bytes of samples; None if only the end of the stream will tell.
+        piped: Whether nothing is known yet of what stands behind the header.
         tags: Title, artist and so on, those behind the samples too where the stream can go there.
+        notes: What was wrong and could be repaired.
     """
 
     sample_rate: int = 0
     channels: int = 0
     subtype: str = ""
-    frames: int | None = None
+    length: int | None = None
+    piped: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def frame_bytes(self) -> int:
         return self.channels * FORMATS[self.subtype].size
+
+    @property
+    def frames(self) -> int | None:
+        """Samples a channel; None if only the end of the stream will tell."""
+        return None if self.length is None else self.length // self.frame_bytes
 
 
 def is_plain(head: bytes) -> bool:
@@ -100,62 +115,168 @@ def read_header(stream: BinaryIO, name: str) -> WavHeader:
     """
     size = size_of(stream) if at_start(stream) else None
     form = read_exactly(stream, 12)
-    header, wide, position = WavHeader(), 0, 12
-    while True:
-        chunk = read_exactly(stream, 8)
-        if len(chunk) < 8:
-            raise InputError(f"{name}: the WAV header ends before any samples", hint="the file may be cut short")
-        identity, length = chunk[:4], int.from_bytes(chunk[4:], "little")
+    header, wide, position = WavHeader(piped=size is None), 0, 12
+    for identity, length, contents in chunks(stream):
         position += 8
         if identity == b"data":
             break
-        kept = read_exactly(stream, min(length, LARGEST_LIST))
-        skip(stream, length + length % 2 - len(kept))
         position += length + length % 2
         if identity == b"fmt ":
-            read_format(header, kept, name)
-        elif identity == b"ds64" and len(kept) >= 16:
-            wide = int.from_bytes(kept[8:16], "little")
-        elif identity == b"LIST" and length <= LARGEST_LIST:
-            header.tags.update(read_tags(kept))
+            read_format(header, contents, name)
+        elif identity == b"ds64":
+            wide = int.from_bytes(contents[8:16], "little")
+        elif identity == b"LIST":
+            header.tags.update(read_tags(contents))
+    else:
+        raise InputError(f"{name}: the WAV header ends before any samples", hint="the file may be cut short")
     if not header.subtype:
         raise InputError(f"{name}: the WAV header does not say what its samples are (no fmt chunk)")
+    riff = int.from_bytes(form[4:8], "little")
     if form[:4] != b"RIFF" and length == UNKNOWN:
         length, unknown = wide, not 0 < wide < 1 << 63
     else:
-        riff = int.from_bytes(form[4:8], "little")
         unknown = is_unknown(length) and (length > 0 or is_unknown(riff) or riff + 8 <= position)
-    if size is None:
-        header.frames = None if unknown else length // header.frame_bytes
-        return header
-    there = size - position
-    if unknown:
-        length = there
-    elif length > there:
-        raise InputError(
-            f"{name}: ends after {there // header.frame_bytes:,} of {length // header.frame_bytes:,} samples",
-            hint="the file was cut short: copy or record it again",
-        )
-    header.frames = length // header.frame_bytes
-    stream.seek(position + length + length % 2)
-    header.tags.update(trailing_tags(stream))
-    stream.seek(position)
+    header.length = None if unknown else length
+    if size is not None:
+        fit_to_file(header, size - position, size - 8 - riff, name)
+        stream.seek(position + padded(header.length or 0))
+        read_tail(stream, header, name)
+        stream.seek(position)
     return header
 
 
+def fit_to_file(header: WavHeader, there: int, excess: int, name: str) -> None:
+    """Compare the length in a header with what the file holds.
+
+    Args:
+        header: Of the file; its `length` is set right.
+        there: Bytes from the first sample to the end.
+        excess: Bytes of the whole file that its RIFF chunk does not promise.
+        name: What to call it in an error.
+
+    Raises InputError for a file that was cut short.
+    """
+    length = header.length = there if header.length is None else header.length
+    if there - length > UNKNOWN and any(gap % (UNKNOWN + 1) <= 1 for gap in (excess, there - length)):
+        header.length += (there - length) // (UNKNOWN + 1) * (UNKNOWN + 1)
+        header.notes.append(f"its sizes have no room for {header.length:,} bytes of samples; all of them are read")
+    if length > there:
+        check_missing(header, there, name)
+        header.length = there
+
+
+def check_missing(header: WavHeader, found: int, name: str) -> None:
+    """Note that a few bytes of those promised are missing. Raises InputError where they are more."""
+    missing = (header.length or 0) - found
+    if missing > SLACK:
+        raise InputError(
+            f"{name}: ends after {found // header.frame_bytes:,} of {header.frames:,} samples",
+            hint="the file was cut short: copy or record it again",
+        )
+    header.notes.append(f"the header promises {missing} bytes more than there are; {found:,} bytes of samples are read")
+
+
+def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
+    """Name, size and contents of each chunk from here on; of long ones no more than the beginning.
+
+    The last one is `data`, or a RIFF form, whose contents are not read; or its name is empty where no chunk is.
+    """
+    for _ in range(MOST_CHUNKS):
+        head = read_exactly(stream, 8)
+        identity, length = head[:4], int.from_bytes(head[4:], "little")
+        if len(head) < 8 or not (identity.isascii() and identity.decode().isprintable()):
+            yield b"", 0, head
+            return
+        if identity in (b"data", *RIFFS):
+            yield identity, length, b""
+            return
+        contents = read_exactly(stream, min(length, LARGEST_LIST))
+        skip(stream, padded(length) - len(contents))
+        yield identity, length, contents
+
+
+def read_tail(stream: BinaryIO, header: WavHeader, name: str) -> None:
+    """Add the tags behind the samples to a header, and a note where no chunks are.
+
+    Raises InputError for samples of a second recording.
+    """
+    for identity, _, contents in chunks(stream):
+        if identity == b"LIST":
+            header.tags.update(read_tags(contents))
+        elif not identity and any(contents):
+            header.notes.append(LeftOut("the bytes behind the samples are not part of a WAV file; they are left out"))
+        elif identity in (b"data", *RIFFS):
+            raise second_recording(name)
+
+
+def second_recording(name: str) -> InputError:
+    """What is said of WAV files in a row."""
+    return InputError(
+        f"{name}: holds a second recording behind the first", hint="split it, or join the samples under one header"
+    )
+
+
+def padded(length: int) -> int:
+    """Bytes that a chunk's contents take up."""
+    return length + length % 2
+
+
+class WavReader(PcmReader):
+    """Reads the samples behind a header.
+
+    Args:
+        stream: At the first sample; need not be seekable.
+        header: What `read_header` found.
+        name: What to call it in an error.
+    """
+
+    def __init__(self, stream: BinaryIO, header: WavHeader, name: str) -> None:
+        super().__init__(stream, header.channels, header.subtype, header.length)
+        self.header = header
+        self.name = name
+        self.notes = header.notes
+
+    def fetch(self, count: int) -> bytes:
+        """The next bytes; at the end none, and of a pipe what follows the samples is looked at.
+
+        Raises InputError for a recording that was cut short, or holds a second one.
+        """
+        data = super().fetch(count)
+        if HEADER_AMONG_SAMPLES in data:
+            raise second_recording(self.name)
+        if not data and self.left is not None:
+            length = self.header.length or 0
+            missing = self.left - len(read_exactly(self.stream, self.left % self.frame_bytes))
+            if missing:
+                check_missing(self.header, length - missing, self.name)
+            elif self.header.piped:
+                skip(self.stream, length % 2)
+                read_tail(self.stream, self.header, self.name)
+                skip(self.stream, DRAINED)
+        return data
+
+
 def read_format(header: WavHeader, fmt: bytes, name: str) -> None:
-    """Fill in what the fmt chunk says. Raises InputError."""
+    """Fill in what the fmt chunk says. Raises InputError.
+
+    The bits of a sample decide how many bytes it has, as in other programs, unless there are no such samples.
+    """
     if len(fmt) < 16:
         raise InputError(f"{name}: the WAV header is cut short")
-    _, channels, rate, _, frame_bytes, _ = struct.unpack("<HHIIHH", fmt[:16])
-    tag = format_tag(fmt)
-    if channels == 0 or frame_bytes % channels or (tag, frame_bytes // channels) not in SUBTYPES:
+    _, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", fmt[:16])
+    tag, by_bits, by_frame = format_tag(fmt), -(-bits // 8), frame_bytes / max(1, channels)
+    size = by_bits if (tag, by_bits) in SUBTYPES else by_frame
+    if channels == 0 or (tag, size) not in SUBTYPES:
         raise InputError(
             f"{name}: WAV samples of format {tag}, {channels} channels in {frame_bytes} bytes, are not readable",
             hint="convert it to PCM first",
         )
+    if size != by_frame:
+        header.notes.append(
+            f"the header says {bits} bits a sample, and {frame_bytes} bytes for {channels} of them; the bits are right"
+        )
     header.channels, header.sample_rate = channels, rate
-    header.subtype = SUBTYPES[tag, frame_bytes // channels]
+    header.subtype = SUBTYPES[tag, int(size)]
 
 
 def read_tags(contents: bytes) -> dict[str, str]:
@@ -163,10 +284,7 @@ def read_tags(contents: bytes) -> dict[str, str]:
     tags: dict[str, str] = {}
     position = 4
     while contents[:4] == b"INFO" and position + 8 <= len(contents):
-        identity, length = (
-            contents[position : position + 4],
-            int.from_bytes(contents[position + 4 : position + 8], "little"),
-        )
+        identity, length = struct.unpack_from("<4sI", contents, position)
         text = contents[position + 8 : position + 8 + length].split(b"\0")[0]
         if identity in TAGS and text:
             tags[TAGS[identity]] = readable(text)
@@ -180,23 +298,6 @@ def readable(text: bytes) -> str:
         return text.decode()
     except UnicodeDecodeError:
         return text.decode("latin-1")
-
-
-def trailing_tags(stream: BinaryIO) -> dict[str, str]:
-    """The tags in the chunks from here to the end of a seekable stream."""
-    tags: dict[str, str] = {}
-    while len(chunk := read_exactly(stream, 8)) == 8:
-        length = int.from_bytes(chunk[4:], "little")
-        if chunk[:4] == b"LIST" and length <= LARGEST_LIST:
-            tags.update(read_tags(read_exactly(stream, length + length % 2)))
-        else:
-            stream.seek(length + length % 2, 1)
-    return tags
-
-
-def skip(stream: BinaryIO, count: int) -> None:
-    while count > 0 and (part := read_exactly(stream, min(count, COPY_BYTES))):
-        count -= len(part)
 
 
 def write_header(
