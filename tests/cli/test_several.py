@@ -232,6 +232,17 @@ def test_rule_5_what_was_done_before_an_interruption_is_told(vpcodec: Command, n
     assert (row["source"], row["status"]) == ("nowhere.wav", "failed")
 
 
+@pytest.mark.parametrize(("name", "why"), [("locked/m", "permission denied"), ("no/m", "there is no folder no")])
+def test_rule_5_a_manifest_that_cannot_be_written_is_said_before_the_work(
+    vpcodec: Command, media: Path, name: str, why: str
+) -> None:
+    (media / "locked").mkdir(mode=0o555)
+    ended = vpcodec("encode", "speech.wav", "--manifest", name, preexec_fn=obey_modes)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"vpcodec: {name}: {why}".encode())
+    assert vpcodec.names() == ["photo.png", "speech.wav"]
+
+
 def test_rule_5_a_manifest_replaces_nothing_else(vpcodec: Command, media: Path) -> None:
     assert vpcodec("encode", "speech.wav", "--manifest", "photo.png").returncode == 1
     assert vpcodec.names() == ["photo.png", "speech.wav"]

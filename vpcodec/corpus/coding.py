@@ -188,8 +188,6 @@ class Coder:
                 os.makedirs(folder, exist_ok=True)
             except OSError as error:
                 raise failure(folder, error) from None
-        elif folder and not os.path.isdir(folder):
-            raise InputError(f"{shown(target)}: there is no folder {shown(folder)}", hint="make it first")
         like = item.source if item.source != STANDARD and is_plain(item.source) else None
         # In a mirror, what is older or damaged is replaced; all else in its place was refused before.
         force = self.settings.force or (item.mirrored and os.path.isfile(target))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vpcodec.corpus.outcome import Outcome
-from vpcodec.data.output import open_output
+from vpcodec.data.output import check_output, open_output
 from vpcodec.data.streams import open_input, shown
 from vpcodec.errors import InputError
 
@@ -29,8 +29,12 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def check_manifest(path: str) -> None:
-    """Raise InputError if there is something at a path that is not an older manifest, which may be empty."""
-    if not os.path.lexists(path):
+    """Raise InputError if no manifest can be written there in the end.
+
+    An older one is replaced, which may be empty; anything else is not.
+    """
+    check_output(path, force=True)
+    if not os.path.isfile(path):
         return
     with open_input(path) as stream:
         first = stream.readline(FIRST_LINE)

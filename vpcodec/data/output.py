@@ -54,20 +54,12 @@ def open_output(
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         return
-    path = Path(target)
     with errors_named(target):
-        if path.exists() and not path.is_file() and not path.is_dir():
-            with open(path, "wb", buffering=0) as stream:
+        if is_direct(target):
+            with open(target, "wb", buffering=0) as stream:
                 yield cast(BinaryIO, stream)
             return
-    # A link is followed, so that the file it names is replaced and not the link; to a pipe it would lead nowhere.
-    path = Path(os.path.realpath(target)) if os.path.islink(target) else path
-    check_free(path, target, force)
-    try:
-        part = Part(path.parent)
-    except OSError as error:
-        raise failure(target, error) from None
-    with errors_named(target):
+        path, part = begin(target, force)
         try:
             with open(part.descriptor, "w+b") as stream:
                 yield stream
@@ -81,6 +73,33 @@ def open_output(
         finally:
             part.remove()
         flush_folder(path.parent)
+
+
+def check_output(target: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raise InputError where `open_output` would at once: before work is done whose result goes there in the end."""
+    with errors_named(target):
+        if target != STANDARD and not is_direct(target):
+            _, part = begin(target, force)
+            os.close(part.descriptor)
+            part.remove()
+
+
+def is_direct(target: str | os.PathLike[str]) -> bool:
+    """Whether a target is a pipe or a device."""
+    return os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target)
+
+
+def begin(target: str | os.PathLike[str], force: bool) -> tuple[Path, "Part"]:
+    """A file to be written for a target, and the path that it gets in the end. Raises InputError and OSError."""
+    # A link is followed, so that the file it names is replaced and not the link; to a pipe it would lead nowhere.
+    path = Path(os.path.realpath(target) if os.path.islink(target) else target)
+    check_free(path, target, force)
+    if not path.parent.is_dir():
+        raise InputError(f"{shown(target)}: there is no folder {shown(path.parent)}", hint="make it first")
+    try:
+        return path, Part(path.parent)
+    except OSError as error:
+        raise failure(target, error) from None
 
 
 class Part:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpcodec.data.output import check_free
-from vpcodec.data.streams import STANDARD, shown
-from vpcodec.errors import ConfigError, InputError
+from vpcodec.data.output import check_output
+from vpcodec.data.streams import STANDARD
+from vpcodec.errors import ConfigError
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
 from vpcodec.evaluation.evaluate import Progress, evaluate
@@ -29,16 +29,14 @@ class Outputs:
 
         Raises:
             ConfigError: One is standard output, which has the table.
-            InputError: One is there already, and not to be replaced by force, or its folder is missing.
+            InputError: One is there already, and not to be replaced by force, or its folder is missing or read-only.
         """
         for option, path in vars(self).items():
             if path is None:
                 continue
             if str(path) == STANDARD:
                 raise ConfigError(f"--{option} -: standard output has the table", hint="name a file")
-            check_free(path, path, force)
-            if not path.parent.is_dir():
-                raise InputError(f"{shown(path)}: there is no folder {shown(path.parent)}", hint="make it first")
+            check_output(path, force=force)
 
     def log(self) -> Path | None:
         """Where rows are kept until all is done: beside the first file, under its name. None without any file."""
