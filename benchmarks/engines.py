@@ -32,7 +32,7 @@ from tables import put_table
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = ROOT / "tests" / "media"
 ENGINES = ("onnx", "onnx-8-bits", "torch")
-COMMAND = [sys.executable, "-m", "vpcodec.cli.main"]
+COMMAND = [sys.executable, "-m", "vpcodec"]
 STARTS = 5  # processes whose imports are timed
 FIGURES = ("seconds", "processor_seconds", "peak_mb")
 

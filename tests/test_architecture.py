@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"codec", "container", "data", "registry"},
 }
 OPEN = {"errors", "devices", "version"}
-FREE = {"cli", "__init__", *OPEN}
+FREE = {"cli", "__init__", "__main__", *OPEN}
 
 
 def room(module: str) -> str:

@@ -31,7 +31,7 @@ class Command:
 
     def start(self, *arguments: str | bytes, **options: Any) -> "subprocess.Popen[bytes]":
         """Start it; pipes on all sides unless told otherwise."""
-        line = [sys.executable, "-m", "vpcodec.cli.main", *arguments]
+        line = [sys.executable, "-m", "vpcodec", *arguments]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         prepared = {**pipes, "preexec_fn": hear_interrupts, **options}
         return subprocess.Popen(line, cwd=self.folder, env=self.environment, **prepared)

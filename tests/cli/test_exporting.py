@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,28 @@ def test_a_model_that_is_not_there_does_not_keep_the_others_from_their_graphs(vp
     assert failure.startswith("vpcodec: no model named 'nowhere'; installed: ")
     assert note == "model: graphs written"
     assert (folder / "encoder.onnx").read_bytes() == (models / "speech-vp" / "encoder.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["npz", "webdataset"])
+def test_equal_names_are_told_apart_by_their_folders(vpcodec: Command, tokens: Path, form: str) -> None:
+    for folder in ("a", "b"):
+        (tokens / folder / "deep").mkdir(parents=True)
+        for name in ("x", "deep/y", f"only-{folder}"):
+            shutil.copy(tokens / "speech.tok", tokens / folder / f"{name}.tok")
+    assert vpcodec("export", "-r", "a", "b", "a/x.tok", "--to", form, "-o", "t").returncode == 0
+    if form == "npz":
+        names = np.load(tokens / "t")["names"].tolist()
+    else:
+        with tarfile.open(tokens / "t") as tar:
+            names = [name.removesuffix(".npy") for name in tar.getnames() if name.endswith(".npy")]
+    assert sorted(names) == ["a/deep/y", "a/x", "b/deep/y", "b/x", "only-a", "only-b"]
+
+
+def test_ids_of_several_codebooks_in_one_export_are_said(vpcodec: Command, tokens: Path) -> None:
+    said = vpcodec("export", "speech.tok", "photo.tok", "-o", "t.npz").stderr.decode()
+    assert "their ids are of different codebooks: image-vp (" in said
+    assert ") at rate 1024, speech-vp (" in said
+    assert b"codebooks" not in vpcodec("export", "speech.tok", "-o", "u.npz").stderr
 
 
 def test_the_command_exports_what_it_can_read(vpcodec: Command, token_files: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import Command
 from tests.container.golden_files import FOLDER
@@ -40,6 +41,24 @@ def test_info_and_export_of_a_recording_of_no_length(vpcodec: Command, name: str
     assert b"nominal" not in vpcodec("info", file).stdout
     assert vpcodec("export", file, "-o", "t.npz").returncode == 0
     assert len(np.load(vpcodec.folder / "t.npz")["ids"]) == facts["tokens"]
+
+
+def test_info_of_pages_has_a_line_for_the_note(vpcodec: Command) -> None:
+    page = Image.new("RGB", (40, 30))
+    page.save(vpcodec.folder / "pages.tif", save_all=True, append_images=[page])
+    text = vpcodec("info", "pages.tif").stdout.decode()
+    assert "\n  notes                  only the first of 2 pictures is used\n" in text
+
+
+@pytest.mark.parametrize("name", ["speech.wav", "photo.png"])
+@pytest.mark.parametrize("task", [("encode", "-o", "x.tok"), ("info",)])
+def test_an_error_names_an_input_once(vpcodec: Command, media: Path, name: str, task: tuple[str, ...]) -> None:
+    cut = (media / name).read_bytes()[:1000]
+    (media / name).write_bytes(cut)
+    for source, shown in ((name, name), ("-", "standard input")):
+        said = vpcodec(*task, source, given=cut).stderr.decode()
+        assert said.startswith(f"vpcodec: {shown}: ")
+        assert (said.count(shown), "stream:" in said) == (1, False)
 
 
 def test_info_of_a_bad_file_does_not_hide_the_others(vpcodec: Command, tokens: Path) -> None:

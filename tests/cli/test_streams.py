@@ -6,6 +6,8 @@ import pty
 import select
 import signal
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +101,49 @@ def test_rule_9_a_pipeline_emits_before_its_input_ends(vpcodec: Command) -> None
     encoder.stdin.close()
     decoder.stdout.read()
     assert (encoder.wait(PATIENCE), decoder.wait(PATIENCE)) == (0, 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "line", ["info --json speech.tok", "test --json speech.tok", "models", "--help", "decode -h", "--version"]
+)
+def test_rule_12_text_that_cannot_be_written_is_one_line(vpcodec: Command, tokens: Path, line: str) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = vpcodec(*line.split(), stdout=full)
+    assert (ended.returncode, ended.stderr) == (1, b"vpcodec: standard output: no space left on device\n")
+
+
+@pytest.mark.parametrize("line", ["decode speech.tok -o -", "models", "--version"])
+def test_rule_12_nothing_is_lost_in_a_closed_standard_output(vpcodec: Command, tokens: Path, line: str) -> None:
+    ended = vpcodec(*line.split(), stdout=None, preexec_fn=lambda: os.close(1))
+    assert (ended.returncode, ended.stderr) == (1, b"vpcodec: standard output: bad file descriptor\n")
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
+@pytest.mark.parametrize("line", ["decode speech.tok", "export speech.tok --to npz"])
+def test_rule_2_standard_output_has_other_names(vpcodec: Command, tokens: Path, line: str, name: str) -> None:
+    with open(tokens / "all", "wb") as out:
+        out.write(b"before")
+        out.flush()
+        ended = vpcodec(*line.split(), "-o", name, stdout=out)
+    assert ended.returncode == 0
+    assert ended.stderr.endswith(b"-> standard output\n")
+    assert (tokens / "all").read_bytes() == b"before" + vpcodec(*line.split(), "-o", "-").stdout
+
+
+def test_rule_12_ctrl_c_while_the_program_starts_is_one_line() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from vpcodec.__main__ import main\n"
+        "main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"vpcodec: interrupted\n")
 
 
 def test_rule_12_a_closed_pipe_ends_without_a_word(vpcodec: Command, tokens: Path) -> None:

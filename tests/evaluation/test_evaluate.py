@@ -77,6 +77,7 @@ def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, 
     assert results.candidates[0]["failures"] == {"encode": {"count": 1, "reasons": {"cannot encode silence": 1}}}
     assert results.rows[-1].failures == {"encode": "cannot encode silence"}
     assert results.failures() == 1
+    assert results.reasons(3) == ["silent.wav: cannot encode silence (mulaw-8, encode)"]
 
 
 def test_a_damaged_file_is_named_without_its_folder(images, log):

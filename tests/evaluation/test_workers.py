@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,26 @@ def interrupt_oneself() -> str:
 def test_ctrl_c_is_left_to_the_process_that_asked():
     with Workers(interrupt_oneself, jobs=1) as workers:
         assert workers.run([()]) == ["still here"]
+
+
+def work_for_long(path: str) -> None:
+    Path(path).touch()
+    time.sleep(30)
+    Path(path).unlink()
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_nobody_waits_for_what_is_computed(tmp_path: Path):
+    def interrupt():
+        with Workers(work_for_long, jobs=1) as workers:
+            workers.submit((str(tmp_path / "began"),))
+            while not (tmp_path / "began").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert (tmp_path / "began").exists()
 
 
 @pytest.mark.slow

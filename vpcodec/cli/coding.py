@@ -301,6 +301,7 @@ def report(
 
 def announce(outcome: "Outcome", mirrored: bool, messages: Messages) -> None:
     """Say what became of an item; files from directories are many, so there only what is unusual."""
+    from vpcodec.data.output import shown_output
     from vpcodec.data.streams import shown
 
     for note in outcome.notes:
@@ -308,8 +309,7 @@ def announce(outcome: "Outcome", mirrored: bool, messages: Messages) -> None:
     if outcome.status == "skipped" and not mirrored:
         messages.note(f"{shown(outcome.target)}: exists already, skipped")
     if outcome.status == "done" and not mirrored:
-        target = "standard output" if outcome.target == "-" else shown(outcome.target)
-        messages.note(f"{shown(outcome.source)} -> {target}{figures(outcome)}")
+        messages.note(f"{shown(outcome.source)} -> {shown_output(outcome.target)}{figures(outcome)}")
     if outcome.status == "done":
         rest = outcome.seconds - outcome.load_seconds - outcome.network_seconds
         messages.detail(

@@ -10,6 +10,8 @@ from vpcodec.cli.messages import Messages
 from vpcodec.cli.options import Device, Engine, Jobs, NoProgress, Quiet, complete_models
 from vpcodec.errors import ConfigError
 
+SHOWN_REASONS = 3  # of measurements that failed
+
 
 def evaluate(
     dataset: Annotated[
@@ -97,6 +99,8 @@ def evaluate(
         for folder in folders:
             record_results(results, folder)
             messages.note(f"{write_card(folder)}: written")
+    for reason in results.reasons(SHOWN_REASONS):
+        messages.error(reason)
     if results.failures():
         messages.error(f"{results.failures():,} measurements failed", "--json and --report say which")
         raise typer.Exit(1)

@@ -38,30 +38,38 @@ def export(
         return
     if output is None:
         raise ConfigError("export needs an output", hint="name it with -o, tokens.npz for instance")
-    from vpcodec.corpus.plan import make_plan
-    from vpcodec.data.output import open_output
+    from vpcodec.corpus.plan import make_plan, names_of
+    from vpcodec.data.output import open_output, shown_output
     from vpcodec.data.streams import shown
     from vpcodec.export import WRITERS, checked_format, read_tokens
 
     write = WRITERS[checked_format(form, output)]
     messages = Messages(quiet=quiet)
     failures: list[VpcodecError] = []
-    items = make_plan("decode", inputs, recursive=recursive, output_dir="")
+    codebooks: set[str] = set()
+    names = names_of(make_plan("decode", inputs, recursive=recursive, output_dir=""))
 
     def readable() -> "Iterator[Tokens]":
-        for item in items:
+        for name, item in names.items():
             try:
-                yield read_tokens(item.source, shown(item.target), model)
+                if item.problem and not item.target:  # a folder that cannot be read
+                    raise item.problem
+                tokens = read_tokens(item.source, shown(name), model)
             except VpcodecError as error:
                 failures.append(error)
                 messages.failure(shown(item.source), error)
-        if len(failures) == len(items):
-            raise InputError(f"{shown(output)}: not written, nothing could be read")
+            else:
+                codebooks.add("{model} ({weights}) at rate {rate}".format_map(tokens.facts))
+                yield tokens
+        if len(failures) == len(names):
+            raise InputError(f"{shown_output(output)}: not written, nothing could be read")
 
     with open_output(output, force=force) as out:
         write(readable(), out)
     size = f", {os.path.getsize(output):,} bytes" if os.path.isfile(output) else ""
-    messages.note(f"{len(items) - len(failures)} token files -> {shown(output)}{size}")
+    messages.note(f"{len(names) - len(failures)} token files -> {shown_output(output)}{size}")
+    if len(codebooks) > 1:
+        messages.note(f"their ids are of different codebooks: {', '.join(sorted(codebooks))}")
     if failures:
         raise typer.Exit(1)
 

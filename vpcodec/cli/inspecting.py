@@ -26,8 +26,7 @@ def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None
             found.append(describe(source, model))
         except VpcodecError as error:
             failed += 1
-            named = shown(source) in error.what
-            messages.error(error.what if named else f"{shown(source)}: {error.what}", error.hint)
+            messages.failure(shown(source), error)
     if as_json:
         print_json(found)
     else:
@@ -96,7 +95,10 @@ def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object
             yield from lines(value, f"{prefix}{name}.")
         elif isinstance(value, list):
             for number, each in enumerate(value):
-                yield from lines(each if isinstance(each, dict) else {name: each}, f"{prefix}{name}.{number}.")
+                if isinstance(each, dict):
+                    yield from lines(each, f"{prefix}{name}.{number}.")
+                else:
+                    yield prefix + name, each
         elif value not in (None, ""):
             yield prefix + name, f"{value:,}" if isinstance(value, int) and name != "orientation" else value
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from vpcodec.cli.inspecting import check, info, models
 from vpcodec.cli.messages import PROGRAM, Messages, report_error
 from vpcodec.cli.training import train
 from vpcodec.data.output import end_quietly, stop_on_terminate
+from vpcodec.data.streams import failure
 from vpcodec.errors import DependencyError, VpcodecError
 from vpcodec.version import __version__
 
@@ -117,13 +119,15 @@ def main() -> None:
         warnings.simplefilter("ignore")  # what libraries warn programmers of; `python -W default -m` still shows it
     # A program that was started with a standard stream closed has None there.
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    # Nothing can be written there, so that what should have been printed is not lost without a word.
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whose encoding may lack a name's letters: these are then escaped
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
+        sys.stdout.flush()
     except VpcodecError as error:
         report_error(error)
         code = error.exit_code
@@ -131,6 +135,11 @@ def main() -> None:
         code = report_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except OSError as error:  # the commands have dealt with all others
+        if error.filename is not None:
+            raise
+        report_error(failure(Path("standard output"), error))
+        code = 1
     if code == INTERRUPTED:
         Messages().write(f"{PROGRAM}: interrupted")
     try:
@@ -148,7 +157,3 @@ def report_usage(error: Any) -> int:
     message = error.format_message().rstrip(".")
     Messages().error(message[:1].lower() + message[1:], help_line)
     return int(getattr(error, "exit_code", 2))
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,11 @@ def parse_time(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is not a time; write seconds or [h:]m:s") from None
 
 
+def parse_output(text: str) -> str:
+    """The name of an output, `-` for the others that standard output has."""
+    return "-" if text in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1") else text
+
+
 def complete_models(incomplete: str) -> list[str]:
     """Names of installed models, for the shell."""
     from vpcodec.registry import list_models
@@ -31,7 +36,10 @@ def complete_recipes(incomplete: str) -> list[str]:
 
 
 Inputs = Annotated[list[str], typer.Argument(metavar="IN...", help="Files; - is standard input.", show_default=False)]
-Output = Annotated[str | None, typer.Option("-o", "--output", metavar="OUT", help="Output file; - is standard output.")]
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", metavar="OUT", parser=parse_output, help="Output file; - is standard output."),
+]
 Stdout = Annotated[bool, typer.Option("-c", "--stdout", help="Write to standard output.")]
 OutputDir = Annotated[str | None, typer.Option("--output-dir", metavar="DIR", help="Folder for the outputs.")]
 Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Take the files in directories, at any depth.")]
@@ -53,7 +61,10 @@ ShardPart = Annotated[
     typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts; auto asks torchrun's or Slurm's environment."),
 ]
 Manifest = Annotated[
-    str | None, typer.Option("--manifest", metavar="FILE", help="Write what became of each input, as JSON lines.")
+    str | None,
+    typer.Option(
+        "--manifest", metavar="FILE", parser=parse_output, help="Write what became of each input, as JSON lines."
+    ),
 ]
 ModelName = Annotated[
     str | None,

@@ -34,12 +34,13 @@ def describe(source: str, model: str | None = None) -> dict[str, Any]:
     """
     if os.path.isdir(source) or (not os.path.exists(source) and source in (model.name for model in list_models())):
         return {"input": source, **describe_model(find_model(source))}
-    with open_input(source) as stream, seekable(stream) as whole:
-        head, _ = peek(whole)
+    with open_input(source) as stream:
+        head, stream = peek(stream)
         if head.startswith(MAGIC):
-            return {"input": source, **describe_tokens(whole, model, source)}
+            with seekable(stream) as whole:
+                return {"input": source, **describe_tokens(whole, model, source)}
         medium = medium_of(head, shown(source))
-        facts = describe_recording(whole) if medium.kind == "speech" else describe_photo(whole)
+        facts = describe_recording(stream) if medium.kind == "speech" else describe_photo(stream)
         return {"input": source, "type": medium.kind, "format": medium.format, **facts}
 
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 from vpcodec.codec.recordings import WHOLE, Span
 from vpcodec.data.audio import RawFormat
-from vpcodec.data.streams import STANDARD, shown
+from vpcodec.data.output import shown_output
+from vpcodec.data.streams import shown
 from vpcodec.errors import ConfigError, VpcodecError
 
 
@@ -75,7 +76,7 @@ class Outcome:
 
 def fail(outcome: Outcome, error: VpcodecError) -> None:
     """Note a failure, naming the input where the message names no file."""
-    names = (shown(outcome.source), "standard output" if outcome.target == STANDARD else shown(outcome.target))
+    names = (shown(outcome.source), shown_output(outcome.target))
     named = isinstance(error, ConfigError) or any(name in error.what for name in names)
     outcome.status = "failed"
     outcome.error = error.what if named else f"{names[0]}: {error.what}"

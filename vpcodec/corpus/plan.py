@@ -1,6 +1,7 @@
 """Which file becomes which: names given on the command line, directories walked and mirrored."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,12 @@ def make_plan(
         wanted = ", ".join(SUFFIXES[task])
         raise ConfigError(f"nothing to {task} in {', '.join(map(shown, inputs))}", hint=f"looked for {wanted}")
     return items if shard is None else shard.of(items)
+
+
+def names_of(items: Sequence[Item]) -> dict[str, Item]:
+    """Each input under a name of its own: that of its target, or its whole path where others have that target too."""
+    counts = Counter(item.target for item in items)
+    return {item.target if counts[item.target] == 1 else os.path.splitext(item.source)[0]: item for item in items}
 
 
 def clash(source: str, owner: str) -> InputError:

@@ -50,7 +50,7 @@ def open_output(
             raise ConfigError(
                 "binary output is not written to a terminal", hint="name a file with -o, redirect it, or insist with -f"
             )
-        with errors_named("standard output"):
+        with errors_named(shown_output(target)):
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         return
@@ -226,6 +226,11 @@ def errors_named(target: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"{shown(target)}: {error}") from None
     except OSError as error:
         raise failure(error.filename or target, error) from None
+
+
+def shown_output(target: str | os.PathLike[str]) -> str:
+    """The name of an output on one line; see `shown`."""
+    return "standard output" if target == STANDARD else shown(target)
 
 
 def stop_on_terminate() -> None:

@@ -66,6 +66,14 @@ class Results:
         """Number of failures, those of single metrics included."""
         return sum(len(row.failures) for row in self.rows)
 
+    def reasons(self, count: int) -> list[str]:
+        """Why measurements failed: so many different reasons, each where it was met first."""
+        met: dict[str, str] = {}
+        for row in self.rows:
+            for step, why in row.failures.items():
+                met.setdefault(why, f"{why if row.item in why else f'{row.item}: {why}'} ({row.candidate}, {step})")
+        return list(met.values())[:count]
+
     def complete(self) -> bool:
         """Whether another run would find no more: no process died over a measurement."""
         return not any(DIED in row.failures.values() for row in self.rows)

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,6 +56,8 @@ class Workers:
 
     def close(self) -> None:
         if self.pool is not None:
+            for process in active_children():  # after Ctrl-C, nobody waits for what they compute
+                process.terminate()
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
 
