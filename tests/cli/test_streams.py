@@ -120,7 +120,7 @@ def test_rule_12_nothing_is_lost_in_a_closed_standard_output(vpcodec: Command, t
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
-@pytest.mark.parametrize("line", ["decode speech.tok", "export speech.tok --to npz"])
+@pytest.mark.parametrize("line", ["decode speech.tok", "export speech.tok --to webdataset"])
 def test_rule_2_standard_output_has_other_names(vpcodec: Command, tokens: Path, line: str, name: str) -> None:
     with open(tokens / "all", "wb") as out:
         out.write(b"before")

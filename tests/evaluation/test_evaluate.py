@@ -77,7 +77,7 @@ def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, 
     assert results.candidates[0]["failures"] == {"encode": {"count": 1, "reasons": {"cannot encode silence": 1}}}
     assert results.rows[-1].failures == {"encode": "cannot encode silence"}
     assert results.failures() == 1
-    assert results.reasons(3) == ["silent.wav: cannot encode silence (mulaw-8, encode)"]
+    assert results.reasons(3) == ["silence.wav: cannot encode silence (mulaw-8, encode)"]
 
 
 def test_a_damaged_file_is_named_without_its_folder(images, log):
@@ -190,7 +190,7 @@ def test_decoded_speech_may_be_a_little_shorter_but_not_much(speech, log):
 def test_results_that_cannot_be_written_are_an_error_in_one_line(speech, log, tmp_path):
     results = evaluate(speech.sample(1), [MuLaw(8)], log, metrics=QUICK)
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"out\.json: not a directory"):
+    with pytest.raises(InputError, match=r"out\.json: there is no folder "):
         results.write_json(tmp_path / "file" / "out.json")
 
 

@@ -127,7 +127,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
-        sys.stdout.flush()
+        if not code:
+            sys.stdout.flush()
     except VpcodecError as error:
         report_error(error)
         code = error.exit_code

@@ -14,7 +14,7 @@ from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.kinds import medium_of
-from vpcodec.data.streams import open_input, peek, seekable, shown, size_of
+from vpcodec.data.streams import at_start, open_input, peek, seekable, shown, size_of
 from vpcodec.errors import VpcodecError
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_models
 
@@ -98,10 +98,11 @@ def printable(content: bytes) -> str:
 
 
 def describe_recording(stream: BinaryIO) -> dict[str, Any]:
-    """A recording; read to its end where only that tells its length."""
+    """A recording; read to its end where only that tells its length, or whether it is all there."""
+    checked = at_start(stream)
     with open_audio(stream) as audio:
         facts = audio.facts
-        frames = sum(map(len, audio.blocks())) if facts.frames is None else facts.frames
+        frames = sum(map(len, audio.blocks())) if facts.frames is None or not checked else facts.frames
     return {
         "sample_rate": facts.sample_rate,
         "channels": facts.channels,
