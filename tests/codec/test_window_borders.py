@@ -15,12 +15,13 @@ WINDOW = 64 * 96 / 16_000  # seconds, of the codec that the fixture makes
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
-@pytest.mark.parametrize("window", [1, 2, 5])
-def test_a_range_between_two_borders_is_that_range_of_the_whole(speech: Codec, rate: int, window: int) -> None:
+@pytest.mark.parametrize("inside", [0.0, 0.001])
+def test_a_range_between_two_borders_is_that_range_of_the_whole(speech: Codec, rate: int, inside: float) -> None:
+    """Where it begins just behind a border, resampling needs the window before, and at its end the one after."""
     samples = soundfile.read(MEDIA / "speech.flac", dtype="float32")[0]
     content = speech.encode_samples(np.repeat(samples, rate // 16_000), rate)
     whole = speech.decode(content).samples
-    span = Span(window * WINDOW, (window + 1) * WINDOW)
+    span = Span(2 * WINDOW + inside, 3 * WINDOW - inside)
     part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span)))
     start, stop = round(span.start * rate), round(span.stop * rate)
     assert len(part) == stop - start
