@@ -228,7 +228,7 @@ CORPUS_EVALUATION_AND_COMMAND = (
     Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/messages.py", "if not self.quiet:", "if True:", "tests/cli/test_messages.py"),
     Mutant(
-        "vpcodec/config.py", "if type(value) is not base:", "if not isinstance(value, base):", "tests/test_config.py"
+        "vpcodec/config.py", "if type(value) is not base:", "if not isinstance(value, base):", "tests/test_recipe_types.py"
     ),
 )
 
