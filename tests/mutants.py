@@ -53,6 +53,10 @@ TRAINING = (
     Mutant(LOOP, "rates[int(torch.randint(len(rates), ()))]", "rates[-1]", ONE_STEP),
     Mutant(LOOP, "save_model(self.run.out, self.average.cpu()", "save_model(self.run.out, self.model.cpu()", ONE_STEP),
     Mutant(LOOP, "betas=(0.9, 0.95), weight_decay=0.0)", "betas=(0.9, 0.95), weight_decay=0.1)", ONE_STEP),
+    Mutant(LOOP, "while positions < self.options.fitting_positions:", "while positions < 1:", ONE_STEP),
+    Mutant(LOOP, "quantized = self.average(crops)", "quantized = self.model(crops)", ONE_STEP),
+    Mutant("vpcodec/autoencoder.py", "self.quantizer.rates.index(self.quantizer.checked_rate(rate))", "0", ONE_STEP),
+    Mutant("vpcodec/networks/blocks.py", "x = x + condition", "pass", ONE_STEP),
     Mutant("vpcodec/training/muon.py", "STEP_SCALE = 0.2 ", "STEP_SCALE = 2.0 ", ONE_STEP),
 )
 
@@ -228,7 +232,10 @@ CORPUS_EVALUATION_AND_COMMAND = (
     Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/messages.py", "if not self.quiet:", "if True:", "tests/cli/test_messages.py"),
     Mutant(
-        "vpcodec/config.py", "if type(value) is not base:", "if not isinstance(value, base):", "tests/test_recipe_types.py"
+        "vpcodec/config.py",
+        "if type(value) is not base:",
+        "if not isinstance(value, base):",
+        "tests/test_recipe_types.py",
     ),
 )
 

@@ -1,5 +1,6 @@
 """What one step of training does: to the weights, to their average, and what the quantizer is told."""
 
+import csv
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -167,3 +168,39 @@ def test_every_rate_is_trained_about_as_often_as_the_others(trainer) -> None:
         step(run)
     assert set(rates) == {64, 128, 256}
     assert min(rates.values()) >= 5
+
+
+def test_the_decoder_is_told_which_rate_it_hears(trainer) -> None:
+    """VP-VAE moves no latent before its queue is filled, so nothing but the rate tells two passes apart."""
+    model = trainer("vp", "quantizer.rates=[64, 256]").model.train()
+    crops = torch.rand(1, 32 * 96, generator=torch.Generator().manual_seed(0)) - 0.5
+    one, other = (model(crops, 0.5, rate)[0] for rate in (64, 256))
+    assert torch.equal(one, other)  # before training there is nothing to tell
+    with torch.no_grad():
+        model.rate_conditions[0] += 1
+    raised, other_again = (model(crops, 0.5, rate)[0] for rate in (64, 256))
+    assert torch.equal(other, other_again)
+    assert not torch.equal(one, raised)
+
+
+# What comes after the steps
+
+
+def test_codebooks_are_fitted_to_as_many_latents_as_the_recipe_says(trainer) -> None:
+    run = trainer("vp", "training.fitting_positions=1000")
+    batches = [len(rows) for rows in run.latents()]
+    assert 1000 <= sum(batches) < 1000 + batches[-1]
+
+
+def test_the_weights_that_are_validated_are_the_averaged_ones(trainer, media: Path) -> None:
+    run = trainer("fsp")
+    run.valid = run.open_crops(media).fixed(1)
+    with torch.no_grad():
+        for parameter in run.model.parameters():
+            parameter.fill_(torch.nan)
+    run.validate("last")
+    with (run.run.out / "validation.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    losses = [float(row[name]) for name in ("moves", "codes") if row[name]]
+    assert losses
+    assert all(0 < loss < 100 for loss in losses)
