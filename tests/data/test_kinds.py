@@ -32,6 +32,28 @@ def test_a_photo_is_known_by_its_first_bytes(form):
     assert medium_of(stream.getvalue()[:SIGNATURE_BYTES], "x") == Medium("image", form.lower())
 
 
+@pytest.mark.parametrize(
+    ("major", "compatible", "form"),
+    [
+        (b"avif", b"mif1miaf", "avif"),
+        (b"avis", b"msf1iso8", "avif"),
+        (b"mif1", b"avifmiaf", "avif"),
+        (b"msf1", b"avis", "avif"),
+        (b"heic", b"mif1", "heif"),
+        (b"mif1", b"heic", "heif"),
+        (b"crx ", b"isom", "raw"),
+    ],
+)
+def test_an_iso_media_file_is_known_by_all_its_brands(major, compatible, form):
+    head = (16 + len(compatible)).to_bytes(4, "big") + b"ftyp" + major + bytes(4) + compatible + b"heic"
+    assert medium_of(head, "x") == Medium("image", form)
+
+
+def test_a_film_stays_a_film_whatever_follows_its_brands():
+    with pytest.raises(InputError, match="MP4 film"):
+        medium_of(b"\0\0\0\x14ftypisom\0\0\0\0mp41avif", "x")
+
+
 def test_the_suffix_does_not_matter(tmp_path):
     disguised = tmp_path / "photo.wav"
     disguised.write_bytes((MEDIA / "coffee.jpg").read_bytes())
@@ -62,7 +84,6 @@ def test_looking_into_a_file_leaves_it_at_its_beginning():
         (b"\xff\xff\xff\xff" * 4, "neither a recording nor a photo"),
         (b"R", "neither a recording nor a photo"),
         (b"\0\0\0\x20ftypM4A \0\0\0\0", "AAC"),
-        (b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC"),
         (b"\x1f\x8b\x08\0", "gzip"),
         (b"%PDF-1.7", "PDF"),
         (b"\xd6VP\x01", "vpcodec decode"),

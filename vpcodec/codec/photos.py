@@ -12,7 +12,8 @@ from vpcodec.codec.tokens import tokens_of
 from vpcodec.container import Header, Reader, Writer
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container.header import fitting
-from vpcodec.data.image import ImageFacts, Photo, is_srgb
+from vpcodec.data.colours import is_srgb
+from vpcodec.data.image import ImageFacts, Photo
 from vpcodec.registry import ModelFolder
 
 PROFILE = "icc"  # name of a colour profile among the metadata

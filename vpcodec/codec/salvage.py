@@ -12,7 +12,7 @@ from vpcodec.codec.recordings import SAMPLE_RATE, speech_facts
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, ImageFacts
 from vpcodec.container.salvage import SalvageReader
-from vpcodec.data.image import MOST_PIXELS
+from vpcodec.data.kinds import MOST_PIXELS
 from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 

@@ -1,42 +1,41 @@
 """Photos as windows of 8-bit RGB [height, width, 3], in bounded memory, and back.
 
 A photo is decoded once, in its own form, and converted window by window: turned as Exif says, grey and palettes
-spread to RGB, transparency laid on white, CMYK and 16 bits reduced. So 200 megapixels cost what the decoder of
-the file format needs for them (800 MB as RGB, 200 MB as grey) and no copy of that.
+spread to RGB, transparency laid on white, CMYK taken through its profile, more than 8 bits reduced. So 200 megapixels
+cost what the decoder of the file format needs for them (800 MB as RGB, 200 MB as grey) and no copy of that.
 
-Colours are not touched: an ICC profile travels with the photo and means after decoding what it meant before.
+Colours of RGB and grey are not touched: an ICC profile travels with the photo and means after decoding what it
+meant before.
 """
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
-from vpcodec.data.kinds import medium_of
+from vpcodec.data.colours import UNFIT, Convert, conversion, eight_bit_rgb, has_alpha, unusual_colours
+from vpcodec.data.kinds import EXTRAS, MOST_PIXELS, load_extra, medium_of
+from vpcodec.data.png import apply_transparent_colour, without_text
 from vpcodec.data.streams import LeftOut, Source, open_input, peek, seekable, shown, size_of
-from vpcodec.errors import InputError
+from vpcodec.data.tiff import BITS, PHOTOMETRIC, is_camera_raw, open_tiff, tags_of
+from vpcodec.errors import InputError, VpcodecError
 
-MOST_PIXELS = 1 << 28
 # No honest file shrinks a pixel further: a 1-bit PNG of one colour reaches 8,256 pixels a byte. Small pictures
 # are harmless whatever they claim.
 PIXELS_PER_BYTE = 10_000
 HARMLESS_PIXELS = 1 << 24
 STRIP_PIXELS = 1 << 22  # converted at once where a whole photo is asked for
 
-ORIENTATION_TAG, BITS_TAG = 274, 258  # of Exif and of TIFF
-WHITE = (255, 255, 255, 255)
+ORIENTATION_TAG = 274  # of Exif
 GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I")
 READABLE_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-# Descriptions of profiles that are sRGB itself. Others begin with the same letters and are linear, for instance.
-SRGB_NAMES = ("sRGB", "sRGB2014", "sRGB built-in", "sRGB IEC61966-2.1", "sRGB IEC61966-2-1 black scaled")
-
 # The turn that each Exif orientation asks for.
 TURNS: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -84,12 +83,16 @@ class Photo:
     Attributes:
         facts: What it is.
         notes: What was converted or left out, each to be shown once.
+        convert: Makes RGB of a crop.
     """
 
-    def __init__(self, stored: Image.Image, facts: ImageFacts, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, stored: Image.Image, facts: ImageFacts, notes: tuple[str, ...] = (), convert: Convert | None = None
+    ) -> None:
         self.stored = stored
         self.facts = facts
         self.notes = notes
+        self.convert = convert or eight_bit_rgb
 
     def window(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
         """The pixels of a rectangle within the photo, [height, width, 3]."""
@@ -97,7 +100,7 @@ class Photo:
         with unlimited():
             part = self.stored.crop(box)
         part.info = self.stored.info  # the transparent colour of a palette or of tRNS
-        part = eight_bit_rgb(part)
+        part = self.convert(part)
         if self.facts.orientation in TURNS:
             part = part.transpose(TURNS[self.facts.orientation])
         return np.asarray(part)
@@ -114,15 +117,17 @@ class Photo:
         return pixels
 
 
-def open_image(source: Source) -> Photo:
+def open_image(source: Source, most_pixels: int = MOST_PIXELS) -> Photo:
     """Decode a photo.
 
     Args:
         source: A path, `-` for standard input, or a binary stream, seekable or not.
+        most_pixels: That it may have.
 
     Raises:
-        InputError: Nothing readable is there, or it is no photo, is damaged or cut short, or claims more pixels
-            than `MOST_PIXELS` or than its size can hold.
+        InputError: Nothing readable is there, or it is no photo, is damaged or cut short, is of a layout that is
+            not supported, or claims more pixels than `most_pixels` or than its size can hold.
+        DependencyError: The optional package that reads it is not installed.
         ConfigError: Standard input is a terminal.
     """
     name = shown(source)
@@ -132,43 +137,74 @@ def open_image(source: Source) -> Photo:
         if medium.kind != "image":
             raise InputError(f"{name}: is a recording ({medium.format}), not a photo")
         with seekable(stream) as whole:
-            return decode(whole, medium.format, head, name)
+            return decode(whole, medium.format, head, name, most_pixels)
 
 
-def decode(stream: BinaryIO, form: str, head: bytes, name: str) -> Photo:
-    """Decode a photo from a seekable stream. Raises InputError."""
-    size = size_of(stream)
-    notes: list[str] = []
+def decode(stream: BinaryIO, form: str, head: bytes, name: str, most_pixels: int) -> Photo:
+    """Decode a photo from a seekable stream. Raises as `open_image`."""
     try:
-        with unlimited(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            stored = Image.open(stream, formats=[form.upper()])
-            check_size(stored.width, stored.height, size, name)
+        size = size_of(stream)
+        with unlimited():
+            tags = tags_of(stream) if form == "tiff" else {}
+        if form == "raw" or is_camera_raw(tags):
+            return develop(stream, name, most_pixels)
+        if form in EXTRAS:
+            module = load_extra(form, name)
+            if form == "heif":
+                module.register_heif_opener()
+        with unlimited():
+            if form == "tiff":
+                stored = open_tiff(stream, tags, name)
+            else:
+                stored = Image.open(stream, formats=[form.upper()])
+            check_size(stored.width, stored.height, size, name, most_pixels)
             pages = getattr(stored, "n_frames", 1)
+        frame = stored.tile[0].extents if isinstance(stored, GifImageFile) and stored.tile else None
         stored.load()
-    except InputError:
+        bits = bits_of(stored, form, head)
+        if stored.mode not in READABLE_MODES:
+            what = f"{name}: pixels of the form {stored.mode} are not readable"
+            raise InputError(what, hint="convert it to PNG first")
+        if form == "png":
+            stored = apply_transparent_colour(stored, bits, stream)
+        if frame not in (None, (0, 0, *stored.size)):
+            stored = within_nothing(stored, frame)
+    except VpcodecError:
         raise
     except MemoryError:
         raise InputError(f"{name}: does not fit into memory") from None
     except Exception as error:  # decoders that meet garbage raise anything
+        if form == "png" and (rest := without_text(stream)):
+            photo = decode(rest, form, head, name, most_pixels)
+            photo.notes = (*photo.notes, "its text is damaged or too long and is left out")
+            return photo
         raise InputError(f"{name}: damaged or cut short ({reason_of(error)})") from None
-    bits = bits_of(stored, form, head)
-    if stored.mode not in READABLE_MODES or (stored.mode == "I" and bits > 16):
-        raise InputError(f"{name}: pixels of the form {stored.mode} are not readable", hint="convert it to PNG first")
+    facts = facts_of(stored, orientation_of(stored), bits)
+    convert, notes = conversion(stored, bits, form, tags.get(PHOTOMETRIC) == 0)
     if pages > 1:
         notes.append(LeftOut(f"only the first of {pages} pictures is used"))
-    facts = facts_of(stored, orientation_of(stored), bits)
-    notes += conversions(stored, facts)
-    return Photo(stored, facts, tuple(notes))
+    return Photo(stored, facts, (*notes, *conversions(stored, facts), *unusual_colours(form, head)), convert)
 
 
-def check_size(width: int, height: int, size: int, name: str) -> None:
+def develop(stream: BinaryIO, name: str, most_pixels: int) -> Photo:
+    """A camera raw file, as the camera would develop it: its white balance, sRGB, upright. Raises as `decode`."""
+    module = load_extra("raw", name)
+    size = size_of(stream)
+    with module.imread(stream) as raw:
+        check_size(raw.sizes.width, raw.sizes.height, size, name, most_pixels)
+        pixels = raw.postprocess(use_camera_wb=True)
+    stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)  # some cameras see grey alone
+    note = LeftOut("a camera raw file is developed as the camera would; the raw data are not kept")
+    return Photo(stored, facts_of(stored, 1, 16), (note,))
+
+
+def check_size(width: int, height: int, size: int, name: str, most_pixels: int) -> None:
     """Raise InputError for a picture too large to be decoded or too large to be true."""
     pixels = width * height
-    if pixels > MOST_PIXELS:
+    if pixels > most_pixels:
         raise InputError(
-            f"{name}: {width:,} x {height:,} pixels are more than the {MOST_PIXELS:,} that are read",
-            hint="cut it into parts",
+            f"{name}: {width:,} x {height:,} pixels are more than the {most_pixels:,} that are read",
+            hint="cut it into parts, or encode it with --max-pixels",
         )
     if pixels > max(HARMLESS_PIXELS, size * PIXELS_PER_BYTE):
         raise InputError(f"{name}: claims {width:,} x {height:,} pixels in {size:,} bytes; it is not read")
@@ -191,14 +227,11 @@ def facts_of(stored: Image.Image, orientation: int, bits: int) -> ImageFacts:
     return ImageFacts(width, height, channels, bits, icc if icc[16:20] == wanted else b"", orientation, stored.mode)
 
 
-def is_srgb(profile: bytes) -> bool:
-    """Whether a colour profile says no more than its absence would. No profile counts, too."""
-    if not profile:
-        return True
-    try:
-        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).strip() in SRGB_NAMES
-    except (ImageCms.PyCMSError, OSError):
-        return False
+def within_nothing(stored: Image.Image, frame: tuple[int, int, int, int]) -> Image.Image:
+    """A first frame in a transparent picture of the full size: nothing was ever drawn around it."""
+    whole = Image.new("RGBA", stored.size)
+    whole.paste(stored.crop(frame).convert("RGBA"), frame)
+    return whole
 
 
 def conversions(stored: Image.Image, facts: ImageFacts) -> list[str]:
@@ -208,15 +241,9 @@ def conversions(stored: Image.Image, facts: ImageFacts) -> list[str]:
         notes.append("transparency is laid on white")
     if facts.bit_depth > 8:
         notes.append(f"{facts.bit_depth} bits a channel become 8")
-    if stored.mode == "CMYK":
-        notes.append("CMYK becomes RGB")
-    if stored.info.get("icc_profile") and not facts.icc:
-        notes.append("the colour profile does not fit its pixels and is left out")
+    if stored.info.get("icc_profile") and not facts.icc and stored.mode != "CMYK":
+        notes.append(UNFIT)
     return notes
-
-
-def has_alpha(stored: Image.Image) -> bool:
-    return stored.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in stored.info
 
 
 def is_translucent(stored: Image.Image) -> bool:
@@ -230,20 +257,16 @@ def bits_of(stored: Image.Image, form: str, head: bytes) -> int:
     if form == "png":
         return 8 if stored.mode == "P" else head[24]
     if form == "tiff":
-        bits = getattr(stored, "tag_v2", {}).get(BITS_TAG, (1,))
+        bits = getattr(stored, "tag_v2", {}).get(BITS, (1,))
         return int(bits[0] if isinstance(bits, tuple) else bits)
-    return 1 if stored.mode == "1" else 16 if stored.mode.startswith("I") else 8
-
-
-def eight_bit_rgb(part: Image.Image) -> Image.Image:
-    """A crop in any readable mode -> RGB of 8 bits."""
-    if part.mode.startswith("I"):  # 16 bits
-        values = np.asarray(part).astype(np.int64).clip(0, 65535)
-        part = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if has_alpha(part):
-        part = part.convert("RGBA")
-        part = Image.alpha_composite(Image.new("RGBA", part.size, WHITE), part)
-    return part.convert("RGB")
+    if form == "avif" and (place := head.find(b"av1C")) >= 0:  # two flags of the AV1 codec configuration
+        return {0: 8, 0x40: 10, 0x60: 12}.get(head[place + 6] & 0x60, 8)
+    if form == "ppm" and head[1:2] not in b"14":
+        words = b" ".join(line.partition(b"#")[0] for line in head[2:].splitlines()).split(None, 3)
+        return int(words[2]).bit_length()
+    if form == "heif":
+        return int(stored.info.get("bit_depth", 8))
+    return 1 if stored.mode == "1" else 8
 
 
 def stored_box(top: int, left: int, height: int, width: int, facts: ImageFacts) -> tuple[int, int, int, int]:
@@ -271,8 +294,9 @@ def reason_of(error: Exception) -> str:
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Without Pillow's own limit on pixels, which is for the whole process and warns where ours refuses."""
-    with one_at_a_time:
+    """Without Pillow's warnings, and its own limit on pixels, which is for the whole process."""
+    with one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield

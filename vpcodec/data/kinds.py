@@ -1,14 +1,16 @@
 """What an input is, told by its first bytes: recordings and photos that can be read, and what to do with others."""
 
+import importlib
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from vpcodec.data.streams import peek, shown
-from vpcodec.errors import InputError
+from vpcodec.errors import DependencyError, InputError
 
 Kind = Literal["speech", "image"]
 
-SIGNATURE_BYTES = 16  # no signature reaches further
+SIGNATURE_BYTES = 128  # no signature reaches further, nor do the brands of an ISO media file
+MOST_PIXELS = 250_000_000  # of a picture, unless the user says otherwise: some nine minutes of two cores
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,18 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
 }
 
+# Formats that an optional package reads, by the extra that installs it: what such a file is, the module, its suffixes.
+EXTRAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "heif": ("a HEIC photo", "pillow_heif", (".heic", ".heif", ".hif")),
+    "jxl": ("a JPEG XL photo", "pillow_jxl", (".jxl",)),
+    "raw": (
+        "a camera raw file",
+        "rawpy",
+        (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr"),
+    ),
+}
+EXTRA_SUFFIXES = tuple(suffix for _, _, suffixes in EXTRAS.values() for suffix in suffixes)
+
 # Position and bytes of each signature. WebP and WAV are both RIFF, so the form type at byte 8 decides.
 SIGNATURES: tuple[tuple[int, bytes, Medium], ...] = (
     (8, b"WAVE", Medium("speech", "wav")),
@@ -36,13 +50,28 @@ SIGNATURES: tuple[tuple[int, bytes, Medium], ...] = (
     (0, b"\xff\xd8\xff", Medium("image", "jpeg")),
     (0, b"\x89PNG\r\n\x1a\n", Medium("image", "png")),
     (8, b"WEBP", Medium("image", "webp")),
+    (8, b"CR\2\0", Medium("image", "raw")),  # Canon's TIFF; the other makers' are told by their tags
     (0, b"II*\0", Medium("image", "tiff")),
     (0, b"MM\0*", Medium("image", "tiff")),
     (0, b"II+\0", Medium("image", "tiff")),
     (0, b"MM\0+", Medium("image", "tiff")),
     (0, b"GIF8", Medium("image", "gif")),
     (0, b"BM", Medium("image", "bmp")),
-    (4, b"ftypavif", Medium("image", "avif")),
+    (0, b"\xff\x0a", Medium("image", "jxl")),
+    (4, b"JXL \r\n\x87\n", Medium("image", "jxl")),
+    (0, b"FUJIFILMCCD-RAW", Medium("image", "raw")),
+    (0, b"IIRO", Medium("image", "raw")),
+    (0, b"IIRS", Medium("image", "raw")),
+    (0, b"IIU\0", Medium("image", "raw")),
+)
+# Brands of ISO media files that hold pictures. AVIF goes first: both may be listed, and Pillow reads it by itself.
+BRANDS: tuple[tuple[frozenset[bytes], Medium], ...] = (
+    (frozenset({b"avif", b"avis"}), Medium("image", "avif")),
+    (frozenset({b"crx "}), Medium("image", "raw")),
+    (
+        frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}),
+        Medium("image", "heif"),
+    ),
 )
 # The containers that a form type at byte 8 must stand in.
 FORMS = {b"WAVE": (b"RIFF", b"RF64", b"BW64", b"RIFX"), b"AIFF": (b"FORM",), b"AIFC": (b"FORM",), b"WEBP": (b"RIFF",)}
@@ -51,8 +80,6 @@ FORMS = {b"WAVE": (b"RIFF", b"RF64", b"BW64", b"RIFX"), b"AIFF": (b"FORM",), b"A
 UNREADABLE: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftypM4A", "AAC audio in MP4", "convert it to WAV or FLAC first"),
     (4, b"ftypqt", "a QuickTime film", "extract its sound to WAV first"),
-    (4, b"ftyphei", "a HEIC photo", "convert it to PNG or JPEG first"),
-    (4, b"ftypmif", "a HEIF photo", "convert it to PNG or JPEG first"),
     (4, b"ftyp", "an MP4 film", "extract its sound to WAV first"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM film", "extract its sound to WAV first"),
     (0, b"%PDF", "a PDF document", "render its pages to PNG first"),
@@ -61,6 +88,20 @@ UNREADABLE: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"(\xb5/\xfd", "compressed with zstd", "unpack it first"),
     (0, b"\xd6VP", "a token file already", "use `vpcodec decode`"),
 )
+
+
+class MissingExtraError(DependencyError):
+    """A file is sound, but the optional package that reads it is not installed."""
+
+
+def load_extra(extra: str, name: str) -> Any:
+    """The module that reads a format of `EXTRAS`. Raises MissingExtraError, with the command that installs it."""
+    what, module, _ = EXTRAS[extra]
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        hint = f"install what reads it: pip install 'vpcodec[{extra}]'"
+        raise MissingExtraError(f"{name}: is {what}", hint=hint) from None
 
 
 def medium_of(head: bytes, name: str) -> Medium:
@@ -77,6 +118,13 @@ def medium_of(head: bytes, name: str) -> Medium:
     for position, signature, medium in SIGNATURES:
         if head.startswith(signature, position) and head.startswith(FORMS.get(signature, b"")):
             return medium
+    if head[4:8] == b"ftyp":
+        brands = {
+            head[place : place + 4] for place in (8, *range(16, min(len(head), int.from_bytes(head[:4], "big")), 4))
+        }
+        for wanted, medium in BRANDS:
+            if wanted & brands:
+                return medium
     if is_netpbm(head):
         return Medium("image", "ppm")
     if is_mpeg_audio(head):
