@@ -118,7 +118,7 @@ def recipes() -> str:
     text += "| --- | --- | --- | --- | --- | --- |\n"
     for name in recipe_names():
         recipe = find_recipe(name)
-        rates = ", ".join(f"{rate:,}" for rate in recipe.quantizer["rates"])
+        rates = ", ".join(f"{rate:,}" if isinstance(rate, int) else rate for rate in recipe.quantizer["rates"])
         network = recipe.network
         counts = (
             network.spectral_encoder_blocks,

@@ -50,6 +50,21 @@ def test_what_needs_torch_says_so(vpcodec: Command, folder: Path, line: str) -> 
     assert (ended.returncode, ended.stdout) == (1, b"")
 
 
+def test_what_only_an_optional_package_reads_is_named_and_in_a_folder_skipped(vpcodec: Command, folder: Path) -> None:
+    hide(vpcodec, "pillow_heif")
+    photo = folder / "photos" / "phone.heic"
+    photo.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    ended = vpcodec("encode", "photos/phone.heic")
+    assert ended.stderr.startswith(b"vpcodec: photos/phone.heic: is a HEIC photo")
+    assert b"pip install 'vpcodec[heif]'" in ended.stderr
+    assert ended.returncode == 1
+    ended = vpcodec("encode", "-r", "photos", "--rm")
+    assert b"photos/phone.heic: skipped, because it is a HEIC photo; install what reads it" in ended.stderr
+    assert b"1 done, 1 skipped, 0 failed" in ended.stderr
+    assert ended.returncode == 0
+    assert photo.exists()
+
+
 def test_what_a_worker_of_an_evaluation_lacks_is_said_in_the_same_line(vpcodec: Command, folder: Path) -> None:
     hide(vpcodec, "scipy")
     ended = vpcodec("evaluate", "--dataset", "recordings", "--metrics", "stoi", "-j", "2")

@@ -31,6 +31,7 @@ from vpcodec.cli.options import (
     Stop,
     Verbose,
 )
+from vpcodec.data.kinds import MOST_PIXELS
 from vpcodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def encode(
     sample_format: Annotated[
         str, typer.Option("--sample-format", metavar="F", help="Of raw samples, little-endian: PCM_16, FLOAT...")
     ] = PCM,
+    most_pixels: Annotated[
+        int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse photos of more pixels than this.")
+    ] = MOST_PIXELS,
     engine: Engine = "auto",
     device: Device = "auto",
     as_json: Json = False,
@@ -98,6 +102,7 @@ def encode(
         rate=rate,
         raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
         span=Span(start or 0.0, stop),
+        most_pixels=most_pixels,
         engine=engine,
         device=device,
         force=force,

@@ -40,7 +40,7 @@ from vpcodec.data.audio import RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink
 from vpcodec.data.image import Photo, open_image
 from vpcodec.data.image_sink import Canvas
-from vpcodec.data.kinds import peek_medium
+from vpcodec.data.kinds import MOST_PIXELS, peek_medium
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.streams import Source, at_start, open_input, shown
@@ -210,6 +210,7 @@ class Codec:
         rate: int | None = None,
         raw: RawFormat | None = None,
         span: Span = WHOLE,
+        most_pixels: int = MOST_PIXELS,
     ) -> tuple[str, ...]:
         """Write the token file of a recording or photo to a stream; returns what the user should know.
 
@@ -219,9 +220,11 @@ class Codec:
             rate: One of the model's rates; None for the highest.
             raw: What the samples are, for sound without a header.
             span: The stretch of a recording to encode.
+            most_pixels: That a photo may have.
 
         Raises:
             InputError: The source cannot be read, or is not of the model's kind.
+            DependencyError: The optional package that reads it is not installed.
             ConfigError: The model lacks the rate.
         """
         chosen = self.model.checked_rate(rate)
@@ -236,7 +239,7 @@ class Codec:
             if kind == "image":
                 if span != WHOLE:
                     raise InputError(f"{shown(source)}: a photo has no seconds to choose from")
-                return self.encode_photo(open_image(stream), out, chosen)
+                return self.encode_photo(open_image(stream, most_pixels), out, chosen)
             with open_audio(stream, raw=raw) as audio:
                 signal, metadata, notes = recording_header(audio)
                 header = self.header(chosen, signal, metadata)

@@ -18,7 +18,7 @@ from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.verify import check_decoded, check_encoded, decoded_time, is_decoded, is_encoded
-from vpcodec.data.kinds import SIGNATURE_BYTES, medium_of, peek_medium
+from vpcodec.data.kinds import SIGNATURE_BYTES, MissingExtraError, medium_of, peek_medium
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, LeftOut, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
@@ -49,6 +49,11 @@ class Coder:
             (self.encode if self.settings.task == "encode" else self.decode)(item, outcome)
         except BrokenPipeError:
             raise
+        except MissingExtraError as error:
+            fail(outcome, error)
+            if item.mirrored:  # a folder may well hold what this machine is not meant to read
+                outcome.status = "skipped"
+                outcome.notes.append(f"skipped, because it {error.what.rpartition(': ')[2]}; {error.hint}")
         except VpcodecError as error:
             fail(outcome, error)
         except MemoryError:
@@ -80,7 +85,14 @@ class Coder:
             with self.open_target(item, target) as out:
                 codec = self.load(model, outcome)
                 with timed(codec, outcome):
-                    notes = codec.encode_to(stream, out, rate=rate, raw=settings.raw, span=settings.span)
+                    notes = codec.encode_to(
+                        stream,
+                        out,
+                        rate=rate,
+                        raw=settings.raw,
+                        span=settings.span,
+                        most_pixels=settings.most_pixels,
+                    )
                 outcome.notes += notes
         if os.path.isfile(target) and target != STANDARD:
             with open(target, "rb") as written:

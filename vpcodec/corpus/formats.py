@@ -3,6 +3,7 @@
 import hashlib
 import os
 
+from vpcodec.data.kinds import EXTRA_SUFFIXES
 from vpcodec.data.kinds import SUFFIXES as MEDIA
 from vpcodec.data.streams import STANDARD, shown
 from vpcodec.errors import ConfigError
@@ -18,7 +19,7 @@ SUFFIX_FORMATS = {
     ".oga": "ogg",
 }
 # Names that are taken from a directory, by what is done with them.
-SUFFIXES = {"encode": (*MEDIA["speech"], *MEDIA["image"]), "decode": (TOKENS,)}
+SUFFIXES = {"encode": (*MEDIA["speech"], *MEDIA["image"], *EXTRA_SUFFIXES), "decode": (TOKENS,)}
 
 
 def form_of(target: str, kind: str, open_ended: bool) -> str:

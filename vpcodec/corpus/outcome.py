@@ -5,6 +5,7 @@ from typing import Literal
 
 from vpcodec.codec.recordings import WHOLE, Span
 from vpcodec.data.audio import RawFormat
+from vpcodec.data.kinds import MOST_PIXELS
 from vpcodec.data.output import shown_output
 from vpcodec.data.streams import shown
 from vpcodec.errors import ConfigError, VpcodecError
@@ -21,6 +22,7 @@ class Settings:
         form: Format of what is decoded; None to go by the output's name.
         raw: What samples without a header are; None for files with one.
         span: Stretch of a recording.
+        most_pixels: That a photo may have.
         force: Replace what is there.
         skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
         remove: Delete inputs whose output was read back, unless a part of them was left out.
@@ -33,6 +35,7 @@ class Settings:
     form: str | None = None
     raw: RawFormat | None = None
     span: Span = WHOLE
+    most_pixels: int = MOST_PIXELS
     engine: str = "auto"
     device: str = "auto"
     force: bool = False

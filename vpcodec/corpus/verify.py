@@ -115,7 +115,7 @@ def check_decoded(target: str, header: Header, length: int, form: str) -> None:
     """
     try:
         if not isinstance(header.signal, SpeechFacts):
-            facts = open_image(target).facts
+            facts = open_image(target, header.signal.width * header.signal.height).facts
             found, wanted = f"{facts.width}x{facts.height}", f"{header.signal.width}x{header.signal.height}"
         elif form == "raw":
             sample = FORMATS[stored_as(form, audio_facts(header))].size
