@@ -130,6 +130,7 @@ LOSSES_AND_METRICS = (
     Mutant("vpcodec/losses/loudness.py", "\nEXPONENT = 0.23 ", "\nEXPONENT = 0.5 ", "tests/losses/test_hearing.py"),
     Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 0.0 ", "tests/losses/test_hearing.py"),
     Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 2.5 ", "tests/losses/test_hearing.py"),
+    Mutant("vpcodec/losses/speech.py", "window=taper / taper.sum()", "window=taper", "tests/losses/test_hearing.py"),
     Mutant("vpcodec/losses/speech.py", "COMPRESSION = 0.3 ", "COMPRESSION = 1.0 ", "tests/losses"),
     Mutant("vpcodec/losses/intelligibility.py", "BANDS = 15", "BANDS = 5", "tests/losses/test_intelligibility.py"),
     Mutant("vpcodec/losses/image.py", "0.02**2, 0.06**2", "0.2**2, 0.6**2", "tests/losses/test_losses.py"),
@@ -190,6 +191,7 @@ CONTAINER_AND_CODEC = (
         "tests/codec/test_windows.py tests/codec/test_image.py",
     ),
     Mutant("vpcodec/codec/recordings.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
+    Mutant("vpcodec/codec/photos.py", "8 if facts.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
     Mutant("vpcodec/codec/speech.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
     Mutant(
         "vpcodec/export.py",
@@ -215,6 +217,18 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "vpcodec/evaluation/models.py",
         "(facts.spectral_parameters + fourier)",
         "facts.spectral_parameters",
+        "tests/evaluation/test_figures.py",
+    ),
+    Mutant(
+        "vpcodec/evaluation/programs.py",
+        "wanted = budget * 8 / seconds",
+        "wanted = budget / seconds",
+        "tests/evaluation/test_matched_rate.py",
+    ),
+    Mutant(
+        "vpcodec/evaluation/results.py",
+        "estimate(rates, [row.extent for row in coded], seed)",
+        "estimate(rates, None, seed)",
         "tests/evaluation/test_figures.py",
     ),
     Mutant(

@@ -5,8 +5,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.evaluation.conftest import MuLaw
 from vpcodec.evaluation.bootstrap import estimate
 from vpcodec.evaluation.models import multiplications
+from vpcodec.evaluation.results import bitrates
+from vpcodec.evaluation.rows import Row
 from vpcodec.registry import ModelFolder, list_models
 
 
@@ -18,6 +21,12 @@ def test_an_interval_holds_the_mean_with_95_percent_confidence() -> None:
     assert found.mean == pytest.approx(np.mean(values), abs=1e-5)
     assert found.high - found.mean == pytest.approx(wide, rel=0.15)
     assert found.mean - found.low == pytest.approx(wide, rel=0.15)
+
+
+def test_the_rate_on_disk_is_all_bits_over_all_seconds() -> None:
+    """Not the mean of the files' rates, in which short ones would count as much as long ones."""
+    rows = [Row("codec", name, extent=seconds, size=1000) for name, seconds in (("short", 1.0), ("long", 9.0))]
+    assert bitrates(MuLaw(8), rows, "speech", None, 0)["file"]["mean"] == pytest.approx(2 * 8 / 10)  # kbit/s
 
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
