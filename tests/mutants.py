@@ -176,7 +176,12 @@ DATA = (
         "6: Image.Transpose.ROTATE_90",
         "tests/data/test_open_image.py",
     ),
-    Mutant("vpcodec/data/image.py", "(values + 128) // 257", "values // 128", "tests/data/test_open_image.py"),
+    Mutant(
+        "vpcodec/data/colours.py",
+        "* 255 + white // 2) // white)",
+        "* 255 + white // 2) // (2 * white))",
+        "tests/data/test_open_image.py tests/data/test_tiff.py",
+    ),
     Mutant("vpcodec/data/pcm.py", "scale, scale - 1)", "scale, scale)", "tests/data/test_pcm.py"),
 )
 

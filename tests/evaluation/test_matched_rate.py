@@ -18,7 +18,5 @@ def opus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProgramRival:
 
 
 @pytest.mark.parametrize(("size", "rate"), [(5_000, 20_000), (10, 6_000), (10_000_000, 256_000)])
-def test_it_is_the_bits_a_second_of_our_file_as_far_as_the_codec_goes(
-    opus: ProgramRival, size: int, rate: int
-) -> None:
+def test_it_is_the_bits_a_second_of_our_file_as_far_as_the_codec_goes(opus: ProgramRival, size: int, rate: int) -> None:
     assert opus.matched_rate(size, seconds=2.0) == rate
