@@ -31,6 +31,7 @@ from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.models import ModelCandidate
 from vpcodec.evaluation.run import run_evaluation
+from vpcodec.metrics.usage import corrected
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train
 
@@ -189,7 +190,7 @@ def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: 
         summary, *others = [evaluate(cell, folder, test) for test in test_folders]
     except VpcodecError as error:
         return facts | {"failed": error.what}
-    codes = {name: summary["codes"][name] for name in ("cvu", "entropy_bits", "used", "vocabulary")}
+    codes = {name: summary["codes"][name] for name in ("tokens", "cvu", "entropy_bits", "used", "vocabulary")}
     rates = {name: summary["bitrate"][name] for name in ("nominal", "entropy")}
     rates["file"] = summary["bitrate"]["file"]["mean"]
     shutil.rmtree(folder / "samples", ignore_errors=True)
@@ -256,7 +257,7 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
     """Methods by size: mean and range over seeds, with the paper's figures where it has any."""
     metrics = METRICS[kind]
     theirs = published[kind]["metrics"]
-    heads = ["K", "method", "seeds", *metrics.values(), "CVU", "entropy, bit", "file", f"paper: {' / '.join(theirs)}"]
+    heads = ["K", "method", "seeds", *metrics.values(), "tokens", "CVU", "entropy, bit", "file", f"paper: {' / '.join(theirs)}"]
     rows = [f"| {' | '.join(heads)} |", f"|---:|---|---:|{'---:|' * (len(heads) - 3)}"]
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for cell, facts in results.items():
@@ -267,10 +268,15 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
         whole = [facts for facts in groups[size, quantizer] if "failed" not in facts]
         paper = published[kind]["rows"].get(f"{quantizer}@{size}", ["–"])
         if not whole:
-            rows.append(f"| {size:,} | {quantizer} | 0 | {'– | ' * (len(metrics) + 3)}{' / '.join(map(str, paper))} |")
+            rows.append(f"| {size:,} | {quantizer} | 0 | {'– | ' * (len(metrics) + 4)}{' / '.join(map(str, paper))} |")
             continue
         figures = [spread([facts["metrics"][name] for facts in whole]) for name in metrics]
-        figures += [spread([facts["codes"][name] for facts in whole]) for name in ("cvu", "entropy_bits")]
+        figures += [f"{whole[0]['codes']['tokens']:,}"]
+        codes = [corrected(facts["codes"]) for facts in whole]
+        figures += [
+            spread([each[name] for each in codes]) if all(codes) else "–"
+            for name in ("cvu_corrected", "entropy_bits_corrected")
+        ]
         figures += [spread([facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole], percent=True)]
         shown = " | ".join([*figures, " / ".join(map(str, paper))])
         rows.append(f"| {size:,} | {quantizer} | {len(whole)} | {shown} |")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,26 @@ def test_bitrates_are_those_of_names_of_counts_and_of_the_disk(speech, log):
     assert rate["entropy"] == pytest.approx(16 * codes["entropy_bits"], abs=1e-4)
     assert codes["used"] + codes["dead"] == 16
     assert codes["tokens"] == sum(row.size for row in results.rows)
+
+
+def test_cvu_and_entropy_are_shown_with_the_tokens_counted_and_not_below_four_a_code(speech, log):
+    results = evaluate(speech.sample(4), [MuLaw(8)], log, metrics=QUICK)
+    (candidate,) = results.candidates
+    codes = candidate["codes"]
+
+    def shown() -> dict[str, str]:
+        lines = markdown_table("speech", [candidate]).splitlines()
+        head, row = (re.split(r" *\| *", line) for line in (lines[0], lines[2]))
+        return dict(zip(head, row, strict=True))
+
+    assert shown()["tokens"] == f"{codes['tokens']:,}"
+    assert shown()["CVU"] == f"{codes['cvu_corrected']:.4f}"
+    # 16,000 tokens a second
+    assert float(shown()["entropy (kbit/s)"]) == pytest.approx(16 * codes["entropy_bits_corrected"], abs=5e-4)
+    codes["tokens"] = 4 * 256 - 1
+    assert shown()["tokens"] == "1,023"
+    assert "CVU" not in shown()  # a column without any value is left out
+    assert "entropy (kbit/s)" not in shown()
 
 
 def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, log):

@@ -17,6 +17,7 @@ from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.run import Outputs, run_evaluation
 from vpcodec.evaluation.showcase import choose
 from vpcodec.evaluation.workers import Workers
+from vpcodec.metrics.usage import Usage
 
 QUICK = ["si_sdr", "mel_distance"]
 
@@ -53,6 +54,18 @@ def test_what_failed_and_what_was_not_measured_stands_before_the_summary(images,
     page = outputs.report.read_text()
     assert page.index("no weights for LPIPS-alex") < page.index('id="summary"')
     assert page.index("jpeg:q10, read: torn.png: ") < page.index('id="summary"')
+
+
+def test_the_report_gives_the_tokens_beside_cvu_and_refuses_it_for_too_few(speech, tmp_path):
+    results = evaluate(speech, [MuLaw(8)], tmp_path / "log", metrics=QUICK)
+    write_report(results, speech, [MuLaw(8)], tmp_path / "out.html")
+    codes = results.candidates[0]["codes"]
+    page = (tmp_path / "out.html").read_text()
+    assert f"CVU {codes['cvu_corrected']:.4f}" in page
+    assert f"codes used by {codes['tokens']:,} tokens" in page
+    results.usage["mulaw-8"] = Usage(np.full(256, 3))
+    write_report(results, speech, [MuLaw(8)], tmp_path / "out.html")
+    assert "CVU and entropy need 4 tokens a code or more" in (tmp_path / "out.html").read_text()
 
 
 def test_names_of_files_cannot_become_markup(images, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vpcodec.errors import ConfigError, DataError
-from vpcodec.metrics.usage import Usage
+from vpcodec.metrics.usage import TOKENS_A_CODE, Usage
 
 GOLDEN = json.loads((Path(__file__).resolve().parents[1] / "golden" / "quantizers.json").read_text())
 
@@ -94,3 +94,26 @@ def test_the_figures_are_plain_numbers_that_json_can_hold():
 def test_counting_does_not_import_torch():
     program = "import sys, vpcodec.metrics.usage; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize("skew", [0.0, 0.5, 1.0, 1.6])
+def test_the_corrected_cvu_of_few_tokens_is_near_the_true_one_where_that_of_the_counts_is_not(skew):
+    random = np.random.default_rng(0)
+    weights = np.exp(skew * random.standard_normal(4096))
+    shares = weights / weights.sum()
+    true = math.exp(-(shares * np.log(shares)).sum()) / 4096
+    counted = Usage(random.multinomial(TOKENS_A_CODE * 4096, shares))
+    assert counted.figures()["cvu_corrected"] == pytest.approx(true, rel=0.04)
+    assert counted.cvu < 0.92 * true
+
+
+def test_the_correction_is_that_of_miller_and_madow_and_never_beyond_even_use():
+    figures = usage([97, 1, 1, 1]).figures()
+    assert figures["entropy_bits_corrected"] == pytest.approx(figures["entropy_bits"] + 3 / 200 / math.log(2))
+    assert figures["cvu_corrected"] == pytest.approx(2 ** figures["entropy_bits_corrected"] / 4)
+    assert usage([5] * 8).figures()["cvu_corrected"] == 1
+
+
+def test_with_fewer_than_four_tokens_a_code_nothing_is_corrected():
+    assert "cvu_corrected" in usage([5, 5, 5, 1]).figures()
+    assert "cvu_corrected" not in usage([5, 5, 5, 0]).figures()

@@ -15,6 +15,7 @@ from vpcodec.errors import InputError, ModelError
 from vpcodec.evaluation.datasets import title_of
 from vpcodec.evaluation.results import FORMAT, Results
 from vpcodec.evaluation.tables import Column, columns_of, count
+from vpcodec.metrics.usage import TOKENS_A_CODE
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder
 
 RECIPE, CARD = "recipe.toml", "card.md"
@@ -22,11 +23,12 @@ RECIPE, CARD = "recipe.toml", "card.md"
 # A table stands between these; a kind after "results" leaves the other one out.
 MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results -->)", re.DOTALL)
 
-EXPLAINED = """\
+EXPLAINED = f"""\
 *On disk* is the whole file; *nominal* is log2 K bits a token, *entropy* what an ideal coder of single tokens needs.
 ↑: more is better, ↓: less. *CVU* is the perplexity of the codes over their number, 1 where all are used alike.
-*Multiply-adds* are those of encoder and decoder together. A codec *matched to* one of ours was to make files as large
-as those, item by item; where its figure is larger, it goes no lower.
+Entropy and CVU are estimated from the *tokens* counted, with Miller and Madow's correction; below {TOKENS_A_CODE} tokens
+a code they are left out. *Multiply-adds* are those of encoder and decoder together. *Matched* codecs were tuned per
+file to our size; a larger figure is the smallest they can produce.
 """
 
 

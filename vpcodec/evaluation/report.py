@@ -16,6 +16,9 @@ from vpcodec.evaluation.results import Results
 from vpcodec.evaluation.showcase import Exhibit, decisive_metric, exhibit
 from vpcodec.evaluation.tables import Column, columns_of, count
 from vpcodec.evaluation.versions import exhibit_section
+from vpcodec.metrics.usage import TOKENS_A_CODE, corrected
+
+TOO_FEW = f"CVU and entropy need {TOKENS_A_CODE} tokens a code or more"
 
 
 def write_report(results: Results, dataset: Dataset, candidates: Sequence[Candidate], path: Path) -> None:
@@ -188,11 +191,14 @@ def usage_section(results: Results) -> str:
         even = usage.tokens / len(usage.counts)
         curves.append((number, [float(value) / even for value in usage.counts]))
         used = f"{usage.used:,} of {len(usage.counts):,} codes used by {usage.tokens:,} tokens"
-        figures = f"CVU {usage.cvu:.4f}, {usage.entropy_bits:.2f} bits a token, {used}"
+        true = corrected(usage.figures())
+        bits = f"CVU {true['cvu_corrected']:.4f}, {true['entropy_bits_corrected']:.2f} bits a token" if true else TOO_FEW
+        figures = f"{bits}, {used}"
         listed.append(f"<li>{swatch(number)}<span><b>{escape(name)}</b><br>{figures}</span></li>")
     explained = (
-        "Were all codes used evenly, the curve would lie on the dashed line; it ends where the codes that never occur"
-        " begin. CVU is the perplexity over the number of codes."
+        "The dashed line is even use; with few tokens a code, chance alone lifts the left end of an even curve above it,"
+        " lowers the right end, and leaves codes out. A curve ends where the codes that did not occur begin. CVU is the"
+        " perplexity over the number of codes; it and the entropy are corrected for the number of tokens (Miller-Madow)."
     )
     legend = f'<ul class="legend">{"".join(listed)}</ul>'
     return (

@@ -6,6 +6,7 @@ from typing import Any
 
 from vpcodec.evaluation.meters import METRICS, SET_METRICS
 from vpcodec.evaluation.results import RATE_UNITS, SPEED_UNITS
+from vpcodec.metrics.usage import corrected
 
 # How multiply-adds are counted.
 WORK_UNITS = {"speech": "millions a second", "image": "thousands a pixel"}
@@ -36,12 +37,14 @@ class Column:
 def columns_of(kind: str, candidates: Sequence[dict[str, Any]]) -> list[Column]:
     """All columns that at least one candidate's summary has a value in."""
     columns = [
-        rate_column(kind, *names) for names in (("file", "on disk"), ("nominal", "nominal"), ("entropy", "entropy"))
+        Column(title, RATE_UNITS[kind], value, lambda rate: f"{rate:.3f}")
+        for title, value in (("on disk", file_rate), ("nominal", nominal_rate), ("entropy", entropy_rate))
     ]
     columns += [metric_column(kind, name) for name in METRICS[kind]]
     columns += [set_metric_column(kind, name) for name in SET_METRICS[kind]]
     columns += [
-        Column("CVU", "", lambda each: each["codes"].get("cvu"), lambda value: f"{value:.4f}"),
+        Column("tokens", "", lambda each: each["codes"].get("tokens"), lambda value: f"{value:,.0f}"),
+        Column("CVU", "", lambda each: corrected(each["codes"]).get("cvu_corrected"), lambda value: f"{value:.4f}"),
         Column("codes used", "", lambda each: each["codes"].get("used"), lambda value: f"{value:,.0f}", of_all_codes),
         speed_column(kind, "encode"),
         speed_column(kind, "decode"),
@@ -57,12 +60,21 @@ def columns_of(kind: str, candidates: Sequence[dict[str, Any]]) -> list[Column]:
     return [column for column in columns if any(column.value(each) is not None for each in candidates)]
 
 
-def rate_column(kind: str, name: str, title: str) -> Column:
-    def value(candidate: dict[str, Any]) -> float | None:
-        rate = candidate["bitrate"].get(name)
-        return rate["mean"] if isinstance(rate, dict) else rate
+def file_rate(candidate: dict[str, Any]) -> float | None:
+    return candidate["bitrate"].get("file", {}).get("mean")
 
-    return Column(title, RATE_UNITS[kind], value, lambda rate: f"{rate:.3f}")
+
+def nominal_rate(candidate: dict[str, Any]) -> float | None:
+    return candidate["bitrate"].get("nominal")
+
+
+def entropy_rate(candidate: dict[str, Any]) -> float | None:
+    """What the summary says of the counts, with the entropy corrected; None for too few tokens."""
+    rate, codes = candidate["bitrate"].get("entropy"), candidate["codes"]
+    bits = corrected(codes).get("entropy_bits_corrected")
+    if rate is None or bits is None:
+        return None
+    return rate * bits / codes["entropy_bits"] if rate else 0.0
 
 
 def metric_column(kind: str, name: str) -> Column:
