@@ -257,7 +257,8 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
     """Methods by size: mean and range over seeds, with the paper's figures where it has any."""
     metrics = METRICS[kind]
     theirs = published[kind]["metrics"]
-    heads = ["K", "method", "seeds", *metrics.values(), "tokens", "CVU", "entropy, bit", "file", f"paper: {' / '.join(theirs)}"]
+    codes = ("tokens", "CVU", "entropy, bit", "file")
+    heads = ["K", "method", "seeds", *metrics.values(), *codes, f"paper: {' / '.join(theirs)}"]
     rows = [f"| {' | '.join(heads)} |", f"|---:|---|---:|{'---:|' * (len(heads) - 3)}"]
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for cell, facts in results.items():
@@ -272,9 +273,9 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
             continue
         figures = [spread([facts["metrics"][name] for facts in whole]) for name in metrics]
         figures += [f"{whole[0]['codes']['tokens']:,}"]
-        codes = [corrected(facts["codes"]) for facts in whole]
+        usage = [corrected(facts["codes"]) for facts in whole]
         figures += [
-            spread([each[name] for each in codes]) if all(codes) else "–"
+            spread([each[name] for each in usage]) if all(usage) else "–"
             for name in ("cvu_corrected", "entropy_bits_corrected")
         ]
         figures += [spread([facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole], percent=True)]

@@ -26,8 +26,8 @@ MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results
 EXPLAINED = f"""\
 *On disk* is the whole file; *nominal* is log2 K bits a token, *entropy* what an ideal coder of single tokens needs.
 ↑: more is better, ↓: less. *CVU* is the perplexity of the codes over their number, 1 where all are used alike.
-Entropy and CVU are estimated from the *tokens* counted, with Miller and Madow's correction; below {TOKENS_A_CODE} tokens
-a code they are left out. *Multiply-adds* are those of encoder and decoder together. *Matched* codecs were tuned per
+Entropy and CVU are estimated from the *tokens* counted, with Miller and Madow's correction; they are left out
+below {TOKENS_A_CODE} tokens a code. *Multiply-adds* are those of encoder and decoder together. *Matched* codecs were tuned per
 file to our size; a larger figure is the smallest they can produce.
 """
 

@@ -192,13 +192,13 @@ def usage_section(results: Results) -> str:
         curves.append((number, [float(value) / even for value in usage.counts]))
         used = f"{usage.used:,} of {len(usage.counts):,} codes used by {usage.tokens:,} tokens"
         true = corrected(usage.figures())
-        bits = f"CVU {true['cvu_corrected']:.4f}, {true['entropy_bits_corrected']:.2f} bits a token" if true else TOO_FEW
-        figures = f"{bits}, {used}"
+        share = "CVU {cvu_corrected:.4f}, {entropy_bits_corrected:.2f} bits a token".format(**true) if true else TOO_FEW
+        figures = f"{share}, {used}"
         listed.append(f"<li>{swatch(number)}<span><b>{escape(name)}</b><br>{figures}</span></li>")
     explained = (
-        "The dashed line is even use; with few tokens a code, chance alone lifts the left end of an even curve above it,"
-        " lowers the right end, and leaves codes out. A curve ends where the codes that did not occur begin. CVU is the"
-        " perplexity over the number of codes; it and the entropy are corrected for the number of tokens (Miller-Madow)."
+        "The dashed line is even use of infinitely many tokens. With few tokens a code, even use is above it on the left"
+        " and below it on the right by chance, and some codes do not occur; a curve ends where those begin. CVU is the"
+        " perplexity over the number of codes. It and the entropy are corrected for the number of tokens (Miller-Madow)."
     )
     legend = f'<ul class="legend">{"".join(listed)}</ul>'
     return (
