@@ -24,6 +24,7 @@ from vpcodec.cli.options import (
     Recursive,
     Remove,
     Resync,
+    Salvage,
     ShardPart,
     SkipExisting,
     Start,
@@ -60,6 +61,7 @@ def encode(
     skip_existing: SkipExisting = False,
     force: Force = False,
     remove: Remove = False,
+    salvage: Salvage = False,
     raw: Annotated[bool, typer.Option("--raw", help="Inputs are samples without a header.")] = False,
     sample_rate: Annotated[int | None, typer.Option("--sample-rate", metavar="HZ", help="Of raw samples.")] = None,
     channels: Annotated[int, typer.Option("--channels", metavar="N", help="Of raw samples.")] = 1,
@@ -108,6 +110,7 @@ def encode(
         force=force,
         skip_existing=skip_existing,
         remove=remove,
+        salvage=salvage,
     )
     carry_out(
         items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)

@@ -50,6 +50,7 @@ Stop = Annotated[float | None, typer.Option("--to", metavar="T", parser=parse_ti
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace what is there; write binary to a terminal.")]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that are there alone.")]
 Remove = Annotated[bool, typer.Option("--rm", help="Delete each input whose output was read back and holds all of it.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Take what is there of a recording that was cut short.")]
 Resync = Annotated[bool, typer.Option("--resync", help="Step over damage; what is lost becomes silence or grey.")]
 Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Work on N files at once; 0: one a core.")]
 Ray = Annotated[

@@ -211,6 +211,7 @@ class Codec:
         raw: RawFormat | None = None,
         span: Span = WHOLE,
         most_pixels: int = MOST_PIXELS,
+        salvage: bool = False,
     ) -> tuple[str, ...]:
         """Write the token file of a recording or photo to a stream; returns what the user should know.
 
@@ -221,6 +222,7 @@ class Codec:
             raw: What the samples are, for sound without a header.
             span: The stretch of a recording to encode.
             most_pixels: That a photo may have.
+            salvage: Whether to take what is there of a recording that is damaged or cut short.
 
         Raises:
             InputError: The source cannot be read, or is not of the model's kind.
@@ -240,7 +242,7 @@ class Codec:
                 if span != WHOLE:
                     raise InputError(f"{shown(source)}: a photo has no seconds to choose from")
                 return self.encode_photo(open_image(stream, most_pixels), out, chosen)
-            with open_audio(stream, raw=raw) as audio:
+            with open_audio(stream, raw=raw, salvage=salvage) as audio:
                 signal, metadata, notes = recording_header(audio)
                 header = self.header(chosen, signal, metadata)
                 encode_recording(self.engine, self.model, header, audio, out, span, live=live)

@@ -92,6 +92,7 @@ class Coder:
                         raw=settings.raw,
                         span=settings.span,
                         most_pixels=settings.most_pixels,
+                        salvage=settings.salvage,
                     )
                 outcome.notes += notes
         if os.path.isfile(target) and target != STANDARD:

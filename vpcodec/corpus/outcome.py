@@ -26,6 +26,7 @@ class Settings:
         force: Replace what is there.
         skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
         remove: Delete inputs whose output was read back, unless a part of them was left out.
+        salvage: Encode what is there of damaged recordings.
         resync: Decode what is left of damaged token files.
     """
 
@@ -41,6 +42,7 @@ class Settings:
     force: bool = False
     skip_existing: bool = False
     remove: bool = False
+    salvage: bool = False
     resync: bool = False
 
 

@@ -16,15 +16,23 @@ from numpy.typing import NDArray
 from vpcodec.data.kinds import medium_of
 from vpcodec.data.pcm import FORMATS, PcmReader, depth_of
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.sndfile import Decoder
+from vpcodec.data.sndfile import Chain
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
+from vpcodec.data.survey import survey_of
 from vpcodec.data.wav import WavReader, is_plain, read_header
 from vpcodec.errors import ConfigError, InputError
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
 MOST_CHANNELS = 255
 ID3_HEADER = 10  # bytes; the last four of them, 7 bits each, are the size of the rest of the tag
-TAGGED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"fLaC")  # beginnings of files that some programs put such a tag before
+TAGGED = (
+    b"RIFF",
+    b"RF64",
+    b"BW64",
+    b"FORM",
+    b"fLaC",
+    b"OggS",
+)  # beginnings of files that some programs put such a tag before
 LOUDEST = 65536.0  # beyond it a number is no sample; samples at the scale of 16-bit integers still pass
 
 
@@ -143,12 +151,13 @@ def silence_strays(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], int
     return (np.where(sound, block, np.float32(0)) if strays else block), strays
 
 
-def open_audio(source: Source, *, raw: RawFormat | None = None) -> AudioSource:
+def open_audio(source: Source, *, raw: RawFormat | None = None, salvage: bool = False) -> AudioSource:
     """Open a recording.
 
     Args:
         source: A path, `-` for standard input, or a binary stream, seekable or not.
         raw: What the samples are, for input without a header.
+        salvage: Whether to take what is there of a recording that is damaged or cut short, with a note.
 
     Raises:
         InputError: Nothing readable is there, or it is no recording, or it is damaged.
@@ -157,7 +166,7 @@ def open_audio(source: Source, *, raw: RawFormat | None = None) -> AudioSource:
     name = shown(source)
     with ExitStack() as resources:
         stream = resources.enter_context(open_input(source))
-        facts, reader = open_raw(stream, raw) if raw else open_medium(stream, name, resources)
+        facts, reader = open_raw(stream, raw) if raw else open_medium(stream, name, resources, salvage)
         checked_rate(facts.sample_rate, name)
         if facts.channels > MOST_CHANNELS:
             raise InputError(f"{name}: {facts.channels:,} channels are more than {MOST_CHANNELS}")
@@ -184,17 +193,19 @@ def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     return peek(stream)
 
 
-def open_medium(stream: BinaryIO, name: str, resources: ExitStack) -> tuple[AudioFacts, Reader]:
+def open_medium(stream: BinaryIO, name: str, resources: ExitStack, salvage: bool) -> tuple[AudioFacts, Reader]:
     """Facts and reader of a recording with a header. Raises InputError."""
     head, stream = behind_tag(*peek(stream))
     medium = medium_of(head, name)
     if medium.kind != "speech":
         raise InputError(f"{name}: is a photo ({medium.format}), not a recording")
     if medium.format == "wav" and is_plain(head):
-        header = read_header(stream, name)
+        header = read_header(stream, name, salvage=salvage)
         frames = None if header.piped else header.frames
         facts = AudioFacts(header.sample_rate, header.channels, header.subtype, frames, dict(header.tags))
         return facts, WavReader(stream, header, name)
-    decoder = Decoder(resources.enter_context(seekable(stream)), medium.format, name)
-    resources.callback(decoder.close)
-    return AudioFacts(decoder.sample_rate, decoder.channels, decoder.subtype, decoder.frames, decoder.tags), decoder
+    whole = resources.enter_context(seekable(stream))
+    chain = Chain(whole, survey_of(whole, medium.format, name), name, salvage=salvage)
+    resources.callback(chain.close)
+    first = chain.first
+    return AudioFacts(first.sample_rate, first.channels, first.subtype, chain.frames, first.tags), chain

@@ -4,6 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
+from vpcodec.data.mpeg import is_mpeg
 from vpcodec.data.streams import peek, shown
 from vpcodec.errors import DependencyError, InputError
 
@@ -23,7 +24,21 @@ class Medium:
 
 # What such files are called, by what they hold: those that are taken from a folder or an archive.
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
-    "speech": (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
+    "speech": (
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".au",
+        ".caf",
+        ".w64",
+        ".voc",
+        ".sph",
+    ),
     "image": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
 }
 
@@ -47,6 +62,11 @@ SIGNATURES: tuple[tuple[int, bytes, Medium], ...] = (
     (0, b"fLaC", Medium("speech", "flac")),
     (0, b"OggS", Medium("speech", "ogg")),
     (0, b"ID3", Medium("speech", "mp3")),
+    (0, b".snd", Medium("speech", "au")),
+    (0, b"caff", Medium("speech", "caf")),
+    (0, b"riff\x2e\x91\xcf\x11", Medium("speech", "w64")),
+    (0, b"Creative Voice ", Medium("speech", "voc")),
+    (0, b"NIST_1A\n", Medium("speech", "sphere")),
     (0, b"\xff\xd8\xff", Medium("image", "jpeg")),
     (0, b"\x89PNG\r\n\x1a\n", Medium("image", "png")),
     (8, b"WEBP", Medium("image", "webp")),
@@ -127,14 +147,15 @@ def medium_of(head: bytes, name: str) -> Medium:
                 return medium
     if is_netpbm(head):
         return Medium("image", "ppm")
-    if is_mpeg_audio(head):
-        return Medium("speech", "mp3")
     for position, signature, what, hint in UNREADABLE:
         if head.startswith(signature, position):
             raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
+    if is_mpeg(head):
+        return Medium("speech", "mp3")
     raise InputError(
         f"{name}: is neither a recording nor a photo",
-        hint="readable are WAV, FLAC, OGG, MP3, AIFF; PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF; raw PCM with --raw",
+        hint="readable are WAV, FLAC, OGG, MP3, AIFF, AU, CAF, W64, VOC, SPHERE; PNG, JPEG, WebP, TIFF, GIF, BMP, "
+        "PPM, AVIF; raw PCM with --raw",
     )
 
 
@@ -151,14 +172,6 @@ def is_named(path: str, suffixes: tuple[str, ...]) -> bool:
     """
     *folders, name = path.split("/")
     return name.lower().endswith(suffixes) and not name.startswith("._") and "__MACOSX" not in folders
-
-
-def is_mpeg_audio(head: bytes) -> bool:
-    """Whether bytes begin with a frame header of MPEG audio: eleven ones, then no reserved value."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    return version != 1 and layer != 0 and head[2] >> 4 != 15 and head[2] >> 2 & 3 != 3
 
 
 def is_netpbm(head: bytes) -> bool:

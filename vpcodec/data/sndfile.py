@@ -4,26 +4,26 @@ Every name works, since Python opens the files, and no error of a stream is lost
 callbacks keep it, and it is raised when the library returns.
 """
 
+import hashlib
 import io
 import os
 from contextlib import suppress
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, cast
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from vpcodec.data.ogg import ORDERS
+from vpcodec.data.parts import BEYOND, Part, Pieces, Survey
 from vpcodec.data.pcm import FORMATS, integers_of
-from vpcodec.data.streams import failure, size_of
-from vpcodec.data.wav import SLACK
+from vpcodec.data.streams import LeftOut, failure
 from vpcodec.errors import InputError
 
 TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
 ENDLESS = 1 << 48  # libsndfile's count for a stream of unknown length is far above
-MP3_SLACK = 1152  # samples by which the length in an MP3 header may differ from what comes out
+SALVAGED = 1024  # samples of a damaged recording read at once: libsndfile drops all of a call that fails
 WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
-OGG_PAGE_BYTES = 65_307  # the largest page: 27 bytes, 255 lengths, 255 times 255 bytes
-OGG_LAST_PAGE = 4  # flag in a page header
 
 
 class Callbacks:
@@ -69,25 +69,21 @@ class Forward(soundfile.SoundFile):  # type: ignore[misc]  # it is untyped
 
 
 class Decoder:
-    """Reads a recording.
+    """Reads one recording of a file.
 
     Args:
-        stream: Seekable, at its first byte.
-        form: Its format as in `kinds`.
+        stream: The file, seekable.
+        part: Where the recording is in it.
         name: What to call it in an error.
 
     Raises InputError for a recording that is damaged or cut short, here or in `read`.
     """
 
-    def __init__(self, stream: BinaryIO, form: str, name: str) -> None:
+    def __init__(self, stream: BinaryIO, part: Part, name: str) -> None:
+        self.part = part
         self.name = name
-        self.notes: list[str] = []
-        if form == "aiff":
-            self.notes += check_aiff_size(stream, name)
-        if form == "ogg" and not ends_with_last_page(stream):
-            self.notes.append("the OGG stream has no last page; it may be cut short")
-        stream.seek(0)
-        self.callbacks = Callbacks(stream)
+        beyond = BEYOND if part.form == "mp3" else 0  # its frames are counted here, not guessed from the size
+        self.callbacks = Callbacks(cast(BinaryIO, Pieces(stream, part.ranges, beyond, part.tail)))
         try:
             self.file = Forward(self.callbacks)
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
@@ -95,40 +91,122 @@ class Decoder:
         self.sample_rate: int = self.file.samplerate
         self.channels: int = self.file.channels
         self.subtype: str = self.file.subtype
-        self.exact = form != "mp3" and self.file.frames < ENDLESS
-        self.frames: int | None = self.file.frames if self.exact else None
+        self.frames: int | None = self.file.frames if self.file.frames < ENDLESS else None
+        if self.subtype.startswith("MPEG"):  # inside a WAV only reading to the end tells
+            self.frames = part.frames
         self.tags = {key: text for key, text in self.file.copy_metadata().items() if key in TAGS and text}
+        self.skip = part.skip
         self.done = 0
+        self.checksum = hashlib.md5(usedforsecurity=False)
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """The next block [n, channels]; n is 0 at the end."""
+        while self.skip and (dropped := len(self.decode(min(frames, self.skip)))):
+            self.skip -= dropped
+        block = self.decode(frames if self.part.frames is None else min(frames, self.part.frames - self.done))
+        self.done += len(block)
+        if self.part.md5:
+            self.check(block)
+        if len(block) == 0 and self.done < (self.frames or 0):
+            raise InputError(
+                f"{self.name}: ends after {self.done:,} of {self.frames:,} samples",
+                hint="it is damaged or was cut short; encode --salvage takes what is there",
+            )
+        return block if self.part.order is None else block[:, self.part.order]
+
+    def decode(self, frames: int) -> NDArray[np.float32]:
+        """Up to so many samples from libsndfile."""
         try:
             block: NDArray[np.float32] = self.file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, ValueError) as error:
             self.refuse(error)
         if self.callbacks.error:
             self.refuse(self.callbacks.error)
-        self.done += len(block)
-        if (
-            len(block) == 0
-            and self.done < self.file.frames - MP3_SLACK
-            and self.file.frames < ENDLESS
-            and not self.exact
-        ):
-            raise InputError(
-                f"{self.name}: ends after {self.done:,} of {self.file.frames:,} samples",
-                hint="the file is damaged or was cut short",
-            )
         return block
+
+    def check(self, block: NDArray[np.float32]) -> None:
+        """Compare the checksum of all samples at the end. Raises InputError."""
+        if len(block):
+            size = self.part.bits // 8
+            integers = integers_of(block, self.part.bits).astype("<i4").reshape(-1, 1)
+            self.checksum.update(integers.view(np.uint8)[:, :size].tobytes())
+        elif self.checksum.digest() != self.part.md5:
+            raise InputError(
+                f"{self.name}: its samples do not match their checksum (MD5)",
+                hint="it is damaged; encode --salvage takes what is there",
+            )
 
     def refuse(self, error: Exception) -> NoReturn:
         if self.callbacks.error:
             raise failure(self.name, self.callbacks.error) from None
         reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-        raise InputError(f"{self.name}: damaged or cut short ({reason})") from None
+        raise InputError(
+            f"{self.name}: damaged or cut short ({reason})", hint="encode --salvage takes what can be read"
+        ) from None
 
     def close(self) -> None:
         self.file.close()
+
+
+class Chain:
+    """Reads the recordings of a file one after the other, as one.
+
+    Args:
+        stream: The file, seekable.
+        survey: What is in it.
+        name: What to call it in an error.
+        salvage: Whether to take what can be read of a damaged file.
+
+    Raises InputError for a file that is damaged, or whose recordings differ in rate or channels.
+    """
+
+    def __init__(self, stream: BinaryIO, survey: Survey, name: str, *, salvage: bool) -> None:
+        self.stream = stream
+        self.name = name
+        self.salvage = salvage
+        self.notes = list(survey.notes)
+        if survey.damage and not salvage:
+            raise InputError(
+                f"{name}: damaged or cut short ({survey.damage[0]})", hint="encode --salvage takes what is there"
+            )
+        self.notes += [LeftOut(each) for each in survey.damage]
+        if not survey.parts:
+            raise InputError(f"{name}: holds no samples")
+        if len(survey.parts) > 1 and not survey.damage:
+            self.notes.append(f"{len(survey.parts)} recordings in a row are taken as one")
+        self.left = survey.parts[1:]
+        self.decoder = Decoder(stream, survey.parts[0], name)
+        self.first = self.decoder
+
+    @property
+    def frames(self) -> int | None:
+        """Samples a channel, if they are known beforehand."""
+        return None if self.left or self.salvage else self.first.frames
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """The next block [n, channels]; n is 0 at the end."""
+        block = np.zeros((0, self.first.channels), np.float32)
+        while not len(block):
+            try:
+                block = self.decoder.read(min(frames, SALVAGED) if self.salvage else frames)
+            except InputError as error:
+                if not self.salvage:
+                    raise
+                self.notes.append(LeftOut(error.what.removeprefix(f"{self.name}: ")))
+            if not len(block):
+                if not self.left:
+                    break
+                self.decoder.close()
+                self.decoder = Decoder(self.stream, self.left.pop(0), self.name)
+                if (self.decoder.sample_rate, self.decoder.channels) != (self.first.sample_rate, self.first.channels):
+                    raise InputError(
+                        f"{self.name}: holds recordings in a row that differ in rate or channels",
+                        hint="make a file of each",
+                    )
+        return block
+
+    def close(self) -> None:
+        self.decoder.close()
 
 
 class Encoder:
@@ -150,6 +228,7 @@ class Encoder:
     ) -> None:
         self.callbacks = Callbacks(stream)
         self.subtype = subtype
+        self.order = np.argsort(ORDERS[channels]) if form == "ogg" and channels in ORDERS else None
         try:
             self.file = Forward(self.callbacks, "w", sample_rate, channels, subtype, format=form.upper())
         except (soundfile.SoundFileError, ValueError):
@@ -162,7 +241,7 @@ class Encoder:
 
     def write(self, block: NDArray[np.float32]) -> None:
         """[n, channels]; integer formats round and stop at full scale."""
-        samples: NDArray[np.float32] | NDArray[np.int32] = block
+        samples: NDArray[np.float32] | NDArray[np.int32] = block if self.order is None else block[:, self.order]
         if self.subtype in FORMATS:
             bits = FORMATS[self.subtype].bits
             samples = integers_of(block, bits) << (32 - bits)
@@ -187,29 +266,3 @@ class Encoder:
                 raise
         if self.callbacks.error:
             raise self.callbacks.error
-
-
-def check_aiff_size(stream: BinaryIO, name: str) -> list[str]:
-    """A note where the header of an AIFF file promises a few bytes too many.
-
-    Raises InputError for a file that was cut short: libsndfile would read what is there.
-    """
-    size = size_of(stream)
-    promised = int.from_bytes(stream.read(8)[4:], "big") + 8
-    if size + SLACK < promised:
-        raise InputError(
-            f"{name}: ends after {size:,} of {promised:,} bytes",
-            hint="the file was cut short: copy or record it again",
-        )
-    return [f"the header promises {promised - size} bytes more than there are"] if size < promised else []
-
-
-def ends_with_last_page(stream: BinaryIO) -> bool:
-    """Whether an OGG file ends with a whole page that is marked as the last one."""
-    size = size_of(stream)
-    stream.seek(max(0, size - OGG_PAGE_BYTES))
-    tail = stream.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return False
-    return bool(page[5] & OGG_LAST_PAGE) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])

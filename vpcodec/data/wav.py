@@ -65,6 +65,7 @@ class WavHeader:
         length: Bytes of samples; None if only the end of the stream will tell.
         piped: Whether nothing is known yet of what stands behind the header.
         tags: Title, artist and so on, those behind the samples too where the stream can go there.
+        salvage: Whether to take what is there of a file that was cut short.
         notes: What was wrong and could be repaired.
     """
 
@@ -73,6 +74,7 @@ class WavHeader:
     subtype: str = ""
     length: int | None = None
     piped: bool = False
+    salvage: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -104,18 +106,19 @@ def format_tag(fmt: bytes) -> int:
     return int.from_bytes(fmt[24:26], "little") if tag == EXTENSIBLE and len(fmt) >= 26 else tag
 
 
-def read_header(stream: BinaryIO, name: str) -> WavHeader:
+def read_header(stream: BinaryIO, name: str, *, salvage: bool = False) -> WavHeader:
     """Read up to the first sample.
 
     Args:
         stream: At its first byte.
         name: What to call it in an error.
+        salvage: Whether to take what is there of a file that was cut short.
 
     Raises InputError for a header that is cut short, contradicts itself or promises more than a file holds.
     """
     size = size_of(stream) if at_start(stream) else None
     form = read_exactly(stream, 12)
-    header, wide, position = WavHeader(piped=size is None), 0, 12
+    header, wide, position = WavHeader(piped=size is None, salvage=salvage), 0, 12
     for identity, length, contents in chunks(stream):
         position += 8
         if identity == b"data":
@@ -169,10 +172,11 @@ def check_missing(header: WavHeader, found: int, name: str) -> None:
     """Note that a few bytes of those promised are missing. Raises InputError where they are more."""
     missing = (header.length or 0) - found
     if missing > SLACK:
-        raise InputError(
-            f"{name}: ends after {found // header.frame_bytes:,} of {header.frames:,} samples",
-            hint="the file was cut short: copy or record it again",
-        )
+        what = f"ends after {found // header.frame_bytes:,} of {header.frames:,} samples"
+        if not header.salvage:
+            raise InputError(f"{name}: {what}", hint="it was cut short; encode --salvage takes what is there")
+        header.notes.append(LeftOut(what))
+        return
     header.notes.append(f"the header promises {missing} bytes more than there are; {found:,} bytes of samples are read")
 
 
