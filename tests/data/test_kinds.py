@@ -86,6 +86,9 @@ def test_looking_into_a_file_leaves_it_at_its_beginning():
         (b"\0\0\0\x20ftypM4A \0\0\0\0", "AAC"),
         (b"\x1f\x8b\x08\0", "gzip"),
         (b"%PDF-1.7", "PDF"),
+        (b"#!AMR\n\x3c\x91", "AMR"),
+        (b"\xff\xf1\x50\x80\x02\x1f\xfc", "AAC"),
+        (b"wvpk\x52\0\0\0", "WavPack"),
         (b"\xd6VP\x01", "vpcodec decode"),
     ],
 )

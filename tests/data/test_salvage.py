@@ -150,3 +150,11 @@ def page(contents: bytes, flags: int, number: int) -> bytes:
     head = struct.pack("<4sBBQIIIB", b"OggS", 0, flags, 0, 1, number, 0, len(sizes)) + sizes
     whole = head + contents
     return whole[:22] + ogg.checksum(whole).to_bytes(4, "little") + whole[26:]
+
+
+def test_a_gsm_recording_ends_where_its_fact_chunk_says(coded, stereo):
+    data = bytearray(coded(stereo[:, :1], "WAV", "GSM610"))
+    at = data.index(b"fact") + 8
+    data[at : at + 4] = (19_900).to_bytes(4, "little")
+    samples, notes, known = read(bytes(data))
+    assert (len(samples), known, notes) == (19_900, 19_900, ())

@@ -96,12 +96,19 @@ BRANDS: tuple[tuple[frozenset[bytes], Medium], ...] = (
 # The containers that a form type at byte 8 must stand in.
 FORMS = {b"WAVE": (b"RIFF", b"RF64", b"BW64", b"RIFX"), b"AIFF": (b"FORM",), b"AIFC": (b"FORM",), b"WEBP": (b"RIFF",)}
 
+CONVERT = "convert it first, as by `ffmpeg -i FILE FILE.wav`"
 # What people try as well, and the way to make it readable.
 UNREADABLE: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftypM4A", "AAC audio in MP4", "convert it to WAV or FLAC first"),
     (4, b"ftypqt", "a QuickTime film", "extract its sound to WAV first"),
     (4, b"ftyp", "an MP4 film", "extract its sound to WAV first"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM film", "extract its sound to WAV first"),
+    (0, b"#!AMR", "AMR speech", CONVERT),
+    (0, b"\xff\xf1", "AAC sound", CONVERT),
+    (0, b"\xff\xf9", "AAC sound", CONVERT),
+    (0, b"\x30\x26\xb2\x75", "Windows Media", CONVERT),
+    (0, b"wvpk", "WavPack sound", CONVERT),
+    (0, b"MAC ", "Monkey's Audio", CONVERT),
     (0, b"%PDF", "a PDF document", "render its pages to PNG first"),
     (0, b"PK\x03\x04", "a ZIP archive", "unpack it first"),
     (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),

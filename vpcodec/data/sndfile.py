@@ -92,7 +92,10 @@ class Decoder:
         self.channels: int = self.file.channels
         self.subtype: str = self.file.subtype
         self.frames: int | None = self.file.frames if self.file.frames < ENDLESS else None
+        self.most = part.frames
         if self.subtype.startswith("MPEG"):  # inside a WAV only reading to the end tells
+            self.frames = self.most = part.frames if part.form == "mp3" else None
+        elif part.frames and self.frames and part.frames <= self.frames:
             self.frames = part.frames
         self.tags = {key: text for key, text in self.file.copy_metadata().items() if key in TAGS and text}
         self.skip = part.skip
@@ -103,7 +106,7 @@ class Decoder:
         """The next block [n, channels]; n is 0 at the end."""
         while self.skip and (dropped := len(self.decode(min(frames, self.skip)))):
             self.skip -= dropped
-        block = self.decode(frames if self.part.frames is None else min(frames, self.part.frames - self.done))
+        block = self.decode(frames if self.most is None else min(frames, self.most - self.done))
         self.done += len(block)
         if self.part.md5:
             self.check(block)

@@ -11,7 +11,7 @@ from vpcodec.data.wav import SLACK
 from vpcodec.errors import InputError
 
 FLAC_START = b"fLaC\0\0\0\x22"  # and the size of the first block, which never changes
-NIST_HEAD = 1024
+HEAD_BYTES = 1024  # a SPHERE header is as long
 UNKNOWN = 0xFFFFFFFF
 
 
@@ -27,7 +27,7 @@ def survey_of(stream: BinaryIO, form: str, name: str) -> Survey:
     elif form == "aiff":
         found = survey_aiff(stream)
     else:
-        found = Survey([Part(form, [(0, size_of(stream))])])
+        found = Survey([Part(form, [(0, size_of(stream))], frames=fact_frames(stream) if form == "wav" else None)])
         found.damage += missing_bytes(stream, form, name)
     for part in found.parts:
         if part.form == "flac":
@@ -65,10 +65,18 @@ def survey_aiff(stream: BinaryIO) -> Survey:
     return found
 
 
+def fact_frames(stream: BinaryIO) -> int | None:
+    """Samples a channel by the fact chunk of a compressed WAV file, whose last block may hold more."""
+    stream.seek(0)
+    head = stream.read(HEAD_BYTES)
+    at = head.find(b"fact", 12)
+    return int.from_bytes(head[at + 8 : at + 12], "little") or None if 0 <= at <= HEAD_BYTES - 12 else None
+
+
 def missing_bytes(stream: BinaryIO, form: str, name: str) -> list[str]:
     """Where a file ends before the length that its header promises, in words; libsndfile would take it for whole."""
     size = size_of(stream)
-    head = stream.read(NIST_HEAD)
+    head = stream.read(HEAD_BYTES)
     promised = 0
     if form == "au" and (length := int.from_bytes(head[8:12], "big")) != UNKNOWN:
         promised = int.from_bytes(head[4:8], "big") + length
@@ -79,7 +87,7 @@ def missing_bytes(stream: BinaryIO, form: str, name: str) -> list[str]:
             raise InputError(f"{name}: is SPHERE with Shorten, which cannot be read", hint="convert it with sph2pipe")
         fields = dict(re.findall(rb"(sample_count|sample_n_bytes|channel_count) -i (\d+)", head))
         counts = [int(fields.get(key, 1)) for key in (b"sample_n_bytes", b"channel_count")]
-        promised = NIST_HEAD + int(fields.get(b"sample_count", 0)) * counts[0] * counts[1]
+        promised = HEAD_BYTES + int(fields.get(b"sample_count", 0)) * counts[0] * counts[1]
     elif form == "caf":
         promised = chunks_end(stream, size)
     return [f"ends after {size:,} of {promised:,} bytes"] if promised > size else []
