@@ -84,6 +84,32 @@ def test_the_worst_items_are_those_of_the_first_candidate(images, tmp_path):
     assert chosen[1][1] == "median"
 
 
+@pytest.mark.parametrize(("items", "places"), [(1, ["only"]), (2, ["worst", "median"]), (3, ["worst", "median"])])
+def test_of_few_items_not_all_are_the_worst(items, places, images, tmp_path):
+    results = evaluate(images.sample(items), [parse_rival("jpeg:q10", "image")], tmp_path / "log", metrics=["psnr"])
+    assert [place for _, place in choose(results, 3)] == places
+
+
+def test_a_model_at_several_sizes_is_one_and_a_matched_codec_says_to_which(images, tmp_path):
+    codecs = [parse_rival(spec, "image") for spec in ("jpeg:q10", "jpeg:q60", "webp")]
+    for codec in codecs[:2]:
+        codec.ours = True
+    results = evaluate(images, codecs, tmp_path / "log", metrics=["psnr"])
+    write_report(results, images, codecs, tmp_path / "out.html")
+    page = (tmp_path / "out.html").read_text()
+    assert "<h1>1 model at 2 codebook sizes and 1 classical codec on images</h1>" in page
+    assert "webp<small>matched to jpeg:q10</small>" in page
+    assert ">webp, matched to jpeg:q10</text>" in page
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.085, 0.27), (0.9, 140), (0.23, 0.8)])
+def test_labels_of_a_logarithmic_axis_stay_apart(low, high):
+    axis = Axis(low, high, 58, 386, True)
+    places = [axis.place(tick) for tick in axis.ticks()]
+    assert len(places) >= 2
+    assert min(np.diff(places)) >= 34
+
+
 def test_a_run_in_which_everything_failed_still_has_a_report(speech, tmp_path):
     only_silence = type(speech)(speech.name, speech.kind, speech.items[-1:])
     results = evaluate(only_silence, [MuLaw(8)], tmp_path / "log", metrics=QUICK)

@@ -14,7 +14,7 @@ from vpcodec.data.output import open_output
 from vpcodec.errors import InputError, ModelError
 from vpcodec.evaluation.datasets import title_of
 from vpcodec.evaluation.results import FORMAT, Results
-from vpcodec.evaluation.tables import Column, columns_of, count
+from vpcodec.evaluation.tables import Column, columns_of, count, name_in_full
 from vpcodec.metrics.usage import TOKENS_A_CODE
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder
 
@@ -27,8 +27,8 @@ EXPLAINED = f"""\
 *On disk* is the whole file; *nominal* is log2 K bits a token, *entropy* what an ideal coder of single tokens needs.
 ↑: more is better, ↓: less. *CVU* is the perplexity of the codes over their number, 1 where all are used alike.
 Entropy and CVU are estimated from the *tokens* counted, with Miller and Madow's correction; they are left out
-below {TOKENS_A_CODE} tokens a code. *Multiply-adds* are those of encoder and decoder together. *Matched* codecs were tuned per
-file to our size; a larger figure is the smallest they can produce.
+below {TOKENS_A_CODE} tokens a code. *Multiply-adds* are those of encoder and decoder together. *Matched* codecs were
+tuned per file to our size; a larger figure is the smallest they can produce.
 """
 
 
@@ -174,12 +174,6 @@ def title_with_unit(column: Column) -> str:
     if column.more_is_better is not None:
         return f"{column.title} {'↑' if column.more_is_better else '↓'}"
     return f"{column.title} ({column.unit})" if column.unit else column.title
-
-
-def name_in_full(candidate: dict[str, Any]) -> str:
-    """`opus:6`, and with what decided its size where that was another's: `avif, matched to image-vp@256`"""
-    matched = candidate.get("matched")  # summaries kept from older evaluations do not say
-    return f"{candidate['name']}, matched to {matched}" if matched else candidate["name"]
 
 
 def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> str:

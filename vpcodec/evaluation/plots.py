@@ -11,6 +11,7 @@ from html import escape
 
 WIDTH, HEIGHT = 400, 280
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+LABEL = 34  # pixels from one tick of a logarithmic axis to the next, so that their labels stay apart
 SERIES = 7  # colours and markers before they come round again
 
 
@@ -58,12 +59,15 @@ class Axis:
         """Round numbers within the axis, about five of them."""
         if self.logarithmic:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            for digits in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
-                found = [digit * 10.0**decade for decade in decades for digit in digits]
-                found = [value for value in found if self.low * 0.999 <= value <= self.high * 1.001]
+            found: list[float] = []
+            for digits in ((1,), (3,), (2, 5), (4, 6, 7, 8, 9)):  # the roundest first
+                for value in (digit * 10.0**decade for decade in decades for digit in digits):
+                    apart = all(abs(self.place(value) - self.place(other)) >= LABEL for other in found)
+                    if self.low * 0.999 <= value <= self.high * 1.001 and apart:
+                        found.append(value)
                 if len(found) >= 3:
                     break
-            return found
+            return sorted(found)
         length = self.high - self.low
         power = 10.0 ** math.floor(math.log10(length / 6))
         step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if length / (power * factor) <= 6)
@@ -139,18 +143,18 @@ def thinned(counts: Sequence[float], most: int = 160) -> list[tuple[float, float
 
 def spread_plot(groups: Sequence[tuple[int, str, Sequence[float]]], label: str) -> str:
     """Where the items of each candidate lie: a line each, the middle half as a box, the median as a bar."""
-    row, left, bottom = 44, 14, 40
-    height = row * len(groups) + bottom + 8
+    row, left, bottom = 52, 14, 40
+    height = row * len(groups) + bottom + 10
     x = Axis(*span([value for _, _, values in groups for value in values]), left, WIDTH - RIGHT)
     body = [vertical_grid(x, 6, height - bottom)]
     for index, (series, name, values) in enumerate(groups):
         ordered = sorted(values)
         low, first, median, third, high = (x.place(quantile(ordered, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95))
-        middle = 30 + row * index
+        middle = 36 + row * index
         each = max(1, len(ordered) // 150)
         rug = "".join(f"M{x.place(value)} {middle - 4}v8" for value in ordered[::each])
         body.append(
-            f'<g class="s{series % SERIES}"><text class="name" x="{left}" y="{middle - 12}">{escape(name)}</text>'
+            f'<g class="s{series % SERIES}"><text class="name" x="{left}" y="{middle - 17}">{escape(name)}</text>'
             f'<path class="rug" d="{rug}"/><path class="whisker" d="M{low} {middle}H{high}"/>'
             f'<rect class="box" x="{first}" y="{middle - 6}" width="{max(third - first, 1):.1f}" height="12" rx="2"/>'
             f'<path class="median" d="M{median} {middle - 9}v18"/></g>'

@@ -14,7 +14,7 @@ from vpcodec.evaluation.meters import METRICS, SET_METRICS
 from vpcodec.evaluation.plots import Line, Point, rate_plot, spread_plot, swatch, usage_plot
 from vpcodec.evaluation.results import Results
 from vpcodec.evaluation.showcase import Exhibit, decisive_metric, exhibit
-from vpcodec.evaluation.tables import Column, columns_of, count
+from vpcodec.evaluation.tables import Column, columns_of, count, name_in_full
 from vpcodec.evaluation.versions import exhibit_section
 from vpcodec.metrics.usage import TOKENS_A_CODE, corrected
 
@@ -73,11 +73,18 @@ def asset(name: str) -> str:
 
 
 def heading(results: Results) -> str:
-    ours = sum(candidate["ours"] for candidate in results.candidates)
-    rest = len(results.candidates) - ours
-    parts = [count(ours, "model")] if ours else []
-    parts += [count(rest, "classical codec" if ours else "codec")] if rest else []
+    ours = [each["family"] for each in results.candidates if each["ours"]]
+    rest = [each["family"] for each in results.candidates if not each["ours"]]
+    parts = [codecs(ours, "model", "codebook size")] if ours else []
+    parts += [codecs(rest, "classical codec" if ours else "codec", "setting")] if rest else []
     return f"{' and '.join(parts)} on {results.dataset}"
+
+
+def codecs(families: Sequence[str], what: str, setting: str) -> str:
+    """ "1 model at 3 codebook sizes", "2 codecs"; with several at several settings, all settings together."""
+    number = len(set(families))
+    at = f" at {'in all ' if number > 1 else ''}{count(len(families), setting)}" if len(families) > number else ""
+    return count(number, what) + at
 
 
 def lead(results: Results) -> str:
@@ -98,7 +105,9 @@ def notes(results: Results) -> str:
     blocks = ""
     if lines:
         listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
-        blocks += f'<div class="card note"><p><b>Not measured</b></p><ul>{listed}</ul></div>'
+        names = ", ".join(known[name].title for name in results.unavailable)
+        head = f"<summary><b>Not measured:</b> {escape(names)}</summary>"
+        blocks += f'<details class="card note">{head}<ul>{listed}</ul></details>'
     failed = [line for candidate in results.candidates for line in failure_lines(candidate, results.kind)]
     if failed:
         listed = "".join(f"<li>{escape(line)}</li>" for line in failed)
@@ -131,7 +140,8 @@ def summary(results: Results) -> str:
     columns = columns_of(results.kind, results.candidates)
     head = "".join(f'<th scope="col">{escape(column.title)}<small>{column.unit}</small></th>' for column in columns)
     rows = "".join(
-        f'<tr><th scope="row">{swatch(series[candidate["family"]])}{escape(candidate["name"])}</th>'
+        f'<tr><th scope="row">{swatch(series[candidate["family"]])}{escape(candidate["name"])}'
+        + (f"<small>matched to {escape(candidate['matched'])}</small></th>" if candidate["matched"] else "</th>")
         + "".join(cell(column, candidate, results.candidates) for column in columns)
         + "</tr>"
         for candidate in results.candidates
@@ -167,7 +177,7 @@ def rate_section(results: Results) -> str:
         for candidate in results.candidates:
             figures, rate = candidate["metrics"].get(name), candidate["bitrate"].get("file")
             if figures and rate and rate["mean"] > 0:
-                point = Point(rate["mean"], figures["mean"], figures["low"], figures["high"], candidate["name"])
+                point = Point(rate["mean"], figures["mean"], figures["low"], figures["high"], name_in_full(candidate))
                 lines.setdefault(candidate["family"], []).append(point)
         if lines:
             drawn = [Line(series[family], points) for family, points in lines.items()]
@@ -196,9 +206,10 @@ def usage_section(results: Results) -> str:
         figures = f"{share}, {used}"
         listed.append(f"<li>{swatch(number)}<span><b>{escape(name)}</b><br>{figures}</span></li>")
     explained = (
-        "The dashed line is even use of infinitely many tokens. With few tokens a code, even use is above it on the left"
-        " and below it on the right by chance, and some codes do not occur; a curve ends where those begin. CVU is the"
-        " perplexity over the number of codes. It and the entropy are corrected for the number of tokens (Miller-Madow)."
+        "The dashed line is even use by infinitely many tokens. With few tokens a code, even use lies above it on the"
+        " left and below it on the right by chance, and some codes do not occur; a curve ends where those begin."
+        " CVU is the perplexity over the number of codes. It and the entropy are corrected for the number of tokens"
+        " (Miller-Madow)."
     )
     legend = f'<ul class="legend">{"".join(listed)}</ul>'
     return (
@@ -216,7 +227,7 @@ def spread_section(results: Results) -> str:
             own = [row for row in results.rows if row.candidate == candidate["name"]]
             values = [row.values[name] for row in own if name in row.values]
             if values:
-                groups.append((series[candidate["family"]], candidate["name"], values))
+                groups.append((series[candidate["family"]], name_in_full(candidate), values))
         metric = METRICS[results.kind][name]
         plots.append(f'<div class="card"><h3>{metric.title}</h3>{spread_plot(groups, metric.title)}</div>')
     explained = "A stroke is an item, the box holds the middle half, the bar is the median, the line spans 5 to 95 %."

@@ -63,7 +63,10 @@ def decisive_metric(results: Results) -> str | None:
 
 
 def choose(results: Results, count: int) -> list[tuple[str, str]]:
-    """Names of the worst and of the middle items of the first candidate, each with why it was chosen."""
+    """Names of the worst and of the middle items of the first candidate, each with why it was chosen.
+
+    The worst are a third of the items at most. A single item is neither.
+    """
     metric = decisive_metric(results)
     if metric is None:
         return []
@@ -71,8 +74,11 @@ def choose(results: Results, count: int) -> list[tuple[str, str]]:
     rows = [row for row in results.rows if row.candidate == first and metric in row.values]
     more_is_better = METRICS[results.kind][metric].more_is_better
     rows.sort(key=lambda row: (row.values[metric] if more_is_better else -row.values[metric], row.item))
+    if len(rows) == 1:
+        return [(rows[0].item, "only")]
+    count = min(count, max(1, len(rows) // 3))
     worst = [row.item for row in rows[:count]]
-    start = max(0, (len(rows) - count) // 2)
+    start = max(0, (len(rows) - count + 1) // 2)
     middle = [row.item for row in rows[start : start + count] if row.item not in worst]
     return [(item, "worst") for item in worst] + [(item, "median") for item in middle]
 

@@ -122,3 +122,9 @@ def failed(candidate: dict[str, Any]) -> int:
 def count(number: int, what: str) -> str:
     """ "1 item", "2 items"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def name_in_full(candidate: dict[str, Any]) -> str:
+    """`opus:6`, and with what decided its size where that was another's: `avif, matched to image-vp@256`"""
+    matched = candidate.get("matched")  # summaries kept from older evaluations do not say
+    return f"{candidate['name']}, matched to {matched}" if matched else candidate["name"]
