@@ -81,10 +81,9 @@ def heading(results: Results) -> str:
 
 
 def codecs(families: Sequence[str], what: str, setting: str) -> str:
-    """ "1 model at 3 codebook sizes", "2 codecs"; with several at several settings, all settings together."""
+    """ "1 model at 3 codebook sizes", "2 codecs"; the settings are those of all codecs together."""
     number = len(set(families))
-    at = f" at {'in all ' if number > 1 else ''}{count(len(families), setting)}" if len(families) > number else ""
-    return count(number, what) + at
+    return count(number, what) + (f" at {count(len(families), setting)}" if len(families) > number else "")
 
 
 def lead(results: Results) -> str:
