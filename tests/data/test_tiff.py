@@ -94,6 +94,26 @@ def test_a_layout_that_would_come_out_wrong_is_refused_by_its_name(bits, colour,
     assert "damaged" not in refusal.value.what
 
 
+def test_grey_with_alpha_multiplied_in_is_laid_on_white():
+    half = np.full((24, 32, 2), (40, 128), np.uint8)  # level 80, half of it seen
+    photo = read([half.tobytes()], bits=8, colour=1, samples=2, more={338: (1,)})
+    assert np.abs(photo.pixels.astype(int) - 167).max() <= 1
+    assert photo.notes == ("transparency is laid on white",)
+
+
+def test_a_second_plane_beside_grey_is_refused():
+    with pytest.raises(InputError, match="2 samples of 8 bits a pixel, grey, in planes"):
+        read([bytes(24 * 32)] * 2, bits=8, colour=1, samples=2, more={338: (2,)})
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_planes_beside_red_green_and_blue_are_left_out(bits):
+    planes = [COLOUR[..., i] >> 16 - bits for i in range(3)] + [RAMP] * 2
+    content = [plane.astype("<u2" if bits == 16 else np.uint8).tobytes() for plane in planes]
+    photo = read(content, bits, 2, samples=5, more={338: (0, 0)})
+    assert off_by(photo, COLOUR) <= 1
+
+
 def test_white_is_zero_in_big_endian_order_is_refused_or_right():
     with pytest.raises(InputError, match="white is zero"):
         read([RAMP.astype(">u2").tobytes()], bits=16, colour=0, order=">")

@@ -24,7 +24,7 @@ Convert: TypeAlias = Callable[[Image.Image], Image.Image]  # a crop as stored ->
 def eight_bit_rgb(part: Image.Image) -> Image.Image:
     """A crop in any readable mode -> RGB of 8 bits."""
     if has_alpha(part):
-        part = part.convert("RGBA")
+        part = (part.convert("LA") if part.mode == "La" else part).convert("RGBA")  # Pillow has no way from La to RGBA
         part = Image.alpha_composite(Image.new("RGBA", part.size, WHITE), part)
     return part.convert("RGB")
 

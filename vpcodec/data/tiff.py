@@ -42,12 +42,14 @@ def open_tiff(stream: BinaryIO, tags: dict[int, Any], name: str) -> Image.Image:
         Exception: Anything that Pillow raises for damage.
     """
     kind, bits = first(tags, SAMPLE_FORMAT, 1), first(tags, BITS, 1)
-    wanted = kind in (1, 4) and bits <= 16
+    samples, colour, planar = first(tags, SAMPLES, 1), first(tags, PHOTOMETRIC, 0), first(tags, PLANAR, 1) == 2
+    # Pillow takes the second plane of grey or of a palette for more of the first.
+    wanted = kind in (1, 4) and bits <= 16 and not (planar and samples > 1 and colour in (0, 1, 3))
     try:
         if not wanted:
             raise UnidentifiedImageError
-        # Pillow's own reader takes uncompressed planes of 16 bits for planes of 8; libtiff does not.
-        before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, first(tags, PLANAR, 1) == 2 and bits > 8
+        # Pillow's own reader takes planes of 16 bits for planes of 8, and fails at further ones; libtiff does not.
+        before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, planar
         try:
             return Image.open(stream, formats=["TIFF"])
         finally:
@@ -55,9 +57,8 @@ def open_tiff(stream: BinaryIO, tags: dict[int, Any], name: str) -> Image.Image:
     except UnidentifiedImageError:
         if not {BITS, PHOTOMETRIC} & tags.keys():
             raise
-        colour = COLOURS.get(first(tags, PHOTOMETRIC, 0), "other colour")
-        samples = first(tags, SAMPLES, 1)
-        what = f"{samples} {NUMBERS.get(kind, 'complex ')}sample{'s' * (samples > 1)} of {bits} bits a pixel, {colour}"
+        layout = f"{COLOURS.get(colour, 'other colour')}{', in planes' * planar}"
+        what = f"{samples} {NUMBERS.get(kind, 'complex ')}sample{'s' * (samples > 1)} of {bits} bits a pixel, {layout}"
         raise InputError(f"{name}: TIFF of {what}, is not supported", hint="convert it to PNG first") from None
 
 
