@@ -1,5 +1,6 @@
 """`vpcodec train`: a recipe and a folder of media become a model."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ def train(
             raise ConfigError("missing option '--recipe'", hint="`vpcodec train -h` shows how")
         recipe = str(Path(output, "recipe.toml"))
     chosen = override(find_recipe(recipe), settings or [])
+    quiet = quiet or os.environ.get("RANK", "0") != "0"  # under torchrun the first process speaks
     messages = Messages(quiet=quiet, progress=not no_progress)
 
     import torch

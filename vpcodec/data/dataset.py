@@ -1,8 +1,8 @@
 """Random crops of recordings and photos to train on, and fixed ones to validate on.
 
-A batch is decided by the seed and the number of the step alone, so a resumed run sees what an uninterrupted
-one would have seen. Decoded media stay in memory as far as a budget allows; the ones used longest ago go first.
-A file that cannot be read is skipped, and another one drawn in its place.
+A crop is decided by the seed, the number of the step and its place in the batch alone. So a resumed run sees what an
+uninterrupted one would have seen, on any number of processes. Decoded media stay in memory as far as a budget allows;
+the ones used longest ago go first. A file that cannot be read is skipped, and another one drawn in its place.
 """
 
 import io
@@ -67,13 +67,21 @@ class Crops(ABC):
         self.decoded: OrderedDict[int, NDArray[np.generic]] = OrderedDict()  # the one used last at the end
         self.held = 0  # bytes of them
         self.skipped: dict[int, DataError] = {}
+        self.places = range(options.batch)  # of the batch that this process draws
         self.weights = self.weigh()
 
+    def share(self, rank: int, processes: int) -> None:
+        """Leave the rest of each batch to other processes; together they draw what one alone would have drawn."""
+        self.places = range(rank, self.options.batch, processes)
+
     def batch(self, step: int) -> NDArray[np.float32]:
-        """The crops of a step: [batch, samples] or [batch, pixels, pixels, 3] in [-1, 1]."""
-        random = np.random.default_rng((self.seed, step))
-        chosen = random.choice(len(self.media), size=self.options.batch, p=self.weights)
-        return np.stack([self.crop(self.readable(int(index), random), random) for index in chosen])
+        """The crops of a step, of this process: [n, samples] or [n, pixels, pixels, 3] in [-1, 1]."""
+        return np.stack([self.draw(np.random.default_rng((self.seed, step, place))) for place in self.places])
+
+    def draw(self, random: np.random.Generator) -> NDArray[np.float32]:
+        """A random crop of a random medium."""
+        index = int(random.choice(len(self.media), p=self.weights))
+        return self.crop(self.readable(index, random), random)
 
     def fixed(self, count: int) -> NDArray[np.float32]:
         """The same crops every time, one from the middle of each of the first media that can be read."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
@@ -25,10 +26,12 @@ from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.graphs import write_graphs
 from vpcodec.losses import ImageCriterion, SpeechCriterion
 from vpcodec.networks.blocks import Trunk
+from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
 from vpcodec.registry import load_weights, save_model
 from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
+from vpcodec.training.distributed import process_group
 from vpcodec.training.journal import Journal
-from vpcodec.training.muon import Muon
+from vpcodec.training.muon import build_optimizers
 from vpcodec.training.precision import matrix_precision
 from vpcodec.training.schedule import rate_factor
 
@@ -88,16 +91,21 @@ class Trainer:
         if self.options.decoder_only:
             self.keep_tokens()
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        # Gradients are averaged over all processes; buffers are the quantizers' own business (`quantizers/ranks.py`).
+        self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False) if world_size() > 1 else self.model
         self.criterion = build_criterion(recipe).to(self.device)
         self.optimizers = build_optimizers(self.model, self.options)
         self.crops = self.open_crops(run.data)
+        if recipe.data.batch % world_size():
+            raise ConfigError(f"data.batch {recipe.data.batch} does not divide among {world_size()} processes")
+        self.crops.share(rank(), world_size())
         self.valid = self.open_crops(run.valid).fixed(VALIDATION_CROPS) if run.valid else None
         self.step = 0
         self.seconds = 0.0
         precision = matrix_precision(self.device)
         for trunk in self.trunks():
             trunk.precision = precision
-        self.journal = Journal(run.out, recipe, str(precision), resume=run.resume)
+        self.journal = Journal(run.out, recipe, str(precision), resume=run.resume or rank() > 0)
 
     def keep_tokens(self) -> None:
         """Let nothing learn but the decoder. Raises ConfigError for a quantizer that has no codes yet."""
@@ -125,9 +133,10 @@ class Trainer:
         return f"{self.crops.extent()}; {weights / 1e6:.2f} M weights; {self.device}, {self.journal.precision}"
 
     def progress(self) -> float:
-        """Share of the run that is done, by time if there is a budget, else by steps."""
+        """Share of the run that is done, by the first process's time if there is a budget, else by steps."""
         if self.run.minutes is not None:
-            return min(1.0, self.seconds / (60 * self.run.minutes))
+            seconds = float(from_first(torch.tensor(self.seconds, dtype=torch.float64, device=self.device)))
+            return min(1.0, seconds / (60 * self.run.minutes))
         return min(1.0, self.step / self.options.steps)
 
     def train(self) -> None:
@@ -135,7 +144,8 @@ class Trainer:
         if self.run.resume:
             facts = load_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers)
             self.step, self.seconds = facts["step"], facts["seconds"]
-            self.journal.cut(self.step)
+            if rank() == 0:
+                self.journal.cut(self.step)
         else:
             self.save()  # at once: a run that is killed early can be resumed, too
             self.validate("first")
@@ -149,9 +159,9 @@ class Trainer:
                 row = self.advance(torch.from_numpy(crops).to(self.device), progress)
                 self.step += 1
                 self.seconds += time.monotonic() - began
-                self.journal.add(self.step, self.seconds, progress, row)
-                if self.report:
-                    self.tell(progress, row["loss"])
+                if rank() == 0:
+                    self.journal.add(self.step, self.seconds, progress, row)
+                self.tell(progress, row["loss"])
                 if time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
@@ -162,13 +172,18 @@ class Trainer:
         self.finish()
 
     def tell(self, progress: float, loss: float) -> None:
-        """Report a step. A report that interrupts ends the run here, between two steps, with its state saved."""
-        assert self.report is not None
+        """Report a step. A report that interrupts ends the run of all processes here, with its state saved."""
+        ending: BaseException | None = None
         try:
-            self.report(self.step, progress, loss)
-        except (KeyboardInterrupt, SystemExit):
+            if self.report:
+                self.report(self.step, progress, loss)
+        except (KeyboardInterrupt, SystemExit) as error:
+            ending = error
+        if world_size() > 1 and summed(torch.tensor(float(ending is not None), device=self.device)) > 0:
+            ending = ending or SystemExit(143)
+        if ending:
             self.save()
-            raise
+            raise ending
 
     def advance(self, crops: Tensor, progress: float) -> dict[str, float]:
         """One optimizer step on crops; returns the row of the log."""
@@ -176,12 +191,13 @@ class Trainer:
         rates = self.model.quantizer.rates
         rate = rates[int(torch.randint(len(rates), ()))]
         self.model.train(not self.options.decoder_only)  # in evaluation mode the decoder hears real codes
-        reconstruction, quantized = self.model(crops, progress, rate)
+        reconstruction, quantized = self.parallel(crops, progress, rate)
         distance, terms = self.criterion(reconstruction, crops)
         (distance + quantized.loss).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         figures = {"loss": distance, "gradient_norm": norm, **terms}
-        row = dict(zip(figures, torch.stack([value.detach() for value in figures.values()]).tolist(), strict=True))
+        means = summed(torch.stack([value.detach() for value in figures.values()])) / world_size()
+        row = dict(zip(figures, means.tolist(), strict=True))
         self.check_finite(row)
         factor = rate_factor(progress, self.options)
         for optimizer in self.optimizers:
@@ -218,7 +234,7 @@ class Trainer:
     @torch.no_grad()
     def validate(self, label: str) -> None:
         """Measure the averaged weights on the validation crops, and keep a few to look at or listen to."""
-        if self.valid is None:
+        if self.valid is None or rank() > 0:
             return
         self.copy_buffers()
         crops = torch.from_numpy(self.valid).to(self.device)
@@ -237,7 +253,9 @@ class Trainer:
         return {"model": self.model, "average": self.average}
 
     def save(self) -> None:
-        """Write the checkpoint, and the log up to it."""
+        """Write the checkpoint, and the log up to it; the first process does."""
+        if rank() > 0:
+            return
         self.copy_buffers()
         self.journal.flush()
         self.journal.note_skipped(self.crops.skipped.values())
@@ -251,6 +269,8 @@ class Trainer:
         if not self.options.decoder_only:
             self.average.quantizer.finish(self.latents())
             self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
+        if rank() > 0:
+            return
         self.validate("last")
         self.journal.draw()
         facts = {"steps": self.step, "minutes": round(self.seconds / 60, 1)}
@@ -260,7 +280,7 @@ class Trainer:
         """Latents [N, C] of fresh training crops, batch by batch."""
         positions = 0
         step = self.step
-        while positions < self.options.fitting_positions:
+        while positions * world_size() < self.options.fitting_positions:
             latents = self.average.network.encode(torch.from_numpy(self.crops.batch(step)).to(self.device))
             rows = latents.float().flatten(0, -2)
             positions, step = positions + len(rows), step + 1
@@ -280,23 +300,6 @@ def build_criterion(recipe: Recipe) -> nn.Module:
     except ModelError as error:
         raise ModelError(error.what, hint="train without it: --set image_loss.lpips=0") from error
     return ImageCriterion(recipe.image_loss, perceptual)
-
-
-def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for everything else."""
-    matrices = [
-        parameter
-        for name, parameter in model.network.named_parameters()
-        if ".blocks." in name and name.endswith(("expand.weight", "project.weight")) and parameter.requires_grad
-    ]
-    owned = {id(matrix) for matrix in matrices}
-    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in owned]
-    muon = Muon(matrices, options.matrix_rate, weight_decay=options.weight_decay)
-    adamw = torch.optim.AdamW(rest, options.rate, betas=(0.9, 0.95), weight_decay=0.0)
-    for optimizer in (muon, adamw):
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
-    return [muon, adamw]
 
 
 def train(
@@ -325,10 +328,13 @@ def train(
             )
     elif written.exists():
         raise ConfigError(f"{run.out}: already holds a run", hint="add --resume, or choose another folder")
-    run.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(recipe, run, report)  # before anything is written: wrong data leave no run behind
-    written.write_text(to_toml(recipe), encoding="utf-8")
-    announce(trainer.summary())
-    trainer.train()
-    write_graphs(run.out)
+    with process_group(run.device):
+        run.out.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(recipe, run, report)  # before anything is written: wrong data leave no run behind
+        if rank() == 0:
+            written.write_text(to_toml(recipe), encoding="utf-8")
+            announce(trainer.summary())
+        trainer.train()
+        if rank() == 0:
+            write_graphs(run.out)
     return run.out

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vpcodec.autoencoder import Autoencoder
+from vpcodec.config import Training
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration, from Jordan et al.
 ITERATIONS = 4
 STEP_SCALE = 0.2  # times the root of the larger side: steps as large as AdamW's (Liu et al., arXiv 2502.16982)
@@ -70,3 +73,20 @@ def orthogonalize(matrices: Tensor) -> Tensor:
         if iteration < ITERATIONS - 1:
             gram = factor @ gram @ factor
     return product @ matrices
+
+
+def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for everything else."""
+    matrices = [
+        parameter
+        for name, parameter in model.network.named_parameters()
+        if ".blocks." in name and name.endswith(("expand.weight", "project.weight")) and parameter.requires_grad
+    ]
+    owned = {id(matrix) for matrix in matrices}
+    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in owned]
+    muon = Muon(matrices, options.matrix_rate, weight_decay=options.weight_decay)
+    adamw = torch.optim.AdamW(rest, options.rate, betas=(0.9, 0.95), weight_decay=0.0)
+    for optimizer in (muon, adamw):
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return [muon, adamw]
