@@ -160,7 +160,9 @@ def test_compressed_wav_is_read_by_libsndfile(coded, stereo, opened, way, subtyp
     data = coded(mono, "WAV", subtype, rate=8_000)
     assert not is_plain(data)
     theirs = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0]
-    assert np.array_equal(samples_in(opened(data, way)), theirs[: len(mono)])  # its fact chunk says how many
+    assert np.array_equal(
+        samples_in(opened(data, way)), theirs[: len(mono)] if subtype == "GSM610" else theirs
+    )  # by its fact chunk
 
 
 @ways
