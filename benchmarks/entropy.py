@@ -1,10 +1,9 @@
 """Size and speed of the token codings on real tokens: `python benchmarks/entropy.py TOKENS.npz [--prior PRIOR]`.
 
 TOKENS.npz holds one array of tokens a clip or tile ([T] or [H, W] int64) and `levels`. With `--train TRAIN.npz` the
-prior is made from other tokens first, of tables or, with `--network`, of a network. Each clip is a file of one frame,
-written and read by itself; the long file has many frames, written and read together. Bits per token count every byte,
-header and footer included. Speeds are tokens per second of processor time, in a program that has the prior's tables at
-hand; what laying them out takes, once a program, is printed, too. With `--name` the figures go into
+prior is made from other tokens first. Each clip is a file of one frame; the long file has many. Bits per token count
+every byte, header and footer included. Speeds are tokens per second of processor time, in a program that has the
+prior's tables at hand; what laying them out takes, once a program, is printed, too. With `--name` the figures go into
 docs/results/entropy.json and the table of docs/coding.md under that name.
 """
 
@@ -21,14 +20,13 @@ from numpy.typing import NDArray
 from tables import put_table
 
 from vpcodec.container import Frame, Header, ImageFacts, Reader, SpeechFacts, Writer, prior_identity
-from vpcodec.container.network_training import train_network_prior
-from vpcodec.container.prior_training import train_prior
+from vpcodec.training.prior import train_prior
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "entropy.json"
 PAGE = ROOT / "docs" / "coding.md"
 SECONDS_TOKENS = 1667  # of a clip of 10 s
-TOGETHER = 1024  # frames of the long file: 3.5 hours of speech
+LONG = 1024  # frames of the long file: 3.5 hours of speech
 
 Tokens = NDArray[np.int64]
 
@@ -50,13 +48,14 @@ def order_0(frames: list[Tokens], vocabulary: int) -> float:
 def write(header: Header, frames: list[Tokens], prior: bytes | None) -> bytes:
     stream = io.BytesIO()
     writer = Writer(stream, header, prior)
-    writer.write(*(Frame(frame, bytes(len(frame)) if header.kind == "speech" else b"") for frame in frames))
+    for frame in frames:
+        writer.write(Frame(frame, bytes(len(frame)) if header.kind == "speech" else b""))
     writer.close(sum(frame.shape[1] for frame in frames) * 96 if header.kind == "speech" else 0)
     return stream.getvalue()
 
 
-def read(content: bytes, prior: bytes | None, together: int) -> list[Tokens]:
-    return [frame.tokens for frame in Reader(io.BytesIO(content)).frames(prior, together=together)]
+def read(content: bytes, prior: bytes | None) -> list[Tokens]:
+    return [frame.tokens for frame in Reader(io.BytesIO(content)).frames(prior)]
 
 
 def measure(
@@ -69,7 +68,7 @@ def measure(
     wrote = time.process_time() - start
     start = time.process_time()
     for frames, content in zip(files, contents, strict=True):
-        found = read(content, prior, TOGETHER if len(frames) > 1 else 1)
+        found = read(content, prior)
         assert all((a == b).all() for a, b in zip(found, frames, strict=True))
     took = time.process_time() - start
     bits = 8 * sum(map(len, contents)) / count
@@ -106,7 +105,6 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="tokens to make a prior from")
     parser.add_argument("--save", type=Path, help="where to put that prior")
     parser.add_argument("--name", help="what to call these tokens in the table")
-    parser.add_argument("--network", action="store_true", help="make a prior of a network, not of tables")
     options = parser.parse_args()
 
     frames, levels = load(options.tokens)
@@ -117,8 +115,7 @@ def main() -> None:
     prior = options.prior.read_bytes() if options.prior else None
     if options.train:
         start = time.process_time()
-        train = train_network_prior if options.network else train_prior
-        prior = train(load(options.train)[0], levels, kind)
+        prior = train_prior(load(options.train)[0], levels, kind)
         print(f"prior: {len(prior):,} bytes, made in {time.process_time() - start:.0f} s of processor time")
         if options.save:
             options.save.write_bytes(prior)
@@ -128,7 +125,7 @@ def main() -> None:
 
     clips = [[frame[:, :SECONDS_TOKENS]] for frame in frames] if kind == "speech" else [[frame] for frame in frames]
     largest = max(frame.shape for frame in frames)
-    whole = [([frame for frame in frames if frame.shape == largest] * TOGETHER)[:TOGETHER]]
+    whole = [([frame for frame in frames if frame.shape == largest] * LONG)[:LONG]]
     print(f"{len(clips)} clips, {sum(clip[0].size for clip in clips):,} {kind} tokens below {vocabulary}\n")
     print(f"{'coding':34} {'bits/token':>8} {'of nominal':>10} {'write/s':>14} {'read/s':>14}")
     print(f"{'nominal rate':34} {nominal:8.3f} {100:9.1f} %")
@@ -138,7 +135,7 @@ def main() -> None:
     runs = [("flat, a file a clip", clips, header, None), ("flat, one long file", whole, header, None)]
     if prior is not None:
         start = time.process_time()
-        read(write(named, clips[0], prior), prior, 1)
+        read(write(named, clips[0], prior), prior)
         first = time.process_time() - start
         print(f"the first clip of a program takes {1000 * first:.0f} ms to write and read")
         runs += [

@@ -24,8 +24,6 @@ from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.codec.windows import CORES
-from vpcodec.container.network_training import train_network_prior
-from vpcodec.container.prior_training import train_prior
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.shards import list_media
@@ -35,9 +33,9 @@ from vpcodec.evaluation.models import ModelCandidate
 from vpcodec.evaluation.run import Outputs, run_evaluation
 from vpcodec.graphs import write_graphs
 from vpcodec.registry import WEIGHTS, ModelFacts, ModelFolder, write_facts
+from vpcodec.training.prior import train_prior
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
-PRIORS = {"tables": train_prior, "network": train_network_prior}
 
 
 def main() -> None:
@@ -47,9 +45,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="training media, for the prior")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders to evaluate on")
     parser.add_argument("--against", nargs="*", default=[], help="rivals to evaluate beside it")
-    parser.add_argument(
-        "--prior", choices=PRIORS, default="network", help="network: smaller files; tables: several times as quick"
-    )
     parser.add_argument("--prior-media", type=int, default=1500, help="media that it learns from, drawn at random")
     parser.add_argument(
         "--prior-copies", type=int, default=2, help="how often each is encoded, moved by a part of a token each time"
@@ -94,10 +89,9 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
             for rate, found in frames.items():
                 tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, rate=rate))
                 found += windows(tokens, model.facts.kind)
-    train = PRIORS[options.prior]
     for rate, found in frames.items():
         codes = codebook(model, rate)
-        prior = train(found, model.radices(rate), model.facts.kind, passes=options.prior_passes, codes=codes)
+        prior = train_prior(found, model.radices(rate), model.facts.kind, passes=options.prior_passes, codes=codes)
         path = model.path / f"prior-{rate}.bin"
         path.write_bytes(prior)
         print(f"{path}: {len(prior):,} bytes from {sum(frame.size for frame in found):,} tokens", flush=True)

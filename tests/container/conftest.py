@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vpcodec.container import Frame, Header, ImageFacts, SpeechFacts, Writer, prior_identity
-from vpcodec.container.prior_training import train_prior
+from vpcodec.training.prior import train_prior
 
 LEVELS = (8, 5, 5, 5)
 
@@ -25,14 +25,14 @@ def wandering(shape: tuple[int, int], levels: tuple[int, ...] = LEVELS, seed: in
 def speech_prior() -> bytes:
     """Trained in a moment on wandering tokens."""
     frames = [wandering((1, 6000), seed=seed) for seed in range(4)]
-    return train_prior(frames, LEVELS, "speech", neighbours=2, bins=(6, 6), passes=6)
+    return train_prior(frames, LEVELS, "speech", neighbors=2, bins=(6, 6), passes=6)
 
 
 @pytest.fixture(scope="session")
 def image_prior() -> bytes:
     """Trained in a moment on wandering tokens."""
     frames = [wandering((64, 64), seed=seed) for seed in range(6)]
-    return train_prior(frames, LEVELS, "image", neighbours=4, bins=(6, 6), passes=4)
+    return train_prior(frames, LEVELS, "image", neighbors=4, bins=(6, 6), passes=4)
 
 
 def speech_header(prior: bytes | None = None, levels: tuple[int, ...] = LEVELS, rate: int = 1024) -> Header:

@@ -68,7 +68,7 @@ def survive(content: bytes, prior: bytes | None) -> bool:
 
 def read_whole(content: bytes, prior: bytes | None) -> None:
     reader = Reader(io.BytesIO(content))
-    for _ in reader.frames(prior if reader.header.prior else None, together=3):
+    for _ in reader.frames(prior if reader.header.prior else None):
         pass
 
 

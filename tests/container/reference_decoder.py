@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import zlib
-from functools import cache
 
 
 class Bytes:
@@ -75,11 +74,9 @@ def decode(content, prior=None):
         sizes.append(file.position - start)
         if coding == 0xA0:
             tokens = flat(payload, vocabulary, rows * columns)
-        elif coding == 0xA1:
-            tokens = Model(prior).decode(payload, rows, columns)
         else:
             assert coding == 0xA2
-            tokens = TableModel(prior).decode(payload, rows, columns)
+            tokens = Prior(prior).decode(payload, rows, columns)
         result["frames"].append(([tokens[row * columns :][:columns] for row in range(rows)], side))
 
     start = file.position
@@ -122,80 +119,7 @@ SPEECH = [(0, -distance) for distance in range(1, 17)]
 IMAGE = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-1, 2), (-2, -1), (-2, 1)]
 
 
-@cache
-def power(distance):
-    low, high = 1, 2**15
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if middle**64 <= 2 ** max(960 - distance, 0) else (low, middle - 1)
-    return low
-
-
-class Model:
-    """Modelled coding."""
-
-    def __init__(self, prior):
-        file = Bytes(prior)
-        assert file.take(4) == bytes.fromhex("d6505201")
-        self.image, self.vocabulary, digits = file.varints(3)
-        self.radices = file.varints(digits)
-        neighbours, self.width, ordered = file.varints(3)
-        self.neighbours = (IMAGE if self.image else SPEECH)[:neighbours]
-        order = [file.word() for _ in range(self.vocabulary)] if ordered else range(self.vocabulary)
-        self.token = {number: token for token, number in enumerate(order)}
-        every = range(digits)
-        self.context = [
-            [file.numbers(radix + 1, digits * self.width) for radix in self.radices] for _ in range(neighbours)
-        ]
-        [self.offset] = file.numbers(1, digits * self.width)
-        self.earlier = [[file.numbers(self.radices[i], self.width) for i in range(j)] for j in every]
-        self.matrix = [file.numbers(self.width, radix) for radix in self.radices]
-        self.usual = [file.numbers(product(self.radices[:j]), self.radices[j]) for j in every]
-        assert file.position == len(prior)
-
-    def decode(self, payload, rows, columns):
-        """The tokens, row after row."""
-        taken = iter(payload)
-        state = 0
-        digits = {(y, x): [] for y in range(rows) for x in range(columns)}
-        wave = (lambda at: at[1] + 3 * at[0]) if self.image else (lambda at: at[1])
-        for _, group in itertools.groupby(sorted(digits, key=lambda at: (wave(at), at[0])), wave):
-            positions = list(group)
-            for digit in range(len(self.radices)):
-                for position in positions:
-                    weights = self.weigh(digits, position, digit)
-                    total = sum(weights)
-                    while state < total * 2**12 and (byte := next(taken, None)) is not None:
-                        state = state * 256 + byte
-                    quotient, rest = divmod(state, total)
-                    value = max(v for v in range(len(weights)) if sum(weights[:v]) <= rest)
-                    digits[position].append(value)
-                    state = quotient * weights[value] + rest - sum(weights[:value])
-        assert next(taken, None) is None
-        assert state == 2**12
-        return [self.token[self.number(digits[y, x])] for y in range(rows) for x in range(columns)]
-
-    def number(self, digits):
-        return sum(value * product(self.radices[:place]) for place, value in enumerate(digits))
-
-    def weigh(self, digits, position, digit):
-        """Weights of the values of one digit of one position."""
-        block = slice(digit * self.width, (digit + 1) * self.width)
-        rows = [self.offset[block]]
-        for (up, right), tables in zip(self.neighbours, self.context, strict=True):
-            values = digits.get((position[0] + up, position[1] + right), self.radices)
-            rows += [table[value][block] for table, value in zip(tables, values, strict=True)]
-        rows += [table[value] for table, value in zip(self.earlier[digit], digits[position], strict=True)]
-        hidden = [max(0, sum(column)) for column in zip(*rows, strict=True)]
-        usual = self.usual[digit][self.number(digits[position])]
-        scores = [
-            (sum(h * row[value] for h, row in zip(hidden, self.matrix[digit], strict=True)) >> 10) + usual[value]
-            for value in range(self.radices[digit])
-        ]
-        return [power(max(scores) - score) for score in scores]
-
-
-class TableModel:
+class Prior:
     """Tabled coding."""
 
     def __init__(self, prior):
@@ -203,8 +127,8 @@ class TableModel:
         assert file.take(4) == bytes.fromhex("d6505202")
         self.image, self.vocabulary, digits = file.varints(3)
         self.radices = file.varints(digits)
-        neighbours, fields, ordered = file.varints(3)
-        self.neighbours = (IMAGE if self.image else SPEECH)[:neighbours]
+        neighbors, fields, ordered = file.varints(3)
+        self.neighbors = (IMAGE if self.image else SPEECH)[:neighbors]
         self.scales = [[file.varints(3) for _ in range(fields)] for _ in self.radices]
         file = Bytes(zlib.decompress(prior[file.position :]))
         order = [file.word() for _ in range(self.vocabulary)] if ordered else range(self.vocabulary)
@@ -216,7 +140,7 @@ class TableModel:
             self.parts[-1].append(digit)
         sizes = [product(self.radices[i] for i in part) for part in self.parts]
         self.around = [
-            [[file.take(digits * fields) for _ in range(size + 1)] for size in sizes] for _ in range(neighbours)
+            [[file.take(digits * fields) for _ in range(size + 1)] for size in sizes] for _ in range(neighbors)
         ]
         self.earlier = [[file.take(fields) for _ in range(product(self.radices[:j]))] for j in range(digits)]
         self.weights = [
@@ -256,7 +180,7 @@ class TableModel:
         before = self.earlier[j][self.number(digits[position])]
         for f, (bins, width, base) in enumerate(self.scales[j]):
             total = before[f]
-            for (up, right), tables in zip(self.neighbours, self.around, strict=True):
+            for (up, right), tables in zip(self.neighbors, self.around, strict=True):
                 near = digits.get((position[0] + up, position[1] + right))
                 for part, table in zip(self.parts, tables, strict=True):
                     chosen = table[-1] if near is None else table[self.number(near, part)]

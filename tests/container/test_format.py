@@ -101,7 +101,7 @@ def test_frames_out_of_order_are_noticed() -> None:
         (HEADER + frame_bytes(payload=bytes(99)), "byte 48: payload of frame 0 is 99, expected 0 to"),
         (HEADER + frame_bytes(mark=0xA3), "byte 44 is a3"),
         (HEADER + frame_bytes(payload=b"\x01\x02\x03"), "frame 0: 3 bytes of flat payload do not hold 2 tokens"),
-        (HEADER + frame_bytes(mark=0xA1), "frame 0: modelled payload found in a token file that names no prior"),
+        (HEADER + frame_bytes(mark=0xA1), "byte 44 is a1, expected frame 0 or the footer: a0 a2 e5"),
         (HEADER + frame_bytes(mark=0xA2), "frame 0: tabled payload found in a token file that names no prior"),
         (HEADER + frame_bytes() + b"\xe5\x02", "number of frames in the footer is 2, expected 1 to 1"),
         (HEADER + frame_bytes() + b"\xe5\x01\x00\x01\x02\x03\x04", "footer is damaged"),

@@ -6,7 +6,7 @@ import pytest
 from tests.container.golden_files import FOLDER, GOLDEN
 from tests.container.reference_decoder import decode
 from vpcodec.container import Index, Reader, prior_identity, verify
-from vpcodec.container.entropy import CODINGS
+from vpcodec.container.coding import CODINGS
 
 names = pytest.mark.parametrize("name", GOLDEN)
 

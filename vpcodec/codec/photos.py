@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.image import decode_tiles, encode_tiles
 from vpcodec.codec.tokens import tokens_of
-from vpcodec.container import Header, Reader, Writer
+from vpcodec.container import Header, Reader, Resync, Writer
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container.header import fitting
 from vpcodec.data.colours import is_srgb
@@ -41,8 +41,10 @@ def encode_photo(engine: Engine, model: ModelFolder, header: Header, photo: Phot
     writer.close()
 
 
-def decode_photo(engine: Engine, model: ModelFolder, reader: Reader) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
-    """The tiles of a photo with their places: [h, w, 3], top, left.
+def decode_photo(
+    engine: Engine, model: ModelFolder, reader: Reader, *, on_damage: Resync | None = None
+) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+    """The tiles of a photo with their places: [h, w, 3], top, left. For `on_damage` see `Reader.frames`.
 
     All tokens are read at once, so that whoever goes on can believe the size in the header.
 
@@ -51,5 +53,5 @@ def decode_photo(engine: Engine, model: ModelFolder, reader: Reader) -> Iterator
     """
     signal = reader.header.signal
     assert isinstance(signal, ImageHeader)
-    grid = tokens_of(reader, model)
+    grid = tokens_of(reader, model, on_damage=on_damage)
     return decode_tiles(engine, model.facts, reader.header.rate, grid, signal.height, signal.width)

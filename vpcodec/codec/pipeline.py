@@ -31,6 +31,7 @@ from vpcodec.codec.recordings import (
     encode_recording,
     recording_header,
 )
+from vpcodec.codec.resync import resync_for
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.codec.tokens import tokens_of
 from vpcodec.container import Header, Index, Reader, prior_identity
@@ -309,7 +310,9 @@ class Codec:
         check_model(self.model, reader.header)
         return reader
 
-    def decode_to(self, reader: Reader, out: BinaryIO, form: str, *, live: bool = False) -> tuple[str, ...]:
+    def decode_to(
+        self, reader: Reader, out: BinaryIO, form: str, *, live: bool = False, resync: bool = False
+    ) -> tuple[str, ...]:
         """Write the sound or picture of a token file to a stream; returns what the user should know.
 
         Args:
@@ -317,19 +320,24 @@ class Codec:
             out: Where the bytes go.
             form: "wav", "flac", "ogg" or "raw" for speech; "png", "webp" or "jpeg" for an image.
             live: Whether sound is to be heard as soon as its frame is in, instead of as fast as possible.
+            resync: Whether to step over damage: what is lost becomes silence or gray.
+
+        Raises:
+            ContainerError: The token file is damaged, or with `resync` nothing is left of it.
         """
         signal = reader.header.signal
+        damage = resync_for(reader.header, self.engine, self.model.facts) if resync else None
         if isinstance(signal, SpeechHeader):
             with AudioSink(out, audio_facts(reader.header), form) as sink:
-                for block in decode_recording(self.engine, self.model, reader, live=live):
+                for block in decode_recording(self.engine, self.model, reader, live=live, on_damage=damage):
                     sink.write(block)
-            return sink.notes
-        tiles = decode_photo(self.engine, self.model, reader)
+            return sink.notes + (damage.notes if damage else ())
+        tiles = decode_photo(self.engine, self.model, reader, on_damage=damage)
         canvas = Canvas(photo_facts(reader.header), form)
         for tile, top, left in tiles:
             canvas.paste(tile, top, left)
         canvas.save(out)
-        return canvas.notes
+        return canvas.notes + (damage.notes if damage else ())
 
     def decode_span_to(self, index: Index, out: BinaryIO, form: str, span: Span) -> tuple[str, ...]:
         """Write a stretch of a recording to a stream, reading only the frames around it."""

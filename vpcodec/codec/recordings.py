@@ -14,7 +14,7 @@ from vpcodec.codec.in_order import Computation, in_order
 from vpcodec.codec.matching import prior_of
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder
 from vpcodec.codec.windows import CORES
-from vpcodec.container import Frame, Header, Index, Reader, SpeechFacts, Writer
+from vpcodec.container import Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
 from vpcodec.container.header import fitting
 from vpcodec.data.audio import AudioFacts, AudioSource
 from vpcodec.data.pcm import subtype_of
@@ -23,7 +23,6 @@ from vpcodec.errors import ConfigError, ContainerError, InputError
 from vpcodec.registry import ModelFolder
 
 SAMPLE_RATE = 16_000  # Hz, of every speech model
-TOGETHER = 64  # frames that are read at once where nobody waits for the first
 LEAD = 4096  # samples at 16 kHz around a stretch, more than the resampler's filter needs
 
 Samples = NDArray[np.float32]
@@ -155,7 +154,9 @@ def encode_recording(
     writer.close(encoder.received)
 
 
-def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, *, live: bool = False) -> Iterator[Samples]:
+def decode_recording(
+    engine: Engine, model: ModelFolder, reader: Reader, *, live: bool = False, on_damage: Resync | None = None
+) -> Iterator[Samples]:
     """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
 
     Args:
@@ -164,6 +165,7 @@ def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, *, live
         reader: Of the token file.
         live: Whether the recording is to be heard as it comes: frame by frame, instead of many at once, which is
             faster.
+        on_damage: What stands for lost frames; None where damage is to raise ContainerError.
 
     Raises:
         ContainerError: The token file is damaged.
@@ -171,7 +173,7 @@ def decode_recording(engine: Engine, model: ModelFolder, reader: Reader, *, live
     decoder = RecordingDecoder(model, reader.header)
 
     def computations() -> Iterator[Computation[Samples]]:
-        for frame in reader.frames(prior_of(reader.header, model), together=1 if live else TOGETHER):
+        for frame in reader.frames(prior_of(reader.header, model), on_damage=on_damage):
             yield from decoder.push(frame)
         yield from decoder.finish(reader.length)
 

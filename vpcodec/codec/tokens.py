@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.image import join, positions
 from vpcodec.codec.matching import model_for, prior_of
-from vpcodec.codec.recordings import TOGETHER, checked
-from vpcodec.container import Header, Reader, SpeechFacts
+from vpcodec.codec.recordings import checked
+from vpcodec.container import Header, Reader, Resync, SpeechFacts
 from vpcodec.data.streams import Source
 from vpcodec.registry import ModelFolder
 
@@ -19,18 +19,19 @@ def model_to_read(header: Header, given: str | None = None, source: Source = "")
     return model_for(header, given, source) if header.prior or header.kind == "image" else None
 
 
-def tokens_of(reader: Reader, model: ModelFolder | None) -> NDArray[np.int64]:
+def tokens_of(reader: Reader, model: ModelFolder | None, *, on_damage: Resync | None = None) -> NDArray[np.int64]:
     """[channels, T] of speech, [H, W] of an image.
 
     Args:
         reader: Of the token file, of which no frame was read yet.
         model: The one that made it, or what `model_to_read` gives.
+        on_damage: What stands for lost frames; None where damage is to raise ContainerError.
 
     Raises:
         ContainerError: The token file is damaged.
     """
     signal = reader.header.signal
-    frames = reader.frames(prior_of(reader.header, model) if model else None, together=TOGETHER)
+    frames = reader.frames(prior_of(reader.header, model) if model else None, on_damage=on_damage)
     if isinstance(signal, SpeechFacts):
         none = np.zeros((signal.channels, 0), np.int64)
         return np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)

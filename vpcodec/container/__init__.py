@@ -5,28 +5,38 @@
     header = Header(model="speech-fsp-1024", weights=first_8_bytes_of_sha256, rate=1024, levels=(8, 5, 5, 5),
                     signal=SpeechFacts(sample_rate=44100, channels=2))
     writer = Writer(stream, header)                     # the stream need not seek
-    writer.write(Frame(tokens, side=b"\\x40\\x3f"))       # or more; [channels, time] or [height, width] int64
+    writer.write(Frame(tokens, side=b"\\x40\\x3f"))       # [channels, time] or [height, width] int64
     writer.close(length=samples_of_each_channel)        # 0 for an image; the stream stays open
 
     reader = Reader(stream)                             # reader.header is there at once
-    for frame in reader.frames(): ...                   # then reader.length; together=64 decodes long files faster
-    for frame in reader.sound_frames(warn): ...         # steps over damage; None for each frame lost
+    for frame in reader.frames(): ...                   # then reader.length
+    for frame in reader.frames(on_damage=Resync(...)): ...      # steps over damage; blank frames for those lost
 
     index = Index(file)                                 # needs a stream that seeks
     index.header, index.length, len(index), index.read(7)
 
     verify(stream)                                      # list of what is wrong, empty for a sound file
 
-A model may ship a prior, `bytes` that make files smaller, made from tokens of training data by `train_prior`
-(prior_training.py: tables, quick) or `train_network_prior` (network_training.py: smaller files, slow): give it as
-`prior=` to Writer, frames, sound_frames, read and verify, and its `prior_identity(prior)` to the header. Every failure
+A model may ship a prior, `bytes` that make files smaller, made from tokens of training data by `training/prior.py`:
+give it as `prior=` to Writer, frames, read and verify, and its `prior_identity(prior)` to the header. Every failure
 is a ContainerError. A frame has at most 65,536 tokens and 4,096 side bytes; each costs about 12 bytes besides its
 payload, so long windows pay.
 """
 
-from vpcodec.container.entropy import prior_identity
+from vpcodec.container.coding import prior_identity
 from vpcodec.container.format import Frame, Writer
 from vpcodec.container.header import Header, ImageFacts, SpeechFacts
-from vpcodec.container.reader import Index, Reader, verify
+from vpcodec.container.reader import Index, Reader, Resync, verify
 
-__all__ = ["Frame", "Header", "ImageFacts", "Index", "Reader", "SpeechFacts", "Writer", "prior_identity", "verify"]
+__all__ = [
+    "Frame",
+    "Header",
+    "ImageFacts",
+    "Index",
+    "Reader",
+    "Resync",
+    "SpeechFacts",
+    "Writer",
+    "prior_identity",
+    "verify",
+]

@@ -52,7 +52,7 @@ first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1
 
 ## Frame
 
-    byte       a0 + coding: a0 flat, a1 modelled, a2 tabled
+    byte       a0 flat coding, a2 tabled coding
     varint     rows: channels of speech, height of an image tile
     varint     columns: time of speech, width of an image tile
     varint     number of side bytes, at most 4,096
@@ -89,112 +89,51 @@ To decode, start with state = 0 and repeat for each step:
 Then take in all bytes that are left in the same way, and for each token of the rest: token = state mod K,
 state = state div K. The state must now be 1, and the first byte of the payload is not 0.
 
-## Modelled coding
-
-A prior, made from tokens of the same model, weighs the values that each digit may have; the payload is one number
-from which they are taken. Only integers occur. `a div b` and `a mod b` are those of numbers from 0 on; `a >> b` is a
-divided by 2^b and rounded down, of negative numbers too.
-
-### The prior
-
-    4 bytes    d6 50 52 01
-    varint     kind: 0 speech, 1 image
-    varint     vocabulary K, at most 65,536
-    varint     number of digits D, 1 to 32
-    varints    their radices r(0), r(1), ..., 2 to 256 each, with a product from K to 131,072
-    varint     number of neighbours L, 1 to 16 for speech, 1 to 10 for images
-    varint     width H, 1 to 256
-    varint     1 if an order follows, else 0
-    words      order: for each token the number that its digits make; without it, that number is the token
-    numbers    the tables, each number two bytes, lowest first, in two's complement
-
-The digits d(0), d(1), ... of a number are those in base (r(0), r(1), ...), lowest first. No two tokens have the same
-number. The tables, row after row:
-
-    context    for each neighbour, for each digit i: r(i) + 1 rows of D * H numbers
-    offset     D * H numbers
-    earlier    for each digit j, for each digit i before it: r(i) rows of H numbers
-    matrix     for each digit j: H rows of r(j) numbers
-    usual      for each digit j: r(0) * ... * r(j-1) rows of r(j) numbers
-
-Nothing follows the tables, and they are such that no sum below can reach 2^31 in size, whatever the tokens.
-
-### Order of coding
-
-Position (y, x) of a frame, row y and column x, belongs to wave x in speech, x + 3y in an image. Waves are coded one
-after the other; within a wave digit 0 of all its positions in the order of their rows, then digit 1 of all, and so on.
-
-The neighbours of a position are the first L of:
-
-    speech     (y, x-1), (y, x-2), ..., (y, x-16)
-    image      (y, x-1), (y-1, x), (y-1, x-1), (y-1, x+1), (y, x-2), (y-2, x), (y-1, x-2), (y-1, x+2), (y-2, x-1),
-               (y-2, x+1)
-
-### Weights of a digit
-
-To weigh the values of digit j at a position:
-
-1. For each h below H, add up: number j * H + h of offset; for each neighbour and each of its digits i, number
-   j * H + h of the row of context that belongs to the neighbour, to i and to the value of that digit, or, where the
-   neighbour is outside the frame, the last row of those that belong to the neighbour and to i; for each i below j,
-   number h of the row of earlier that belongs to j, to i and to the value of digit i at this position. Let hidden(h)
-   be the sum, or 0 where that is negative.
-2. For each value v: score(v) = (sum over h of hidden(h) * matrix(j, h, v)) >> 10, plus number v of the row of usual
-   whose number in its table is d(0) + r(0) * d(1) + ... up to digit j - 1 of this position.
-3. weight(v) = power(highest score - score(v)), where power(d) for d up to 960 is the largest number n with
-   n^64 <= 2^(960 - d), and 1 for d above 960. The highest weight is always 2^15.
-
-### The number
-
-To decode, start with state = 0 and repeat for each digit, in the order of coding:
-
-1. total = sum of the weights of all values of the digit.
-2. While state < total * 2^12 and payload bytes are left: state = state * 256 + next byte.
-3. q = state div total; m = state mod total.
-4. The value of the digit is the largest v with under <= m, where under is the sum of the weights of all values
-   below v.
-5. state = q * weight(v) + m - under.
-
-At the end no bytes are left, the state is 2^12, and each number belongs to a token. A payload has at least (tokens of
-the frame) div 64 bytes; one of just as many may start with zeros, any other does not start with 0.
-
 ## Tabled coding
 
-The tokens of a frame are coded one after the other, row after row, and the digits of each from digit 0 on. For each
-digit a prior of tables picks a row of weights, and a value is taken out of the payload by them.
+A prior, made from tokens of the same model, tells how likely each value of a digit is. Only integers occur; `a div b`
+and `a mod b` are those of numbers from 0 on. The tokens of a frame are coded one after the other,
+row after row, and the digits of each from digit 0 on. For each digit the prior picks a row of weights, and a value is
+taken out of the payload by them.
 
-### The prior of tables
+### The prior
 
     4 bytes    d6 50 52 02
     varint     kind: 0 speech, 1 image
     varint     vocabulary K, at most 65,536
-    varint     number of digits D, 1 to 8
+    varint     number of digits D, 1 to 16
     varints    their radices r(0), r(1), ..., 2 to 64 each, with a product from K to 131,072; that of all but the last
                is at most 16,384
-    varint     number of neighbours N, 1 to 16 for speech, 1 to 10 for images
+    varint     number of neighbors N, 1 to 16 for speech, 1 to 10 for images
     varint     number of fields F, 1 to 4
     varint     1 if an order follows, else 0; the product of the radices is then K
     varints    for each digit, for each of its fields: bins, 1 to 255; width, 1 to 255; base, 0 to 255. The product of
                the bins of a digit, its number of rows, is at most 4,096.
     bytes      the rest, packed as one stream of zlib (RFC 1950); unpacked it is:
-               words    order, as in a prior of modelled coding
-               bytes    around: for each neighbour, for each part: as many rows as its digits make numbers, and one
+               words    order: for each token the number that its digits make; without it, that number is the token
+               bytes    around: for each neighbor, for each part: as many rows as its digits make numbers, and one
                         more, of D * F bytes
                bytes    earlier: for each digit j: r(0) * ... * r(j-1) rows of F bytes
                numbers  weights: for each digit j: rows(j) rows of r(j) numbers of two bytes, lowest first; each is 1
                         or more, and those of a row add up to 2^11
 
-The digits are taken together in parts: from digit 0 on, as many to a part as have a product of radices of at most
-1,024. The number of a part is that of its digits, lowest first. No two tokens have the same number, and no sum below
-is above 255, whatever the tokens.
+The digits d(0), d(1), ... of a number are those in base (r(0), r(1), ...), lowest first. No two tokens have the same
+number. The digits are taken together in parts: from digit 0 on, as many to a part as have a product of radices of at
+most 1,024. The number of a part is that of its digits, lowest first. No sum below is above 255, whatever the tokens.
 
 ### Row of a digit
 
-The neighbours of a position are those of modelled coding. For digit j of a position:
+The neighbors of position (y, x) of a frame, row y and column x, are the first N of:
 
-1. For each field f, add up: number j * F + f of each row of around that belongs to a neighbour, to one of its parts
-   and to the number of that part, or, where the neighbour is outside the frame, the last row of those that belong to
-   the neighbour and to the part; and number f of the row of earlier, of those that belong to j, whose number is
+    speech     (y, x-1), (y, x-2), ..., (y, x-16)
+    image      (y, x-1), (y-1, x), (y-1, x-1), (y-1, x+1), (y, x-2), (y-2, x), (y-1, x-2), (y-1, x+2), (y-2, x-1),
+               (y-2, x+1)
+
+For digit j of a position:
+
+1. For each field f, add up: number j * F + f of each row of around that belongs to a neighbor, to one of its parts
+   and to the number of that part, or, where the neighbor is outside the frame, the last row of those that belong to
+   the neighbor and to the part; and number f of the row of earlier, of those that belong to j, whose number is
    d(0) + r(0) * d(1) + ... up to digit j - 1 of this position.
 2. bin(f) is 0 where the sum is below the field's base, else (sum - base) div width, but at most bins - 1.
 3. The row is bin(0) + bins(0) * (bin(1) + bins(1) * (bin(2) + ...)).
@@ -215,15 +154,13 @@ bytes; one that would be shorter ends with zeros, any other with the last word u
 """
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.entropy import encode_tokens, prior_identity
+from vpcodec.container.coding import encode_tokens, prior_identity
 from vpcodec.container.fields import varint, word
 from vpcodec.container.header import Header
 from vpcodec.errors import ContainerError
@@ -265,28 +202,17 @@ class Writer:
         self.sizes: list[int] = []
         stream.write(header.to_bytes())
 
-    def write(self, *frames: Frame) -> None:
-        """Append frames; many of one shape at once are coded faster.
-
-        Raises ContainerError for tokens that the header's vocabulary lacks.
-        """
-        for number, frame in enumerate(frames, len(self.sizes)):
-            check_frame(frame, number, self.header)
-        for _, group in groupby(frames, lambda frame: frame.tokens.shape):
-            self.write_alike(list(group))
-
-    def write_alike(self, frames: Sequence[Frame]) -> None:
-        """Append frames of one shape."""
-        tokens = np.stack([frame.tokens for frame in frames])
-        coded = encode_tokens(tokens, self.header.levels, self.header.kind, self.prior)
-        for frame, (coding, payload) in zip(frames, coded, strict=True):
-            content = bytes([FRAME_MARK + coding])
-            for size in (*frame.tokens.shape, len(frame.side), len(payload)):
-                content += varint(size)
-            content += frame.side + payload
-            content += word(zlib.crc32(content) + len(self.sizes) * NUMBER_FACTOR)
-            self.stream.write(content)
-            self.sizes.append(len(content))
+    def write(self, frame: Frame) -> None:
+        """Append a frame. Raises ContainerError for tokens that the header's vocabulary lacks."""
+        check_frame(frame, len(self.sizes), self.header)
+        coding, payload = encode_tokens(frame.tokens, self.header.levels, self.header.kind, self.prior)
+        content = bytes([FRAME_MARK + coding])
+        for size in (*frame.tokens.shape, len(frame.side), len(payload)):
+            content += varint(size)
+        content += frame.side + payload
+        content += word(zlib.crc32(content) + len(self.sizes) * NUMBER_FACTOR)
+        self.stream.write(content)
+        self.sizes.append(len(content))
 
     def close(self, length: int = 0) -> None:
         """Write the footer; the stream stays open.

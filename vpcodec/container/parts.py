@@ -5,11 +5,11 @@ ContainerError with what was found and what was expected.
 """
 
 import zlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from vpcodec.container.entropy import CODINGS, decode_tokens, largest_payload
+from vpcodec.container.coding import CODINGS, decode_tokens
 from vpcodec.container.fields import varint
+from vpcodec.container.flat import largest_flat_size
 from vpcodec.container.format import FOOTER_MARK, FRAME_MARK, LARGEST_FRAME, LARGEST_SIDE, NUMBER_FACTOR, Frame
 from vpcodec.container.header import LARGEST_BODY, MAGIC, VERSION, Header, header_from_body
 from vpcodec.container.source import Source
@@ -29,21 +29,13 @@ class Coded(NamedTuple):
     payload: bytes
 
 
-def decode_parts(parts: Sequence[Coded], header: Header, prior: bytes | None) -> list[Frame]:
-    """The frames of parts, those of one coding and shape at once. Raises ContainerError for what no tokens make."""
-    alike: dict[tuple[int, tuple[int, int]], list[Coded]] = {}
-    for part in parts:
-        alike.setdefault((part.coding, part.shape), []).append(part)
-    frames: dict[int, Frame] = {}
-    for (coding, shape), group in alike.items():
-        payloads = [part.payload for part in group]
-        try:
-            tokens = decode_tokens(coding, payloads, shape, header.levels, header.kind, prior)
-        except ContainerError as error:
-            names = f"frame {group[0].number}" + (f" to {group[-1].number}" if len(group) > 1 else "")
-            raise ContainerError(f"{names}: {error.what}") from error
-        frames |= {part.number: Frame(array, part.side) for array, part in zip(tokens, group, strict=True)}
-    return [frames[part.number] for part in parts]
+def decode_part(part: Coded, header: Header, prior: bytes | None) -> Frame:
+    """The frame of a part. Raises ContainerError for what no tokens make."""
+    try:
+        tokens = decode_tokens(part.coding, part.payload, part.shape, header.levels, header.kind, prior)
+    except ContainerError as error:
+        raise ContainerError(f"frame {part.number}: {error.what}") from error
+    return Frame(tokens, part.side)
 
 
 class Footer(NamedTuple):
@@ -96,7 +88,7 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
     rows = source.take_varint(f"rows of {name}", 1, LARGEST_FRAME)
     columns = source.take_varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
     sides = source.take_varint(f"side bytes of {name}", 0, LARGEST_SIDE)
-    size = source.take_varint(f"payload of {name}", 0, largest_payload(header.levels, rows * columns))
+    size = source.take_varint(f"payload of {name}", 0, largest_flat_size(header.vocabulary, rows * columns))
     side, payload = source.take(sides, name), source.take(size, name)
     number = check(source, first, source.since(start), last - first, f"{name} at byte {start:,}")
     return Coded(number, coding, (rows, columns), side, payload)

@@ -1,17 +1,46 @@
 """Reading token files: front to back from any stream, or single frames where the stream can seek."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import accumulate
 from typing import BinaryIO
 
 from vpcodec.container.fields import Fields
 from vpcodec.container.format import FOOTER_MARK, Frame, check_prior
-from vpcodec.container.parts import MARKS, Coded, Footer, decode_parts, read_header, read_part
+from vpcodec.container.parts import MARKS, Coded, Footer, decode_part, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
 
 FARTHEST = 1 << 12  # frames in a row that resyncing believes to be lost
+
+
+@dataclass
+class Resync:
+    """What stands for the lost frames of a damaged token file, and what became of them.
+
+    Attributes:
+        blanks: For each frame of the file what replaces it if it is lost.
+        step: Samples of the source for each column of tokens; 0 for an image.
+        total: Frames that the file must have, so that those cut off at its end count; 0 where only the footer tells.
+        problems: What was wrong and what was skipped so far, one line each.
+        lost: Frames replaced so far.
+    """
+
+    blanks: Iterable[Frame]
+    step: Fraction = Fraction(0)
+    total: int = 0
+    problems: list[str] = field(default_factory=list)
+    lost: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know, in one line; nothing about a sound file."""
+        if not self.problems:
+            return ()
+        lost = f"{self.lost} of its frames replaced" if self.lost else "no frame replaced"
+        return (f"damaged, {lost}: {self.problems[0]}",)
 
 
 class Reader:
@@ -25,7 +54,7 @@ class Reader:
         footer: None until all frames were read.
 
     A stream may raise BlockingIOError where its next bytes are yet to come. Once they are there, `frames` goes on
-    with the first frame that was not whole; frames that were read ahead, with `together` above 1, are lost.
+    with the first frame that was not whole.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -41,21 +70,37 @@ class Reader:
             raise ContainerError("the length of a token file is known only after its last frame")
         return self.footer.length
 
-    def frames(self, prior: bytes | None = None, *, together: int = 1) -> Iterator[Frame]:
-        """All frames in their order; the first damage raises ContainerError.
+    def frames(self, prior: bytes | None = None, *, on_damage: Resync | None = None) -> Iterator[Frame]:
+        """All frames in their order.
 
         Args:
             prior: The one that the header names.
-            together: Frames read ahead, so that those of one coding and shape are decoded at once, which is faster.
+            on_damage: What stands for lost frames; None where the first damage is to raise ContainerError. Of a
+                recording without a footer, frames lost at the end cannot be counted: it then ends before, and so does
+                `length`.
+
+        Raises:
+            ContainerError: The file is damaged, or nothing is left of it.
         """
+        if on_damage:
+            yield from self.repaired_frames(prior, on_damage)
+            return
         check_prior(self.header, prior)
-        parts: list[Coded] = []
         for part in self.coded_frames():
-            parts.append(part)
-            if len(parts) == together:
-                yield from decode_parts(parts, self.header, prior)
-                parts = []
-        yield from decode_parts(parts, self.header, prior)
+            yield decode_part(part, self.header, prior)
+
+    def repaired_frames(self, prior: bytes | None, on_damage: Resync) -> Iterator[Frame]:
+        """All frames, blank ones for those lost; see `frames`."""
+        columns = 0
+        sound = self.sound_frames(on_damage.problems.append, prior, on_damage.total)
+        for frame, blank in zip(sound, on_damage.blanks, strict=False):
+            on_damage.lost += frame is None
+            columns += (frame or blank).tokens.shape[1]
+            yield frame or blank
+        if on_damage.problems and not columns:
+            raise ContainerError(f"nothing is left to decode: {on_damage.problems[0]}")
+        held = int(columns * on_damage.step)
+        self.footer = Footer(min(held, self.footer.length) if self.footer else held, len(self.sizes), ())
 
     def sound_frames(
         self, damaged: Callable[[str], None], prior: bytes | None = None, total: int = 0
@@ -72,7 +117,7 @@ class Reader:
             frame = None
             try:
                 if coded:
-                    [frame] = decode_parts([coded], self.header, prior)
+                    frame = decode_part(coded, self.header, prior)
             except ContainerError as error:
                 damaged(error.what)
             yield frame
@@ -203,7 +248,7 @@ class Index:
         found = read_part(source, self.header, number, number)
         if not isinstance(found, Coded) or source.offset != self.starts[number + 1] - self.starts[number]:
             raise ContainerError(f"frame {number} at byte {self.starts[number]:,} is not where the footer says")
-        return decode_parts([found], self.header, prior)[0]
+        return decode_part(found, self.header, prior)
 
 
 def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:

@@ -9,10 +9,8 @@ from typing import Any, BinaryIO, cast
 from vpcodec.codec.matching import model_for
 from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
 from vpcodec.codec.recordings import WHOLE
-from vpcodec.codec.salvage import expect_losses
 from vpcodec.container import Index, Reader
 from vpcodec.container.header import MAGIC
-from vpcodec.container.salvage import SalvageReader
 from vpcodec.corpus.formats import DECODED, FORMATS, TOKENS, form_of, output_name
 from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.outcome import Outcome, Settings, fail
@@ -112,9 +110,7 @@ class Coder:
         with ExitStack() as resources:
             stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index
-            if settings.resync:
-                reader = SalvageReader(stream)
-            elif settings.span == WHOLE:
+            if settings.span == WHOLE:
                 reader = Reader(stream)
             else:
                 reader = Index(resources.enter_context(seekable(stream)))
@@ -139,16 +135,13 @@ class Coder:
                 return
             with self.open_target(item, target, time) as out:
                 codec = self.load(model_for(header, settings.model, item.source), outcome)
-                if isinstance(reader, SalvageReader):
-                    expect_losses(reader, codec.engine, codec.model.facts)
                 with timed(codec, outcome):
                     if isinstance(reader, Index):
                         notes = codec.decode_span_to(reader, out, form, settings.span)
                     else:
-                        notes = codec.decode_to(reader, out, form, live=item.source == STANDARD)
+                        live = item.source == STANDARD
+                        notes = codec.decode_to(reader, out, form, live=live, resync=settings.resync)
                 outcome.notes += notes
-            if isinstance(reader, SalvageReader):
-                outcome.notes += reader.notes
             length = reader.length
         outcome.amount = header.amount(length)
         if os.path.isfile(target) and target != STANDARD:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.matching import model_for, prior_of
-from vpcodec.codec.recordings import SAMPLE_RATE, TOGETHER
+from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.container import Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio
@@ -52,7 +52,7 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
     counts = np.zeros(header.vocabulary, np.int64)
     frames = tokens = 0
     prior = prior_of(header, model_for(header, model, path)) if header.prior else None
-    for frame in reader.frames(prior, together=TOGETHER):
+    for frame in reader.frames(prior):
         counts += np.bincount(frame.tokens.ravel(), minlength=header.vocabulary)
         frames, tokens = frames + 1, tokens + frame.tokens.size
     amount = header.amount(reader.length)

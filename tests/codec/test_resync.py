@@ -11,22 +11,20 @@ from PIL import Image
 from tests.conftest import MEDIA
 from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.salvage import expect_losses
+from vpcodec.codec.resync import resync_for
 from vpcodec.container import ImageFacts, Index, Reader, SpeechFacts
-from vpcodec.container.salvage import SalvageReader
 from vpcodec.errors import ContainerError
 
 TILE = 8 * 8  # pixels, in these tests
 WINDOW = 64 * 96  # samples at 16 kHz
 
 
-def salvaged(codec: Codec, content: bytes) -> tuple[bytes, SalvageReader]:
-    """What a damaged token file is decoded to, WAV or PNG, and its reader."""
-    reader = SalvageReader(io.BytesIO(content))
-    expect_losses(reader, codec.engine, codec.model.facts)
+def resynced(codec: Codec, content: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """What a damaged token file is decoded to, WAV or PNG, and what the user is told."""
     out = io.BytesIO()
-    codec.decode_to(reader, out, "wav" if codec.kind == "speech" else "png")
-    return out.getvalue(), reader
+    form = "wav" if codec.kind == "speech" else "png"
+    notes = codec.decode_to(Reader(io.BytesIO(content)), out, form, resync=True)
+    return out.getvalue(), notes
 
 
 def without(content: bytes, number: int) -> bytes:
@@ -51,7 +49,7 @@ def samples() -> np.ndarray:
 @pytest.mark.parametrize("number", range(6))
 def test_a_lost_tile_costs_its_pixels_whatever_its_shape(image: Codec, pixels: np.ndarray, number: int) -> None:
     content = image.encode(pixels)
-    png, reader = salvaged(image, without(content, number))
+    png, notes = resynced(image, without(content, number))
     whole = image.decode(content)
     assert isinstance(whole, Picture)
     changed = (np.asarray(Image.open(io.BytesIO(png))) != whole.pixels).any(axis=2)
@@ -65,37 +63,36 @@ def test_a_lost_tile_costs_its_pixels_whatever_its_shape(image: Codec, pixels: n
     assert changed.shape == (100, 130)
     assert changed.any()
     assert not changed[~lost].any()
-    assert reader.notes[0].startswith("damaged, 1 of its frames replaced")
+    assert notes[0].startswith("damaged, 1 of its frames replaced")
 
 
 @pytest.mark.parametrize("kept", range(6))
 def test_a_photo_that_was_cut_short_comes_back_in_its_size(image: Codec, pixels: np.ndarray, kept: int) -> None:
     content = image.encode(pixels)
-    png, reader = salvaged(image, content[: Index(io.BytesIO(content)).starts[kept] + 5])
+    png, notes = resynced(image, content[: Index(io.BytesIO(content)).starts[kept] + 5])
     assert Image.open(io.BytesIO(png)).size == (130, 100)
-    assert reader.lost == 6 - kept
+    assert notes[0].startswith(f"damaged, {6 - kept} of its frames replaced")
 
 
-def test_a_photo_whose_only_tile_is_lost_is_grey(image: Codec, pixels: np.ndarray) -> None:
-    reader = SalvageReader(io.BytesIO(without(image.encode(pixels[:40, :50]), 0)))
-    expect_losses(reader, image.engine, image.model.facts)
-    (frame,) = reader.frames()
-    grey = image.tokens(image.encode(np.full((8, 8, 3), 127, np.uint8)))
+def test_a_photo_whose_only_tile_is_lost_is_gray(image: Codec, pixels: np.ndarray) -> None:
+    reader = Reader(io.BytesIO(without(image.encode(pixels[:40, :50]), 0)))
+    (frame,) = reader.frames(on_damage=resync_for(reader.header, image.engine, image.model.facts))
+    gray = image.tokens(image.encode(np.full((8, 8, 3), 127, np.uint8)))
     assert frame.tokens.shape == (5, 7)
-    assert (frame.tokens == grey).all()
+    assert (frame.tokens == gray).all()
 
 
 def test_a_photo_too_large_to_be_true_is_not_filled_up(image: Codec) -> None:
     header = image.header(image.rates[-1], ImageFacts((1 << 32) - 1, (1 << 32) - 1), {})
     with pytest.raises(ContainerError, match="4,294,967,295 x 4,294,967,295 pixels are more than"):
-        salvaged(image, header.to_bytes())
+        resynced(image, header.to_bytes())
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000])
 @pytest.mark.parametrize("number", range(4))
 def test_a_lost_window_becomes_silence(speech: Codec, samples: np.ndarray, number: int, rate: int) -> None:
     content = speech.encode(samples, sample_rate=rate)
-    wav, _ = salvaged(speech, without(content, number))
+    wav, _ = resynced(speech, without(content, number))
     found, found_rate = soundfile.read(io.BytesIO(wav), dtype="float32")
     assert (len(found), found_rate) == (len(samples), rate)
     size, glide = WINDOW * rate // 16_000, 600
@@ -110,23 +107,23 @@ def test_a_lost_window_becomes_silence(speech: Codec, samples: np.ndarray, numbe
 
 
 def test_a_recording_whose_only_window_is_lost_is_silent_and_as_long_as_it_was(speech: Codec) -> None:
-    wav, reader = salvaged(speech, without(speech.encode(np.ones((500, 2), np.float32), sample_rate=16_000), 0))
+    wav, notes = resynced(speech, without(speech.encode(np.ones((500, 2), np.float32), sample_rate=16_000), 0))
     found = soundfile.read(io.BytesIO(wav))[0]
     assert found.shape == (500, 2)
     assert np.abs(found).max() < 1e-4
-    assert reader.notes[0].startswith("damaged, 1 of its frames replaced")
+    assert notes[0].startswith("damaged, 1 of its frames replaced")
 
 
 def test_a_recording_that_was_cut_short_ends_there(speech: Codec, samples: np.ndarray) -> None:
     content = speech.encode(samples, sample_rate=8000)
     starts = Index(io.BytesIO(content)).starts
-    wav, _ = salvaged(speech, content[: starts[2] + 5])
+    wav, _ = resynced(speech, content[: starts[2] + 5])
     assert soundfile.info(io.BytesIO(wav)).frames == 2 * WINDOW // 2
     with pytest.raises(ContainerError, match="nothing is left"):
-        salvaged(speech, content[: starts[0] + 5])
+        resynced(speech, content[: starts[0] + 5])
 
 
 def test_more_channels_than_there_can_be_are_refused(speech: Codec) -> None:
     header = Reader(io.BytesIO(speech.encode(np.ones(500, np.float32), sample_rate=16_000))).header
     with pytest.raises(ContainerError, match="channels"):
-        salvaged(speech, replace(header, signal=SpeechFacts(16_000, (1 << 32) - 1)).to_bytes())
+        resynced(speech, replace(header, signal=SpeechFacts(16_000, (1 << 32) - 1)).to_bytes())

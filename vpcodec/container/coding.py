@@ -1,0 +1,65 @@
+"""Tokens <-> payload: the smaller of two codings for each frame, and its inverse. Integers decide every byte."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.container.flat import pack, smallest_flat_size, unpack
+from vpcodec.container.tabled import Lookups, decode_frame, encode_frame, lookups_of
+from vpcodec.errors import ContainerError
+
+FLAT, TABLED = 0, 2
+CODINGS = {FLAT: "flat", TABLED: "tabled"}
+
+
+def encode_tokens(
+    tokens: NDArray[np.int64], levels: Sequence[int], kind: str, prior: bytes | None = None
+) -> tuple[int, bytes]:
+    """Code a frame.
+
+    Args:
+        tokens: [rows, columns] int64.
+        levels: Radices of a token.
+        kind: "speech" or "image".
+        prior: What `train_prior` made for such tokens, or None.
+
+    Returns:
+        The coding and the payload, the shortest there is.
+    """
+    vocabulary = math.prod(levels)
+    tabled = encode_frame(tokens, fitting(prior, vocabulary, kind)) if prior is not None else None
+    if tabled is not None and len(tabled) < smallest_flat_size(vocabulary, tokens.size):
+        return TABLED, tabled
+    flat = pack(tokens.reshape(-1), vocabulary)
+    return (FLAT, flat) if tabled is None or len(flat) <= len(tabled) else (TABLED, tabled)
+
+
+def decode_tokens(
+    coding: int, payload: bytes, shape: tuple[int, int], levels: Sequence[int], kind: str, prior: bytes | None = None
+) -> NDArray[np.int64]:
+    """The inverse of `encode_tokens`: [rows, columns] int64. Raises ContainerError for what no such tokens make."""
+    vocabulary = math.prod(levels)
+    if coding == FLAT:
+        return unpack(payload, vocabulary, math.prod(shape)).reshape(shape)
+    if prior is None:
+        raise ContainerError(f"{CODINGS[coding]} payload found in a token file that names no prior")
+    return decode_frame(payload, shape, fitting(prior, vocabulary, kind))
+
+
+def fitting(prior: bytes, vocabulary: int, kind: str) -> Lookups:
+    """The lookups of a prior. Raises ContainerError where it is for other tokens."""
+    lookups = lookups_of(prior)
+    found = lookups.prior
+    if (found.kind, found.vocabulary) != (kind, vocabulary):
+        raise ContainerError(
+            f"the prior is for {found.kind} tokens below {found.vocabulary}, expected {kind} tokens below {vocabulary}"
+        )
+    return lookups
+
+
+def prior_identity(prior: bytes | None) -> bytes:
+    """What the header calls a prior: the first 4 bytes of its SHA-256; empty for none."""
+    return b"" if prior is None else hashlib.sha256(prior).digest()[:4]
