@@ -50,6 +50,8 @@ def main() -> None:
         "--prior-copies", type=int, default=2, help="how often each is encoded, moved by a part of a token each time"
     )
     parser.add_argument("--prior-passes", type=float, default=4.0, help="how often the prior sees each token")
+    parser.add_argument("--prior-neighbors", type=int, default=5, help="tokens before a token that it looks at")
+    parser.add_argument("--prior-bins", type=int, nargs="*", default=[8, 6, 5, 5], help="of each of its fields")
     parser.add_argument("--skip-prior", action="store_true", help="keep the prior that is there")
     options = parser.parse_args()
 
@@ -91,7 +93,15 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
                 found += windows(tokens, model.facts.kind)
     for rate, found in frames.items():
         codes = codebook(model, rate)
-        prior = train_prior(found, model.radices(rate), model.facts.kind, passes=options.prior_passes, codes=codes)
+        prior = train_prior(
+            found,
+            model.radices(rate),
+            model.facts.kind,
+            neighbors=options.prior_neighbors,
+            bins=options.prior_bins,
+            passes=options.prior_passes,
+            codes=codes,
+        )
         path = model.path / f"prior-{rate}.bin"
         path.write_bytes(prior)
         print(f"{path}: {len(prior):,} bytes from {sum(frame.size for frame in found):,} tokens", flush=True)

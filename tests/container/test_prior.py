@@ -28,7 +28,7 @@ def test_sums_below_the_first_bin_and_above_the_last_are_in_those() -> None:
         (4, b"\x02", "kind is 2, expected 0 to 1"),
         (5, b"\x01\x00", "vocabulary"),
         (7, b"\x00", "digits is 0"),
-        (7, b"\x11", "digits is 17, expected 1 to 16"),
+        (7, b"\x09", "digits is 9, expected 1 to 8"),
         (8, b"\x09", "no order, and 1,125 numbers for 1,000 tokens"),
         (8, b"\x02", "make 250 numbers for 1,000 tokens"),
         (12, b"\x11", "neighbors is 17, expected 1 to 16"),

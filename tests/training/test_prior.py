@@ -22,6 +22,12 @@ def test_a_prior_can_be_made_of_few_tokens() -> None:
     assert load_prior(train_prior([np.array([[3]])], LEVELS, "image")).kind == "image"
 
 
+def test_weights_follow_what_was_counted() -> None:
+    # Whatever the network says of its bins, tokens that all are 5 make 5 as likely as weights can tell.
+    prior = load_prior(train_prior([np.full((1, 50_000), 5)], (7,), "speech", neighbors=1, bins=(2,), passes=0.02))
+    assert prior.weights[0][:, 5].max() > 2000
+
+
 def test_a_codebook_without_structure_is_coded_by_what_surrounds_its_codes() -> None:
     names = np.random.default_rng(3).permutation(80)  # ids that tell nothing
     train = [names[wandering((1, 4000), (5, 4, 4), seed)] for seed in range(4)]

@@ -101,7 +101,7 @@ taken out of the payload by them.
     4 bytes    d6 50 52 02
     varint     kind: 0 speech, 1 image
     varint     vocabulary K, at most 65,536
-    varint     number of digits D, 1 to 16
+    varint     number of digits D, 1 to 8
     varints    their radices r(0), r(1), ..., 2 to 64 each, with a product from K to 131,072; that of all but the last
                is at most 16,384
     varint     number of neighbors N, 1 to 16 for speech, 1 to 10 for images

@@ -26,7 +26,7 @@ Bytes = NDArray[np.uint8]
 
 MAGIC = b"\xd6PR\x02"
 LARGEST_VOCABULARY = 1 << 16
-LARGEST_DIGITS = 16
+LARGEST_DIGITS = 8
 LARGEST_RADIX = 64
 LARGEST_PREFIX = 1 << 14  # rows for the digits before the last one
 LARGEST_SUM = 255
@@ -147,16 +147,8 @@ def load_prior(content: bytes) -> Prior:
     parts = parts_of(radices)
     shapes = [(math.prod(radices[part]) + 1, count, sums) for part in parts] * neighbors
     shapes += [(math.prod(radices[:digit]), 1, sums) for digit in range(count)]
-    packed = Fields(
-        unpacked(
-            content[fields.position :],
-            4 * vocabulary * ordered
-            + sum(map(math.prod, shapes))
-            + 2 * sum(a * b for a, b in zip(rows, radices, strict=True)),
-        ),
-        "prior",
-    )
-
+    size = 4 * vocabulary * ordered + sum(map(math.prod, shapes)) + 2 * int(np.dot(rows, radices))
+    packed = Fields(unpacked(content[fields.position :], size), "prior")
     order = None
     if ordered:
         order = np.frombuffer(packed.take(4 * vocabulary, "order"), "<u4").astype(np.int64)

@@ -33,30 +33,11 @@ def digits_for(
         random: For the first guess of what codes are like.
     """
     if max(levels) <= LARGEST_LEVEL:
-        return bits_of(levels)
+        return tuple(levels), None
     vocabulary = math.prod(levels)
     bits = digit_bits(vocabulary)
     features = surroundings(frames, vocabulary, random) if codes is None else principal(codes.astype(np.float64))
     return tuple(1 << size for size in bits), order_codes(features, bits)
-
-
-def bits_of(levels: Sequence[int]) -> tuple[tuple[int, ...], NDArray[np.int64] | None]:
-    """Radices and order of the tokens of a scalar method: bits, highest first, where all levels are powers of 2.
-
-    A row of weights then tells one probability, which a few sums can tell better than those of all values of a level.
-    """
-    sizes = [level.bit_length() - 1 for level in levels]
-    if [1 << size for size in sizes] != list(levels):
-        return tuple(levels), None
-    tokens = np.arange(math.prod(levels))
-    places = np.cumsum([0, *sizes[:-1]])
-    chosen = [
-        tokens >> place + size - 1 - depth & 1
-        for depth in range(max(sizes))
-        for place, size in zip(places, sizes, strict=True)
-        if depth < size
-    ]
-    return (2,) * len(chosen), sum(bit << number for number, bit in enumerate(chosen))
 
 
 def digit_bits(vocabulary: int) -> list[int]:
