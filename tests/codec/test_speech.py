@@ -13,7 +13,7 @@ from vpcodec.codec.decoded import Recording
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import Span, decode_span
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder, gain_curve
-from vpcodec.container import Index, Reader, SpeechFacts, Writer
+from vpcodec.container import Frame, Index, Reader, SpeechFacts, Writer
 from vpcodec.data.level import gain_of, measure_level
 from vpcodec.data.wav import write_header
 from vpcodec.errors import ContainerError, InputError
@@ -184,7 +184,7 @@ def test_tags_that_a_token_file_has_no_room_for_are_left_out_with_a_line(speech:
     assert Reader(io.BytesIO(out.getvalue())).header.metadata == (("title", b"the grass"),)
 
 
-@pytest.mark.parametrize("decibels", [-50, -20, 0])
+@pytest.mark.parametrize("decibels", [-50, -20, 0, 7, 30, 90, 186])
 def test_a_recording_gets_the_same_tokens_at_any_level_and_comes_back_at_its_own(
     speech: Codec, samples: np.ndarray, decibels: float
 ) -> None:
@@ -196,6 +196,18 @@ def test_a_recording_gets_the_same_tokens_at_any_level_and_comes_back_at_its_own
     assert abs(20 * np.log10(ratio) - decibels) < 0.5
 
 
+def test_levels_that_no_encoder_writes_are_refused(speech: Codec, samples: np.ndarray) -> None:
+    reader, out = Reader(io.BytesIO(speech.encode_samples(samples[:999], 16000))), io.BytesIO()
+    for side in (b"", b"\x01\x02\x03", b"\xff\xff"):
+        writer = Writer(out, reader.header)
+        writer.write(Frame(np.zeros((1, 11), np.int64), side))
+        writer.close(999)
+        with pytest.raises(ContainerError, match="frame 0 does not fit"):
+            speech.decode(out.getvalue())
+        out.seek(0)
+        out.truncate()
+
+
 def test_silence_stays_finite_and_quiet(speech: Codec) -> None:
     samples = decoded(speech, speech.encode_samples(np.zeros(30000, np.float32), 16000))
     assert np.isfinite(samples).all()
@@ -204,7 +216,7 @@ def test_silence_stays_finite_and_quiet(speech: Codec) -> None:
 
 
 def test_the_gain_glides_between_the_levels_of_neighbours() -> None:
-    levels = {0: bytes([160]), 1: bytes([120])}
+    levels = {0: [160], 1: [120]}
     curve = gain_curve(levels, 0, 6144, 0, 12288)[0]
     assert np.isclose(curve[0], gain_of(160))
     assert np.isclose(curve[-1], gain_of(120))

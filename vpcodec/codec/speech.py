@@ -4,7 +4,7 @@ What is to be computed for a window comes out as a function of the engine, so th
 at once for a stream, side by side for a file (`in_order`).
 
 Every window is brought to the level that the network was trained at, and the level goes into the file as one
-byte per channel and window. Where two windows meet the gain glides from one level to the other, on both
+byte, or two, per channel and window. Where two windows meet the gain glides from one level to the other, on both
 sides of the codec alike, so that a quiet, a loud and a changing recording come back as they were.
 """
 
@@ -15,7 +15,7 @@ from vpcodec.codec.engines import Engine
 from vpcodec.codec.in_order import Computation
 from vpcodec.codec.windows import CORES, window
 from vpcodec.container import Frame
-from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.level import bytes_of_levels, gain_of, levels_of, measure_level
 from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 
@@ -39,7 +39,7 @@ class SpeechEncoder:
         self.core = CORES["speech"]
         self.held: Samples = np.zeros((channels, 0), np.float32)
         self.held_from = 0  # position of the first sample held
-        self.levels: dict[int, bytes] = {}  # of windows near the next one, a byte per channel
+        self.levels: dict[int, list[int]] = {}  # of windows near the next one, for each channel
         self.encoded = 0  # windows
 
     def push(self, samples: Samples) -> list[Computation[Frame]]:
@@ -68,17 +68,17 @@ class SpeechEncoder:
         for index in (self.encoded, self.encoded + 1):
             if index not in self.levels and index * self.core < length:
                 core = self.slice(index * self.core, min((index + 1) * self.core, length))
-                self.levels[index] = bytes(measure_level(channel) for channel in core)
+                self.levels[index] = [measure_level(channel) for channel in core]
         hop = self.facts.hop
         gains = gain_curve(self.levels, self.encoded, self.core * hop, place.start * hop, place.stop * hop)
         leveled = self.slice(place.start, place.stop) * gains
-        level = self.levels[self.encoded]
+        side = bytes_of_levels(self.levels[self.encoded])
         self.levels.pop(self.encoded - 1, None)
         self.encoded += 1
         self.forget(max(0, self.encoded * self.core - self.facts.encoder_reach))
 
         def compute(engine: Engine) -> Frame:
-            return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), level)
+            return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), side)
 
         return compute
 
@@ -118,7 +118,7 @@ class SpeechDecoder:
                 f"frame {self.received - 1} holds {previous.tokens.shape[1]} tokens a channel, but only the last "
                 f"may hold fewer than {self.core}"
             )
-        if frame.tokens.shape[1] > self.core or len(frame.side) != len(frame.tokens):
+        if frame.tokens.shape[1] > self.core or not levels_of(frame.side, len(frame.tokens)):
             raise ContainerError(f"frame {self.received} does not fit the model's windows")
         self.frames[self.received] = frame
         self.received += 1
@@ -153,7 +153,7 @@ class SpeechDecoder:
         tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
         start, stop = place.core_start * hop, place.core_stop * hop if stop is None else stop
         kept = slice(start - place.start * hop, stop - place.start * hop)
-        levels = {number: frame.side for number, frame in self.frames.items()}
+        levels = {number: levels_of(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
         gains = gain_curve(levels, index, self.core * hop, start, stop)
         self.decoded += 1
         self.frames.pop(index - 1, None)
@@ -165,7 +165,7 @@ class SpeechDecoder:
         return compute
 
 
-def gain_curve(levels: dict[int, bytes], index: int, size: int, start: int, stop: int) -> Samples:
+def gain_curve(levels: dict[int, list[int]], index: int, size: int, start: int, stop: int) -> Samples:
     """[channels, stop - start]: the gain of a stretch near one window, constant inside windows, gliding between.
 
     Args:

@@ -57,7 +57,8 @@ first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1
     varint     columns: time of speech, width of an image tile
     varint     number of side bytes, at most 4,096
     varint     size of the payload in bytes
-    bytes      side bytes: what the model needs besides tokens (speech: the level of each channel)
+    bytes      side bytes: what the model needs besides tokens (speech: the level of each channel, a byte
+               each; or two, least significant first, where one is beyond 255; half decibels above -120 dBFS)
     bytes      payload: the tokens, row after row, in the coding named
     checksum   of the frame before it, plus the number of the frame (0 for the first) times 9e3779b1, modulo 2^32
 

@@ -33,7 +33,7 @@ TAGGED = (
     b"fLaC",
     b"OggS",
 )  # beginnings of files that some programs put such a tag before
-LOUDEST = 65536.0  # beyond it a number is no sample; samples at the scale of 16-bit integers still pass
+LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """How loud a recording is, and the gain that brings it to where the speech network expects it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,10 +9,11 @@ BLOCK = 320  # samples, 20 ms at 16 kHz
 TARGET = -20.0  # dBFS, the level that the speech network is trained at
 QUIETEST = -120.0  # dBFS, below which a signal counts as silent
 STEP = 0.5  # dB per unit of a stored level
+LOUDEST = 640  # highest stored level, +200 dBFS: numbers at the scale of 32-bit integers are +187 dB at most
 
 
 def measure_level(samples: NDArray[np.float32]) -> int:
-    """Level of a mono signal in half decibels above -120 dBFS, 0 (silent) to 255.
+    """Level of a mono signal in half decibels above -120 dBFS; 0 is silent, 240 is full scale.
 
     Loud stretches decide, pauses hardly count: it is the mean energy of 20 ms blocks, each weighted by its
     energy.
@@ -26,7 +29,7 @@ def measure_level(samples: NDArray[np.float32]) -> int:
     if total <= 0:
         return 0
     decibels = 10 * np.log10(np.square(energy).sum() / total)
-    return int(np.clip(np.rint((decibels - QUIETEST) / STEP), 0, 255))
+    return int(np.clip(np.rint((decibels - QUIETEST) / STEP), 0, LOUDEST))
 
 
 def gain_of(level: int) -> float:
@@ -34,3 +37,16 @@ def gain_of(level: int) -> float:
     if level == 0:
         return 1.0
     return float(10 ** ((TARGET - (QUIETEST + STEP * level)) / 20))
+
+
+def bytes_of_levels(levels: Sequence[int]) -> bytes:
+    """Levels as a token file stores them: a byte each, or two, little-endian, where one is beyond 255 (+7.5 dBFS)."""
+    return np.array(levels, "u1" if max(levels) <= 255 else "<u2").tobytes()
+
+
+def levels_of(side: bytes, channels: int) -> list[int]:
+    """The stored levels of so many channels; none where the bytes are not that."""
+    if len(side) not in (channels, 2 * channels):
+        return []
+    levels: list[int] = np.frombuffer(side, "u1" if len(side) == channels else "<u2").tolist()
+    return levels if max(levels) <= LOUDEST else []
