@@ -43,17 +43,33 @@ class Mutant(NamedTuple):
 LOOP = "vpcodec/training/loop.py"
 ONE_STEP = "tests/training/test_one_step.py"
 
+GROUPED = "vpcodec/quantizers/grouped.py"
+CROPS = "vpcodec/data/dataset.py"
+
 TRAINING = (
+    Mutant(LOOP, "        self.check_finite(row)\n", "", "tests/training/test_loop.py"),
+    Mutant(CROPS, "BAD_SHARE = 0.1 ", "BAD_SHARE = 1.0 ", "tests/data/test_dataset.py"),
+    Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_dataset.py"),
+    Mutant(CROPS, "        self.skipped[index] = error\n", "", "tests/data/test_dataset.py"),
+    Mutant(
+        GROUPED, "place *= part.vocabulary(self.codebooks[rate][1])", "place *= 2", "tests/quantizers/test_grouped.py"
+    ),
+    Mutant(GROUPED, "parts[: self.codebooks[rate][0]]", "parts", "tests/quantizers/test_grouped.py"),
     Mutant(LOOP, "        self.follow()\n", "", ONE_STEP),
     Mutant(LOOP, 'group["peak"] * factor', 'group["peak"]', ONE_STEP),
     Mutant(LOOP, "self.model.parameters(), self.options.clip)", "self.model.parameters(), 1e9)", ONE_STEP),
-    Mutant(LOOP, "weight_decay=options.weight_decay)", "weight_decay=0.0)", ONE_STEP),
+    Mutant("vpcodec/training/muon.py", "weight_decay=options.weight_decay)", "weight_decay=0.0)", ONE_STEP),
     Mutant(LOOP, "(distance + quantized.loss).backward()", "distance.backward()", ONE_STEP),
-    Mutant(LOOP, "self.model(crops, progress, rate)", "self.model(crops, 0.0, rate)", ONE_STEP),
+    Mutant(LOOP, "self.parallel(crops, progress, rate)", "self.parallel(crops, 0.0, rate)", ONE_STEP),
     Mutant(LOOP, "rates[int(torch.randint(len(rates), ()))]", "rates[-1]", ONE_STEP),
     Mutant(LOOP, "save_model(self.run.out, self.average.cpu()", "save_model(self.run.out, self.model.cpu()", ONE_STEP),
-    Mutant(LOOP, "betas=(0.9, 0.95), weight_decay=0.0)", "betas=(0.9, 0.95), weight_decay=0.1)", ONE_STEP),
-    Mutant(LOOP, "while positions < self.options.fitting_positions:", "while positions < 1:", ONE_STEP),
+    Mutant(
+        "vpcodec/training/muon.py",
+        "betas=(0.9, 0.95), weight_decay=0.0)",
+        "betas=(0.9, 0.95), weight_decay=0.1)",
+        ONE_STEP,
+    ),
+    Mutant(LOOP, "while positions * world_size() < self.options.fitting_positions:", "while positions < 1:", ONE_STEP),
     Mutant(LOOP, "quantized = self.average(crops)", "quantized = self.model(crops)", ONE_STEP),
     Mutant("vpcodec/autoencoder.py", "self.quantizer.rates.index(self.quantizer.checked_rate(rate))", "0", ONE_STEP),
     Mutant("vpcodec/networks/blocks.py", "x = x + condition", "pass", ONE_STEP),
