@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, features
 
-from vpcodec.data.kinds import SIGNATURE_BYTES, Medium, medium_of, peek_medium
+from vpcodec.data.kinds import SIGNATURE_BYTES, Medium, is_named, medium_of, peek_medium
 from vpcodec.errors import InputError
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
@@ -96,3 +96,12 @@ def test_anything_else_is_refused_with_what_it_is(head, words):
     with pytest.raises(InputError, match="clip") as refusal:
         medium_of(head, "clip")
     assert words in str(refusal.value)
+
+
+NAMED = ["a.wav", "deep/A.WAV", "a.b.flac"]
+NOT_NAMED = ["._a.wav", "x/._a.wav", "__MACOSX/x/a.wav", ".wav", "wav", "a.wav.txt", "a.wav/b"]
+
+
+@pytest.mark.parametrize("path", [*NAMED, *NOT_NAMED])
+def test_files_that_are_meant_end_like_it_and_are_not_what_macos_leaves(path: str) -> None:
+    assert is_named(path, (".wav", ".flac")) is (path in NAMED)

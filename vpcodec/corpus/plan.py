@@ -123,7 +123,7 @@ def is_input(path: str) -> bool:
     stem, suffix = os.path.splitext(path)
     if stem.endswith(DECODED) and suffix != TOKENS and os.path.exists(stem.removesuffix(DECODED) + TOKENS):
         return False
-    return bool(suffix) and (os.path.isfile(path) or not os.path.exists(path))
+    return os.path.isfile(path) or not os.path.exists(path)
 
 
 def identity(folder: str) -> tuple[int, int] | str:

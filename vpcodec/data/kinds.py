@@ -1,6 +1,7 @@
 """What an input is, told by its first bytes: recordings and photos that can be read, and what to do with others."""
 
 import importlib
+import os
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
@@ -178,7 +179,7 @@ def is_named(path: str, suffixes: tuple[str, ...]) -> bool:
     The copies of attributes that macOS puts beside files and into archives have the same names, but do not count.
     """
     *folders, name = path.split("/")
-    return name.lower().endswith(suffixes) and not name.startswith("._") and "__MACOSX" not in folders
+    return os.path.splitext(name)[1].lower() in suffixes and not name.startswith("._") and "__MACOSX" not in folders
 
 
 def is_netpbm(head: bytes) -> bool:

@@ -75,7 +75,7 @@ def list_media(root: Path, kind: Kind) -> list[Medium]:
     for path in files:
         if path.suffix == ".tar":
             media.extend(list_shard(path, kind))
-        elif path.suffix and is_named(path.as_posix(), SUFFIXES[kind]):
+        elif is_named(path.as_posix(), SUFFIXES[kind]):
             media.append(Medium(path, path.name, 0, path.stat().st_size))
     if not media:
         raise DataError(f"{root}: no {kind} files", hint=f"looked for {', '.join(SUFFIXES[kind])} and .tar shards")
