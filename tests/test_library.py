@@ -2,11 +2,13 @@
 
 import doctest
 import io
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 import vpcodec
@@ -98,12 +100,17 @@ def test_a_batch_ends_with_the_first_failure(speech: Codec, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("signal", "options", "message"),
     [
-        (np.zeros(9, np.float32), {}, "nobody knows the rate"),
+        (np.zeros(9, np.float32), {}, "the sample rate of an array is unknown"),
         (np.zeros((1, 16_000), np.float32), {"sample_rate": 16_000}, "no recording"),
         (np.zeros((2, 3, 4), np.float32), {"sample_rate": 16_000}, "no recording"),
         (np.zeros(9, np.complex64), {"sample_rate": 16_000}, "complex64"),
-        ([0.0, 0.1], {"sample_rate": 16_000}, "cannot encode a list"),
-        (None, {}, "cannot encode a NoneType"),
+        (np.zeros(9, np.float32), {"sample_rate": 44_100.5}, "whole number of Hz, got 44100.5"),
+        (np.zeros(9, np.float32), {"sample_rate": "16000"}, "whole number of Hz, got '16000'"),
+        (np.zeros(9, np.float32), {"sample_rate": np.nan}, "whole number of Hz, got nan"),
+        (MEDIA / "speech.flac", {"sample_rate": 16_000}, "sample_rate is for samples in an array"),
+        ([[0.0, 0.1], [0.2]], {"sample_rate": 16_000}, "a list that is no array of numbers"),
+        (["loud", "quiet"], {"sample_rate": 16_000}, "samples of type str"),
+        (None, {}, "a NoneType is neither a path nor a binary stream"),
     ],
 )
 def test_what_is_no_recording_is_named(speech: Codec, signal: object, options: dict, message: str) -> None:  # noqa: F811
@@ -120,3 +127,67 @@ def test_what_is_no_photo_is_named(image: Codec, shape: tuple[int, ...]) -> None
 def test_an_empty_recording_is_named(speech: Codec) -> None:  # noqa: F811
     with pytest.raises(vpcodec.InputError):
         speech.encode(np.zeros(0, np.float32), sample_rate=16_000)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_no_sample_is_refused_with_its_place(speech: Codec, number: float, dtype: type) -> None:  # noqa: F811
+    samples = np.zeros((2000, 2), dtype)
+    samples[1234, 1] = number
+    with pytest.raises(vpcodec.InputError, match=r"sample 1,234 of channel 1 is "):
+        speech.encode(samples, sample_rate=16_000)
+    with pytest.raises(vpcodec.InputError, match=r"sample 1,234 of channel 1 is "):
+        speech.encoder(16_000, 2, dtype=dtype).push(samples)
+
+
+def test_what_can_be_meant_is_taken(speech: Codec) -> None:  # noqa: F811
+    samples = np.linspace(-0.5, 0.5, 2000)
+    content = speech.encode(samples, sample_rate=44_100)
+    rate = speech.rates[0]
+    for meant in (44_100.0, np.int64(44_100), np.float32(44_100)):
+        assert speech.encode(samples, sample_rate=meant) == content
+    assert speech.encode(samples.tolist(), sample_rate=44_100) == content
+    assert speech.encode(torch.from_numpy(samples), sample_rate=44_100) == content
+    for chosen in (rate, str(rate), np.int64(rate), float(rate)):
+        assert speech.encode(samples, sample_rate=44_100, rate=chosen) == content
+    with pytest.raises(vpcodec.ConfigError, match=f"no rate 257\n.*its rates: {rate}"):
+        speech.encode(samples, sample_rate=44_100, rate="257")
+    assert (
+        Codec.load(str(speech.model.path), device=torch.device("cpu"), engine="torch").encode(
+            samples, sample_rate=44_100
+        )
+        == content
+    )
+
+
+def test_a_list_is_pushed_where_its_numbers_fit_the_type_of_the_stream(speech: Codec) -> None:  # noqa: F811
+    floats, integers = (speech.encoder(16_000.0, dtype=dtype) for dtype in (np.float32, np.int16))
+    floats.push([0.5, -0.25, 0])
+    integers.push([16_384, -8_192, 0])
+    with pytest.raises(vpcodec.ConfigError, match="float64 in 1 channels were pushed into a stream of int16"):
+        integers.push([0.5])
+    with pytest.raises(vpcodec.ConfigError, match="no array of numbers"):
+        integers.push([40_000])
+    first, second = floats.finish(), integers.finish()
+    assert np.array_equal(first.tokens, second.tokens)
+
+
+def test_tokens_are_no_token_file(speech: Codec) -> None:  # noqa: F811
+    with pytest.raises(vpcodec.ConfigError, match="a ndarray is neither a path nor a binary stream"):
+        speech.decode(np.zeros((1, 20), np.int64))  # type: ignore[arg-type]
+
+
+def test_a_recording_is_no_picture(speech: Codec, image: Codec) -> None:  # noqa: F811
+    with pytest.raises(vpcodec.InputError, match="holds a recording, not a picture"):
+        speech.decode_picture(speech.encode(np.zeros(500, np.float32), sample_rate=16_000))
+    with pytest.raises(vpcodec.InputError, match="holds a picture, not a recording"):
+        image.decode_recording(image.encode(MEDIA / "cat.png"))
+
+
+def test_a_codec_goes_to_other_processes(speech: Codec, image: Codec) -> None:  # noqa: F811
+    signals = {"speech": np.linspace(-0.5, 0.5, 2000), "image": np.zeros((9, 9, 3), np.uint8)}
+    for codec in (speech, image):
+        options = {"sample_rate": 16_000} if codec.kind == "speech" else {}
+        copied = pickle.loads(pickle.dumps(codec))
+        assert copied.engine.name == codec.engine.name
+        assert copied.encode(signals[codec.kind], **options) == codec.encode(signals[codec.kind], **options)

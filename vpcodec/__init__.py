@@ -26,6 +26,8 @@ from vpcodec.errors import (
 from vpcodec.version import __version__
 
 if TYPE_CHECKING:
+    import torch
+
     from vpcodec.codec.decoded import Picture, Recording
     from vpcodec.codec.pipeline import Codec
     from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
@@ -63,13 +65,15 @@ LATER = {
 }
 
 
-def load(model: str, *, engine: str = "auto", device: str = "auto", threads: int | None = None) -> "Codec":
+def load(
+    model: str, *, engine: str = "auto", device: "str | torch.device" = "auto", threads: int | None = None
+) -> "Codec":
     """The codec of a model.
 
     Args:
         model: Name of an installed model, or the path of a model folder.
         engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", or a `torch.device`.
         threads: That ONNX Runtime may use; None for as many as there are cores.
 
     Raises:

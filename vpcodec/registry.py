@@ -80,6 +80,11 @@ class ModelFolder:
     def name(self) -> str:
         return self.facts.name
 
+    def __reduce__(self) -> Any:
+        """Pickled by its name where it is installed under that, so that other machines find their own; else by path."""
+        installed = self.path.parent in model_roots()
+        return find_model, (self.path.name if installed else str(self.path.absolute()),)
+
     @cached_property
     def checksum(self) -> bytes:
         """First 8 bytes of the SHA-256 of the weights, as `model.toml` states it."""
@@ -94,14 +99,22 @@ class ModelFolder:
         path = self.path / f"prior-{rate}.bin"
         return path.read_bytes() if path.is_file() else None
 
-    def checked_rate(self, rate: int | None) -> int:
-        """The rate asked for, or the highest. Raises ConfigError for one that the model lacks."""
+    def checked_rate(self, rate: int | str | None) -> int:
+        """The rate asked for, as a number or in digits, or the highest.
+
+        Raises ConfigError for one that the model lacks.
+        """
         if rate is None:
             return self.facts.rates[-1]
-        if rate not in self.facts.rates:
-            offered = ", ".join(map(str, self.facts.rates))
-            raise ConfigError(f"model {self.name} has no rate {rate}", hint=f"its rates: {offered}")
-        return rate
+        for offered in self.facts.rates:
+            if offered == rate or str(offered) == rate:
+                return offered
+        offers = ", ".join(map(str, self.facts.rates))
+        raise ConfigError(f"model {self.name} has no rate {rate}", hint=f"its rates: {offers}")
+
+    def vocabulary(self, rate: int) -> int:
+        """Number of ids that can occur at a rate."""
+        return self.facts.vocabularies[self.facts.rates.index(self.checked_rate(rate))]
 
     def verify(self) -> None:
         """Raises ModelError unless the weights are those that `model.toml` names."""

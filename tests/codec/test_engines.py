@@ -1,5 +1,6 @@
 """The two engines: they agree on real recordings and photos, and nobody can tell which one wrote a file."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from vpcodec.codec.engines import open_engine
 from vpcodec.codec.onnx_engine import OnnxEngine, thread_limit
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.torch_engine import TorchEngine
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, InputError
 from vpcodec.graphs import write_graphs
 from vpcodec.metrics.speech import pesq_wb, stoi
 from vpcodec.registry import ModelFolder, list_models
@@ -162,3 +163,40 @@ def test_no_position_is_searched_twice_or_left_out_when_rows_do_not_fill_the_qua
     signal = np.random.default_rng(0).uniform(-1, 1, (8 * 47, 8 * 53, 3)).astype(np.float32)
     rate = models["image"].checked_rate(None)
     np.testing.assert_array_equal(engine.encode(signal, rate), reference.encode(signal, rate))
+
+
+@pytest.mark.parametrize("engine", ["onnx", "onnx-8-bits", "torch"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_id_that_the_vocabulary_lacks_is_named_with_its_place(
+    models: dict[str, ModelFolder], kind: str, engine: str
+) -> None:
+    model = models[kind]
+    rate = model.checked_rate(None)
+    vocabulary = model.vocabulary(rate)
+    computes = open_engine(model, engine)
+    shape, place = ((7,), (3,)) if kind == "speech" else ((2, 3), (1, 2))
+    for dtype in (np.int64, np.uint16):
+        tokens = np.full(shape, vocabulary - 1, dtype)
+        assert len(computes.decode(tokens, rate)) == shape[0] * model.facts.hop
+        for stray in (vocabulary, -1)[: 2 if dtype is np.int64 else 1]:
+            tokens[place] = stray
+            message = (
+                rf"the id {stray} at \[{', '.join(map(str, place))}\] is outside the vocabulary, 0 to {vocabulary - 1}"
+            )
+            with pytest.raises(InputError, match=message):
+                computes.decode(tokens, rate)
+    with pytest.raises(InputError, match="tokens are integers, these are float32"):
+        computes.decode(np.zeros(shape, np.float32), rate)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_a_codec_is_pickled_by_what_makes_it_anew(
+    models: dict[str, ModelFolder], monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    codec = Codec.load(models["speech"], engine=engine, threads=3)
+    content = codec.encode(MEDIA / "speech.flac")
+    copied = pickle.loads(pickle.dumps(codec))
+    assert copied.encode(MEDIA / "speech.flac") == content
+    assert (copied.engine.name, copied.model.path) == (codec.engine.name, models["speech"].path)
+    monkeypatch.setenv("VPCODEC_MODELS", str(models["speech"].path.parent))
+    assert str(models["speech"].path).encode() not in pickle.dumps(codec)  # by name: it may lie elsewhere there

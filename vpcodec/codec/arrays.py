@@ -1,13 +1,15 @@
-"""Sound and pictures that are in memory already: numpy arrays, checked once at the door."""
+"""Sound and pictures that are in memory already: numpy arrays, or what becomes one, checked once at the door."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
+from vpcodec.data.audio import LOUDEST
 from vpcodec.data.image import Photo, facts_of
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, InputError
 
 MOST_CHANNELS = 32  # as many as a frame of a token file can hold
 
@@ -15,26 +17,85 @@ MOST_CHANNELS = 32  # as many as a frame of a token file can hold
 SUBTYPES = {"float32": "FLOAT", "float64": "DOUBLE", "int16": "PCM_16", "int32": "PCM_32", "uint8": "PCM_U8"}
 
 
+InMemory: TypeAlias = NDArray[Any] | Sequence[Any]
+
+
+def is_array(signal: object) -> TypeGuard[InMemory]:
+    """Whether a signal is in memory: an array, a tensor, or a list of numbers."""
+    return isinstance(signal, list | tuple) or hasattr(signal, "__array__")
+
+
+def array_of(signal: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    """The array that a signal in memory is or becomes.
+
+    Args:
+        signal: An array or a tensor, or a list, whose numbers have no type of their own.
+        dtype: What the numbers of a list become, where they fit; None for what numpy makes of them.
+
+    Raises:
+        ConfigError: It becomes no array of numbers.
+    """
+    try:
+        array = np.asarray(signal)
+        if dtype is not None and isinstance(signal, list | tuple) and np.can_cast(array.dtype, dtype, "same_kind"):
+            array = np.asarray(signal, dtype)
+        return array
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ConfigError(f"a {type(signal).__name__} that is no array of numbers ({error})") from None
+
+
+def whole_rate(sample_rate: float) -> int:
+    """Hz as an integer, also of 44100.0 and of numpy's numbers. Raises ConfigError for what is none."""
+    try:
+        whole = int(sample_rate)
+        fits = bool(whole == sample_rate)
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise ConfigError(f"sample_rate must be a whole number of Hz, got {sample_rate!r}")
+    return whole
+
+
 def subtype_of_array(dtype: DTypeLike) -> str:
     """The sample format of an array's type. Raises ConfigError for one that samples do not have."""
-    name = np.dtype(dtype).name
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
     if name not in SUBTYPES:
         raise ConfigError(f"samples of type {name} are not readable", hint=f"use {', '.join(SUBTYPES)}")
     return SUBTYPES[name]
 
 
-def columns(samples: NDArray[Any]) -> NDArray[Any]:
-    """Samples [n] or [n, channels] as [n, channels]. Raises ConfigError for any other shape."""
+def columns(signal: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    """Samples [n] or [n, channels] in memory as an array [n, channels].
+
+    Args:
+        signal: What `array_of` takes.
+        dtype: Of the numbers of a list.
+
+    Raises:
+        ConfigError: It has another shape.
+        InputError: One of its numbers is no sample: not a number, infinite or far beyond full scale.
+    """
+    samples = array_of(signal, dtype)
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS):
         raise ConfigError(
             f"samples of shape {list(samples.shape)} are no recording",
             hint=f"it is [n] or [n, channels] with up to {MOST_CHANNELS} channels",
         )
-    return samples.reshape(len(samples), -1) if len(samples) else samples.reshape(0, *samples.shape[1:] or (1,))
+    block = samples.reshape(len(samples), -1) if len(samples) else samples.reshape(0, *samples.shape[1:] or (1,))
+    if block.dtype.kind == "f" and not (sound := np.abs(block) <= LOUDEST).all():  # False for NaN, too
+        row, channel = np.argwhere(~sound)[0]
+        raise InputError(
+            f"sample {row:,} of channel {channel} is {block[row, channel]:g}",
+            hint="full scale is 1; replace what is no number",
+        )
+    return block
 
 
 def bytes_of_array(samples: NDArray[Any]) -> bytes:
-    """Samples [n, channels] in little-endian bytes."""
+    """Samples [n, channels] as bytes, little-endian."""
     return samples.astype(samples.dtype.newbyteorder("<")).tobytes()
 
 

@@ -7,13 +7,13 @@ the default on a CPU. `onnx-8-bits` is the same with a quicker decoder. `torch` 
 """
 
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.devices import checked_device
-from vpcodec.errors import ConfigError, DependencyError
+from vpcodec.errors import ConfigError, DependencyError, InputError
 from vpcodec.registry import ModelFolder
 
 ENGINES = ("auto", "torch", "onnx", "onnx-8-bits")
@@ -28,10 +28,24 @@ class Engine(Protocol):
         """Speech [T*hop] or image [H*hop, W*hop, 3] -> tokens [T] or [H, W]."""
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3]."""
+        """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3].
+
+        Raises InputError for ids that the vocabulary lacks.
+        """
 
     def crew(self) -> tuple["Engine", int]:
         """For many windows: an engine that may be called from as many threads at once as the number says."""
+
+
+def checked_tokens(tokens: NDArray[Any], vocabulary: int) -> NDArray[np.int64]:
+    """Tokens as int64, all in the vocabulary. Raises InputError for the first that is not, and for fractions."""
+    if tokens.dtype.kind not in "iu":
+        raise InputError(f"tokens are integers, these are {tokens.dtype}")
+    outside = (tokens < 0) | (tokens >= vocabulary)
+    if outside.any():
+        place = tuple(np.argwhere(outside)[0].tolist())
+        raise InputError(f"the id {tokens[place]} at {list(place)} is outside the vocabulary, 0 to {vocabulary - 1}")
+    return tokens.astype(np.int64, copy=False)
 
 
 def check_engine(name: str, device: str) -> None:

@@ -4,8 +4,8 @@ A graph is loaded when it is first needed, so encoding never reads the decoder. 
 point into `weights.safetensors`, which ONNX Runtime maps into memory.
 """
 
-import copy
 import os
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.engines import checked_tokens
 from vpcodec.errors import DependencyError, ModelError
 from vpcodec.registry import ModelFolder, sha256
 
@@ -48,8 +49,8 @@ class OnnxEngine:
                 hint=f"use --engine torch, or write them: vpcodec export {model.path} --to onnx",
             )
         model.verify()
-        self.folder = model.path
-        self.checksums = model.facts.graphs
+        self.model = model
+        self.eight_bits = eight_bits
         self.threads = threads or thread_limit()
         self.sessions: dict[str, Any] = {}
         self.loading = Lock()
@@ -65,7 +66,8 @@ class OnnxEngine:
         return np.concatenate(tokens)[: len(rows)].reshape(latents.shape[:-1])
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), tokens[None])[0]
+        ids = checked_tokens(tokens, self.model.vocabulary(rate))
+        signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), ids[None])[0]
         return signal
 
     def crew(self) -> tuple["OnnxEngine", int]:
@@ -76,9 +78,12 @@ class OnnxEngine:
             return self, 1
         with self.loading:
             if self.member is None:
-                self.member = copy.copy(self)
-                self.member.threads, self.member.sessions, self.member.loading = cores // members, {}, Lock()
+                self.member = OnnxEngine(self.model, cores // members, eight_bits=self.eight_bits)
         return self.member, members
+
+    def __reduce__(self) -> Any:
+        """Pickled as what makes it anew: graphs that are loaded stay in their process."""
+        return partial(OnnxEngine, eight_bits=self.eight_bits), (self.model, self.threads or None)
 
     def run(self, name: str, given: NDArray[Any]) -> NDArray[Any]:
         """The output of a graph."""
@@ -90,7 +95,7 @@ class OnnxEngine:
         """A graph, ready to run; loaded when it is first asked for."""
         with self.loading:
             if name not in self.sessions:
-                self.sessions[name] = load(self.folder / name, self.checksums.get(name, ""), self.threads)
+                self.sessions[name] = load(self.model.path / name, self.model.facts.graphs.get(name, ""), self.threads)
             return self.sessions[name]
 
 

@@ -41,6 +41,16 @@ def encode_photo(engine: Engine, model: ModelFolder, header: Header, photo: Phot
     writer.close()
 
 
+def decode_pixels(engine: Engine, model: ModelFolder, reader: Reader) -> NDArray[np.uint8]:
+    """The pixels [height, width, 3] of a photo; raises as `decode_photo`."""
+    tiles = decode_photo(engine, model, reader)
+    facts = photo_facts(reader.header)
+    pixels = np.empty((facts.height, facts.width, 3), np.uint8)
+    for tile, top, left in tiles:
+        pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return pixels
+
+
 def decode_photo(
     engine: Engine, model: ModelFolder, reader: Reader, *, on_damage: Resync | None = None
 ) -> Iterator[tuple[NDArray[np.uint8], int, int]]:

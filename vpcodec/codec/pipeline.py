@@ -1,27 +1,32 @@
 """The codec: recordings and photos to token files and back.
 
-    codec = Codec.load("speech-vp")
-    content = codec.encode("speech.wav")                 bytes of a token file
-    recording = codec.decode(content)                    samples at the source's own rate
-
 Speech streams: bytes leave before the last sample is in, and memory does not grow with the length.
 """
 
 import io
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vpcodec.codec.arrays import MOST_CHANNELS, bytes_of_array, columns, photo_of, subtype_of_array
+from vpcodec.codec.arrays import (
+    MOST_CHANNELS,
+    InMemory,
+    array_of,
+    bytes_of_array,
+    columns,
+    is_array,
+    photo_of,
+    subtype_of_array,
+    whole_rate,
+)
 from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.matching import check_model
-from vpcodec.codec.photos import decode_photo, encode_photo, photo_facts, photo_header
+from vpcodec.codec.photos import decode_photo, decode_pixels, encode_photo, photo_facts, photo_header
 from vpcodec.codec.recordings import (
     WHOLE,
     Span,
@@ -30,6 +35,7 @@ from vpcodec.codec.recordings import (
     decode_span,
     encode_recording,
     recording_header,
+    speech_facts,
 )
 from vpcodec.codec.resync import resync_for
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
@@ -47,6 +53,12 @@ from vpcodec.data.resample import checked_rate
 from vpcodec.data.streams import Source, at_start, open_input, shown
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
+
+if TYPE_CHECKING:
+    import torch
+
+Device: TypeAlias = "str | torch.device"
+Rate: TypeAlias = int | str | None  # a codebook size, as a number or in digits; None for the highest
 
 THINGS = {"speech": "a recording", "image": "a photo"}
 DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}
@@ -66,7 +78,12 @@ class Codec:
 
     @classmethod
     def load(
-        cls, model: str | ModelFolder, *, engine: str = "auto", device: str = "auto", threads: int | None = None
+        cls,
+        model: str | ModelFolder,
+        *,
+        engine: str = "auto",
+        device: "str | torch.device" = "auto",
+        threads: int | None = None,
     ) -> "Codec":
         """The codec of a model, by name, path of its folder or `ModelFolder`; see `open_engine` for the rest.
 
@@ -74,7 +91,7 @@ class Codec:
             ModelError: There is no such model, or it is damaged.
         """
         folder = model if isinstance(model, ModelFolder) else find_model(model)
-        return cls(folder, open_engine(folder, engine, device, threads))
+        return cls(folder, open_engine(folder, engine, str(device), threads))
 
     @property
     def name(self) -> str:
@@ -91,59 +108,53 @@ class Codec:
         """Nominal codebook sizes to choose from, the highest last."""
         return tuple(self.model.facts.rates)
 
-    def encode(
-        self, signal: Source | NDArray[Any], *, sample_rate: int | None = None, rate: int | None = None
-    ) -> bytes:
+    def encode(self, signal: Source | InMemory, *, sample_rate: float | None = None, rate: Rate = None) -> bytes:
         """The token file of a recording or photo.
 
         Args:
-            signal: Path, `-` for standard input, binary stream, or array: samples [n] or [n, channels], floating
-                point at full scale 1 or integers at their own; pixels [height, width] or [height, width, 3] uint8.
+            signal: Path, `-` for standard input, binary stream, or array, tensor or list: samples [n] or [n, channels],
+                floating point at full scale 1 or integers at their own; pixels [height, width] or [height, width, 3]
+                uint8.
             sample_rate: Hz, of samples in an array.
             rate: One of `rates`; None for the highest.
 
         Raises:
-            InputError: The signal cannot be read, or is not of the model's kind.
+            InputError: The signal cannot be read, is not of the model's kind, or holds what is no number.
             ConfigError: The model lacks the rate, or an array is no recording or photo.
         """
-        if isinstance(signal, np.ndarray):
-            if self.kind == "image":
-                out = io.BytesIO()
-                self.encode_photo(photo_of(signal), out, self.model.checked_rate(rate))
-                return out.getvalue()
-            if sample_rate is None:
-                raise ConfigError("nobody knows the rate of samples in an array", hint="add sample_rate=16_000, say")
-            return self.encode_samples(signal, sample_rate, rate=rate)
-        if not isinstance(signal, str | os.PathLike) and not hasattr(signal, "read"):
-            raise ConfigError(
-                f"cannot encode a {type(signal).__name__}", hint="give a path, a binary stream or a numpy array"
-            )
         content = io.BytesIO()
-        self.encode_to(signal, content, rate=rate)
+        if self.kind == "speech" and is_array(signal):
+            if sample_rate is None:
+                raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, say")
+            return self.encode_samples(signal, sample_rate, rate=rate)
+        if sample_rate is not None:
+            raise ConfigError("sample_rate is for samples in an array", hint="leave it out: a file says its own")
+        if is_array(signal):
+            self.encode_photo(photo_of(array_of(signal)), content, self.model.checked_rate(rate))
+        else:
+            self.encode_to(cast(Source, signal), content, rate=rate)
         return content.getvalue()
 
-    def encode_samples(self, samples: NDArray[Any], sample_rate: int, *, rate: int | None = None) -> bytes:
+    def encode_samples(self, samples: InMemory, sample_rate: float, *, rate: Rate = None) -> bytes:
         """The token file of samples [n] or [n, channels] in memory; see `encode`."""
         block = columns(samples)
-        raw = RawFormat(sample_rate, block.shape[1], subtype_of_array(block.dtype))
+        raw = RawFormat(whole_rate(sample_rate), block.shape[1], subtype_of_array(block.dtype))
         content = io.BytesIO()
         self.encode_to(io.BytesIO(bytes_of_array(block)), content, rate=rate, raw=raw)
         return content.getvalue()
 
     def encode_batch(
         self,
-        signals: Iterable[Source | NDArray[Any]],
+        signals: Iterable[Source | InMemory],
         *,
-        sample_rate: int | None = None,
-        rate: int | None = None,
+        sample_rate: float | None = None,
+        rate: Rate = None,
         jobs: int = 1,
     ) -> list[bytes]:
         """The token files of many recordings or photos, in their order; raises as `encode`, at the first failure.
 
         Args:
-            signals: Each as `encode` takes it.
-            sample_rate: Hz, of samples in arrays.
-            rate: One of `rates`; None for the highest.
+            signals: Each as `encode` takes it, with the same `sample_rate` and `rate`.
             jobs: Signals worked on at once; the bytes do not depend on it.
         """
         codec = self.sharing(jobs)
@@ -151,7 +162,7 @@ class Codec:
             return list(pool.map(lambda signal: codec.encode(signal, sample_rate=sample_rate, rate=rate), signals))
 
     def encoder(
-        self, sample_rate: int, channels: int = 1, *, dtype: DTypeLike = np.float32, rate: int | None = None
+        self, sample_rate: float, channels: int = 1, *, dtype: DTypeLike = np.float32, rate: Rate = None
     ) -> StreamEncoder:
         """An encoder of speech that comes piece by piece.
 
@@ -179,7 +190,7 @@ class Codec:
         if not 1 <= channels <= MOST_CHANNELS:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
-        signal = SpeechHeader(checked_rate(sample_rate, "the stream"), channels, depth.bits, depth.floating)
+        signal = SpeechHeader(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
         return StreamEncoder(self.engine, self.model, self.header(self.model.checked_rate(rate), signal, {}), dtype)
 
     def decoder(self) -> StreamDecoder:
@@ -208,7 +219,7 @@ class Codec:
         source: Source,
         out: BinaryIO,
         *,
-        rate: int | None = None,
+        rate: Rate = None,
         raw: RawFormat | None = None,
         span: Span = WHOLE,
         most_pixels: int = MOST_PIXELS,
@@ -273,7 +284,7 @@ class Codec:
             return tokens_of(self.reader(stream), self.model)
 
     def decode(self, content: bytes | Source) -> Recording | Picture:
-        """The sound or picture of a token file.
+        """The sound or picture of a token file; `decode_recording` and `decode_picture` say which to a type checker.
 
         Args:
             content: The token file itself, its path, or a binary stream.
@@ -283,17 +294,22 @@ class Codec:
             ModelError: It was made with another model.
             InputError: It cannot be read.
         """
+        return self.decode_recording(content) if self.kind == "speech" else self.decode_picture(content)
+
+    def decode_recording(self, content: bytes | Source) -> Recording:
+        """The sound of a token file; raises as `decode`, and InputError for a picture."""
         with opened(content) as stream:
             reader = self.reader(stream)
-            signal = reader.header.signal
-            if isinstance(signal, SpeechHeader):
-                blocks = list(decode_recording(self.engine, self.model, reader))
-                return Recording(np.concatenate(blocks), signal.sample_rate)
-            tiles = decode_photo(self.engine, self.model, reader)
-            pixels = np.empty((signal.height, signal.width, 3), np.uint8)
-            for tile, top, left in tiles:
-                pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-            return Picture(pixels)
+            sample_rate = speech_facts(reader.header).sample_rate
+            return Recording(np.concatenate(list(decode_recording(self.engine, self.model, reader))), sample_rate)
+
+    def decode_picture(self, content: bytes | Source) -> Picture:
+        """The picture of a token file; raises as `decode`, and InputError for a recording."""
+        with opened(content) as stream:
+            reader = self.reader(stream)
+            if isinstance(reader.header.signal, SpeechHeader):
+                raise InputError("this token file holds a recording, not a picture")
+            return Picture(decode_pixels(self.engine, self.model, reader))
 
     def decode_batch(self, contents: Iterable[bytes | Source], *, jobs: int = 1) -> list[Recording | Picture]:
         """The sounds or pictures of many token files, in their order; see `decode` and `encode_batch`."""

@@ -7,18 +7,17 @@ however it is cut. All that changes in them is in `state`, and `reset()` makes i
 import io
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vpcodec.codec.arrays import bytes_of_array, columns, subtype_of_array
+from vpcodec.codec.arrays import InMemory, bytes_of_array, columns, subtype_of_array
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.in_order import Computation
 from vpcodec.codec.matching import check_model, prior_of
 from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, Samples
 from vpcodec.container import Frame, Header, Reader, SpeechFacts, Writer
-from vpcodec.data.audio import silence_strays
 from vpcodec.data.pcm import samples_of
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
@@ -80,24 +79,25 @@ class StreamEncoder:
         writer = Writer(out, self.header, self.model.prior(self.header.rate))
         self.state = EncoderState(RecordingEncoder(self.model, self.header), writer, out)
 
-    def push(self, samples: NDArray[Any]) -> Piece:
+    def push(self, samples: InMemory) -> Piece:
         """Take in the next samples.
 
         Args:
-            samples: [n] or [n, channels] of the stream's type, any n.
+            samples: [n] or [n, channels] of the stream's type, or a list of numbers, any n.
 
         Raises:
             ConfigError: They have another type or number of channels, or the stream is finished.
+            InputError: One of them is not a number, infinite or far beyond full scale.
         """
         state = self.checked_state()
-        block = columns(samples)
+        block = columns(samples, self.dtype)
         channels = state.recording.channels
         if block.shape[1] != channels or subtype_of_array(block.dtype) != self.subtype:
             raise ConfigError(
                 f"samples of {block.dtype} in {block.shape[1]} channels were pushed into a stream of {self.dtype} "
                 f"in {channels}"
             )
-        sound, _ = silence_strays(samples_of(bytes_of_array(block), self.subtype).reshape(-1, channels))
+        sound = samples_of(bytes_of_array(block), self.subtype).reshape(-1, channels)
         return self.piece(state.recording.push(sound))
 
     def finish(self) -> Piece:

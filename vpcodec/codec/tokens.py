@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.image import join, positions
 from vpcodec.codec.matching import model_for, prior_of
 from vpcodec.codec.recordings import checked
@@ -29,11 +30,14 @@ def tokens_of(reader: Reader, model: ModelFolder | None, *, on_damage: Resync | 
 
     Raises:
         ContainerError: The token file is damaged.
+        InputError: It holds ids that the vocabulary lacks.
     """
     signal = reader.header.signal
     frames = reader.frames(prior_of(reader.header, model) if model else None, on_damage=on_damage)
     if isinstance(signal, SpeechFacts):
         none = np.zeros((signal.channels, 0), np.int64)
-        return np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
-    assert model is not None
-    return join(list(frames), *positions(signal.height, signal.width, model.facts.hop))
+        tokens = np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
+    else:
+        assert model is not None
+        tokens = join(list(frames), *positions(signal.height, signal.width, model.facts.hop))
+    return checked_tokens(tokens, reader.header.vocabulary)

@@ -1,9 +1,12 @@
 """The reference engine: the trained module itself, on a CPU or a GPU."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vpcodec.codec.engines import checked_tokens
 from vpcodec.devices import choose_device
 from vpcodec.registry import ModelFolder
 
@@ -18,6 +21,7 @@ class TorchEngine:
 
     def __init__(self, model: ModelFolder, device: str = "auto") -> None:
         chosen = choose_device(device)
+        self.model = model
         self.name = f"torch on {chosen}"
         self.device = torch.device(chosen)
         self.autoencoder = model.autoencoder().to(self.device)
@@ -29,8 +33,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        signal = self.autoencoder.decode(torch.from_numpy(tokens[None]).to(self.device), rate)
+        ids = checked_tokens(tokens, self.model.vocabulary(rate))
+        signal = self.autoencoder.decode(torch.from_numpy(ids[None]).to(self.device), rate)
         return signal[0].cpu().numpy()
+
+    def __reduce__(self) -> Any:
+        """Pickled as what makes it anew."""
+        return TorchEngine, (self.model, str(self.device))
 
     def crew(self) -> tuple["TorchEngine", int]:
         return self, 1

@@ -53,9 +53,11 @@ def open_input(source: Source) -> Iterator[BinaryIO]:
 
     Raises:
         InputError: Nothing can be read there, or it is a directory or a device without an end.
-        ConfigError: Standard input is a terminal.
+        ConfigError: Standard input is a terminal, or the source is something else, such as an array.
     """
     if not isinstance(source, str | os.PathLike):
+        if not hasattr(source, "read"):
+            raise ConfigError(f"a {type(source).__name__} is neither a path nor a binary stream")
         yield source
     elif source == STANDARD:
         if sys.stdin.isatty():
