@@ -36,7 +36,7 @@ class Photo(NamedTuple):
 
 
 SPEECH = {
-    ("speech-fsp-1024", 1024): Speech(690, 1.975, 0.9213),
+    ("speech-fsp-1024", 1024): Speech(725, 1.975, 0.9213),
     ("speech-low", 1024): Speech(229, 1.387, 0.8662),
     ("speech-low", 4096): Speech(279, 1.321, 0.8837),
     ("speech-low", 16384): Speech(327, 1.339, 0.8889),

@@ -230,9 +230,10 @@ class Prompt:
 
 def tokens_in(stream: BinaryIO) -> BinaryIO:
     """A stream to read a token file from. Raises InputError if it is plainly a recording or photo."""
-    head, whole = peek(stream, SIGNATURE_BYTES)  # no more, so that what comes slowly is heard at once
-    if head.startswith(MAGIC):
+    head, whole = peek(stream, len(MAGIC))  # no more, so that what comes slowly is heard at once
+    if head == MAGIC:
         return whole
+    head, whole = peek(whole, SIGNATURE_BYTES)
     try:
         kind = medium_of(head, "").kind
     except InputError:
