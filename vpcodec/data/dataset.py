@@ -243,7 +243,7 @@ def named(medium: Medium) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        problem = error.what.partition(": ")[2] or error.what  # behind the name of a stream that only this package knows
+        problem = error.what.partition(": ")[2] or error.what  # without the name of a stream
         raise DataError(f"{name}: {problem}", hint=error.hint) from error
     except OSError as error:
         raise DataError(f"{name}: {error.strerror or error}") from error
