@@ -1,8 +1,11 @@
 """README tells the truth: its commands run, its Python runs, its links lead somewhere."""
 
 import re
+import shutil
 import subprocess
 import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,28 @@ def test_the_python_of_the_use_section_runs_as_it_stands(monkeypatch: pytest.Mon
     streamed = np.concatenate([piece.tokens for piece in names["stream"]], axis=1)  # type: ignore[attr-defined]
     assert streamed.shape == names["tokens"].shape  # type: ignore[attr-defined]
     assert sum(map(len, names["blocks"])) == 68480  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_strict_type_checker_accepts_the_python_after_an_editable_install(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    pytest.importorskip("setuptools", minversion="77")
+    checkout, environment, example = tmp_path / "checkout", tmp_path / "environment", tmp_path / "example.py"
+    shutil.copytree(ROOT / "vpcodec", checkout / "vpcodec")
+    for name in ("pyproject.toml", "setup.py", "README.md"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "vpcodec.1", checkout / "docs")
+    build = "import sys, setuptools.build_meta as backend; print(backend.build_editable(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", build, tmp_path], cwd=checkout, check=True, capture_output=True)
+    venv.create(environment)
+    [wheel], [packages] = tmp_path.glob("*.whl"), environment.glob("lib/*/site-packages")
+    zipfile.ZipFile(wheel).extractall(packages)
+    example.write_text(python_example() + "reveal_type(codec)\nreveal_type(blocks)\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", environment / "bin" / "python", example]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert '"vpcodec.codec.pipeline.Codec"' in checked.stdout  # found, and not taken for Any
 
 
 def test_every_link_of_the_documents_leads_to_a_file() -> None:
