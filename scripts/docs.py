@@ -19,14 +19,14 @@ sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes
 from typer.core import TyperArgument  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
-from scripts import gallery, low_rates, session  # noqa: E402
+from scripts import gallery, library, low_rates, session  # noqa: E402
 from scripts.pictures import stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, app  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
-from vpcodec.evaluation.cards import card_text, with_tables  # noqa: E402
+from vpcodec.evaluation.cards import card_text, markdown_table, read_runs, with_tables  # noqa: E402
 from vpcodec.registry import FACTS, ModelFolder  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
@@ -38,6 +38,22 @@ A recipe is everything that decides a training run, apart from the data: a TOML 
 `--set training.steps=500` changes one option for one run. Every run keeps its recipe, with each option explained, in
 the folder of its model. The options of `[quantizer]` are those of the method: see [quantizers.md](quantizers.md).
 """
+
+# README's tables: the codecs, the columns, and what stands above them.
+SHORT: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "speech": (
+        ("speech-low@4096", "speech-vp@1024", "speech-vp@16384", "opus:6", "codec2:3200"),
+        ("on disk", "PESQ-WB", "STOI"),
+        "Speech, {items} recordings. The number after @ is the codebook size K. `opus:6` is Opus at 6 kbit/s, its\n"
+        "minimum. PESQ estimates quality (at most 4.64), STOI intelligibility (at most 1).",
+    ),
+    "image": (
+        ("image-vp@1024", "image-vp@16384", "avif", "webp"),
+        ("on disk", "PSNR (dB)", "SSIM", "LPIPS-VGG"),
+        "Photos, {items} of 256x256 pixels. AVIF and WebP were tuned per photo to our size at K = 1,024; if that is\n"
+        "not possible, the smallest file counts. LPIPS estimates how different two pictures look.",
+    ),
+}
 
 
 def commands() -> dict[str, Any]:
@@ -158,8 +174,24 @@ def escaped(text: str) -> str:
 
 
 def readme() -> str:
-    """README.md with the measured figures of the released models between its markers."""
-    return with_tables((ROOT / "README.md").read_text(encoding="utf-8"), released())
+    """README.md with a few measured figures between its markers."""
+    head, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- short results -->\n")
+    _, end, tail = rest.partition("<!-- /short results -->")
+    return head + begin + "\n".join(map(short_table, SHORT)) + end + tail
+
+
+def short_table(kind: str) -> str:
+    """The figures of README for one kind of signal."""
+    names, titles, note = SHORT[kind]
+    runs = [run for model in released() for run in read_runs(model) if run["kind"] == kind]
+    found = {candidate["name"]: candidate for run in reversed(runs) for candidate in reversed(run["candidates"])}
+    rows = [found[name] | {"matched": None} for name in names if name in found]
+    return f"{note.format(items=runs[0]['items'])}\n\n{markdown_table(kind, rows, titles)}"
+
+
+def results() -> str:
+    """docs/results.md with the measured figures of the released models between its markers."""
+    return with_tables((ROOT / "docs" / "results.md").read_text(encoding="utf-8"), released())
 
 
 def released() -> list[ModelFolder]:
@@ -172,8 +204,10 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/commands.md": command_reference,
     "docs/format.md": lambda: container_format.__doc__ or "",
     "docs/language-models.md": lambda: low_rates.page(released()),
+    "docs/library.md": library.page,
     "docs/mistakes.md": mistakes,
     "docs/recipes.md": recipes,
+    "docs/results.md": results,
     "docs/vpcodec.1": manual_page,
     **{f"models/{model.path.name}/card.md": partial(card_text, model) for model in released()},
 }

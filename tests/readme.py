@@ -1,4 +1,4 @@
-"""README's own commands and Python, and a folder in which they can be run."""
+"""README's own commands, its Python and that of docs/library.md, and a folder in which they can be run."""
 
 import re
 import shutil
@@ -24,8 +24,9 @@ def commands() -> list[str]:
 
 
 def python_example() -> str:
-    """The Python of the section on use."""
-    return blocks("Use", "python")[0]
+    """README's Python, and then that of docs/library.md."""
+    library = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text("utf-8"), flags=re.S)
+    return "\n".join([*blocks("Use", "python"), *library])
 
 
 def lay_out(desk: Path) -> None:

@@ -49,6 +49,12 @@ def test_every_public_class_and_method_says_what_it_is() -> None:
             assert method.startswith("_") or not callable(member) or member.__doc__, f"{name}.{method}"
 
 
+def test_the_page_of_the_library_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    assert all(f"`vpcodec.{name}" in page or f"| `{name}` |" in page for name in PUBLIC if name != "__version__")
+    assert "`Codec.encode(signal, *, sample_rate=None, rate=None) -> bytes`" in page
+
+
 @pytest.mark.parametrize("module", [vpcodec, pipeline], ids=lambda module: module.__name__)
 def test_the_examples_of_the_docstrings_run(module: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

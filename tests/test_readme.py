@@ -1,4 +1,4 @@
-"""README tells the truth: its commands run, its Python runs, its links lead somewhere."""
+"""README and docs/library.md: the commands run, the Python runs and type-checks, the links lead somewhere."""
 
 import re
 import shutil
@@ -40,7 +40,7 @@ def test_the_commands_of_the_use_section_run_as_they_stand(desk: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_python_of_the_use_section_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_documents_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
     exec(python_example(), names)

@@ -24,11 +24,13 @@ RECIPE, CARD = "recipe.toml", "card.md"
 MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 EXPLAINED = f"""\
-*On disk* is the whole file; *nominal* is log2 K bits a token, *entropy* what an ideal coder of single tokens needs.
-↑: more is better, ↓: less. *CVU* is the perplexity of the codes over their number, 1 where all are used alike.
-Entropy and CVU are estimated from the *tokens* counted, with Miller and Madow's correction; they are left out
-below {TOKENS_A_CODE} tokens a code. *Multiply-adds* are those of encoder and decoder together. *Matched* codecs were
-tuned per file to our size; a larger figure is the smallest they can produce.
+- *On disk*: the whole file. *Nominal*: log2 K bits per token. *Entropy*: what an ideal coder of single tokens needs.
+- ↑: higher is better. ↓: lower is better.
+- *CVU*: the perplexity of the codes divided by their number; 1 if all codes are equally frequent.
+- *Tokens*: how many were counted. Entropy and CVU are estimated from them with the Miller-Madow correction, and left
+  out below {TOKENS_A_CODE} tokens per code.
+- *Multiply-adds*: encoder and decoder together.
+- *Matched*: tuned per file to our size. A larger figure is the smallest that the codec can produce.
 """
 
 
@@ -110,7 +112,7 @@ def card_text(model: ModelFolder) -> str:
     rows = "\n".join(f"| {name} | {value} |" for name, value in table.items())
     runs = [run_section(run) for run in read_runs(model)]
     results = f"{EXPLAINED}\n{''.join(runs)}" if runs else "Not evaluated yet.\n"
-    return f"""<!-- Made by a command from {model.path.name}'s other files; what is written by hand here is lost. -->
+    return f"""<!-- Generated from the other files in this folder; changes made here are lost. -->
 # {facts.name}
 
 | | |
@@ -127,7 +129,7 @@ vpcodec decode out.tok -o back.{suffix}
 {results}
 ## Training
 
-The recipe that made it:
+The recipe:
 
 ```toml
 {recipe.strip()}
@@ -155,9 +157,10 @@ def run_section(run: dict[str, Any]) -> str:
     return f"{title}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
 
 
-def markdown_table(kind: str, candidates: Sequence[dict[str, Any]]) -> str:
-    """Candidates and their figures. Speed and memory, which depend on the machine, stay out."""
+def markdown_table(kind: str, candidates: Sequence[dict[str, Any]], titles: Sequence[str] = ()) -> str:
+    """Candidates and their figures: all that do not depend on the machine, or those of some columns."""
     columns = [column for column in columns_of(kind, candidates) if column.title not in ("encode", "decode", "memory")]
+    columns = [column for column in columns if not titles or column.title in titles]
     head = ["codec", *map(title_with_unit, columns)]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * len(columns) + "|"]
     for candidate in candidates:
