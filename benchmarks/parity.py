@@ -18,7 +18,7 @@ from tables import put_table
 
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
-from vpcodec.data.pixels import to_signal
+from vpcodec.data.colors import to_signal
 from vpcodec.evaluation.candidates import Signal
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.signals import read_signal

@@ -13,10 +13,9 @@ import numpy as np
 import soundfile
 from PIL import Image, ImageCms
 
-from vpcodec.data.audio import AudioFacts, open_audio
+from vpcodec.data.audio import AudioInfo, open_audio
 from vpcodec.data.audio_sink import AudioSink
-from vpcodec.data.image import ImageFacts, Photo, open_image
-from vpcodec.data.image_sink import save_image
+from vpcodec.data.image import ImageInfo, Photo, open_image, save_image
 from vpcodec.errors import VpcodecError
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "media.md"
@@ -67,18 +66,18 @@ def sound_file(form: str, subtype: str) -> bytes:
     return stream.getvalue()
 
 
-def read_sound(form: str, subtype: str) -> AudioFacts:
+def read_sound(form: str, subtype: str) -> AudioInfo:
     with open_audio(io.BytesIO(sound_file(form, subtype))) as source:
         source.read_all()
-        return source.facts
+        return source.info
 
 
-def write_sound(form: str, facts: AudioFacts) -> AudioFacts:
+def write_sound(form: str, info: AudioInfo) -> AudioInfo:
     stream = io.BytesIO()
-    with AudioSink(stream, facts, form) as sink:
-        sink.write(np.zeros((1_000, facts.channels), np.float32))
+    with AudioSink(stream, info, form) as sink:
+        sink.write(np.zeros((1_000, info.channels), np.float32))
     with open_audio(io.BytesIO(stream.getvalue())) as source:
-        return source.facts
+        return source.info
 
 
 def read_photo(form: str, picture: Image.Image, **options: object) -> Photo:
@@ -87,10 +86,10 @@ def read_photo(form: str, picture: Image.Image, **options: object) -> Photo:
     return open_image(io.BytesIO(stream.getvalue()))
 
 
-def write_photo(form: str, facts: ImageFacts) -> ImageFacts:
+def write_photo(form: str, info: ImageInfo) -> ImageInfo:
     stream = io.BytesIO()
-    save_image(np.zeros((facts.height, facts.width, 3), np.uint8), facts, stream, form)
-    return open_image(io.BytesIO(stream.getvalue())).facts
+    save_image(np.zeros((info.height, info.width, 3), np.uint8), info, stream, form)
+    return open_image(io.BytesIO(stream.getvalue())).info
 
 
 def kept_if(condition: bool) -> str:
@@ -104,7 +103,7 @@ def read_depth(form: str, subtype: str) -> str:
 def write_depth(form: str, subtype: str) -> str:
     if form == "ogg":
         return NONE
-    written = write_sound(form, AudioFacts(16_000, 1, subtype)).subtype
+    written = write_sound(form, AudioInfo(16_000, 1, subtype)).subtype
     return KEPT if written == subtype else CONVERTED
 
 
@@ -112,13 +111,13 @@ def read_turned(form: str) -> str:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     photo = read_photo(form, Image.new("RGB", (4, 2)), exif=exif)
-    return CONVERTED if (photo.facts.width, photo.facts.height) == (2, 4) else LOST
+    return CONVERTED if (photo.info.width, photo.info.height) == (2, 4) else LOST
 
 
 def read_camera(form: str) -> str:
     exif = Image.Exif()
     exif[CAMERA] = "a camera"
-    return KEPT if b"a camera" in repr(read_photo(form, Image.new("RGB", (4, 2)), exif=exif).facts).encode() else LOST
+    return KEPT if b"a camera" in repr(read_photo(form, Image.new("RGB", (4, 2)), exif=exif).info).encode() else LOST
 
 
 def read_alpha(form: str) -> str:
@@ -132,15 +131,15 @@ def read_sixteen(form: str) -> str:
     if form in ("jpeg", "webp"):
         return NONE
     photo = read_photo(form, Image.fromarray(np.full((2, 4), 30_000, np.uint16)))
-    return CONVERTED if photo.facts.bit_depth == 16 and photo.notes else LOST
+    return CONVERTED if photo.info.bit_depth == 16 and photo.notes else LOST
 
 
 def read_grey(form: str) -> str:
-    return NONE if form == "webp" else kept_if(read_photo(form, Image.new("L", (4, 2))).facts.grey)
+    return NONE if form == "webp" else kept_if(read_photo(form, Image.new("L", (4, 2))).info.grey)
 
 
 def read_profile(form: str) -> str:
-    return kept_if(read_photo(form, Image.new("RGB", (4, 2)), icc_profile=PROFILE).facts.icc == PROFILE)
+    return kept_if(read_photo(form, Image.new("RGB", (4, 2)), icc_profile=PROFILE).info.icc == PROFILE)
 
 
 Trial = Callable[[str], str]
@@ -161,24 +160,24 @@ READ_PHOTO: dict[str, Trial] = {
     "other Exif": read_camera,
 }
 WRITE_SOUND: dict[str, Trial] = {
-    "sample rate": lambda form: kept_if(write_sound(form, AudioFacts(44_100, 2)).sample_rate == 44_100),
-    "channels": lambda form: kept_if(write_sound(form, AudioFacts(44_100, 6)).channels == 6),
+    "sample rate": lambda form: kept_if(write_sound(form, AudioInfo(44_100, 2)).sample_rate == 44_100),
+    "channels": lambda form: kept_if(write_sound(form, AudioInfo(44_100, 6)).channels == 6),
     "bit depth: 16": lambda form: write_depth(form, "PCM_16"),
     "bit depth: 24": lambda form: write_depth(form, "PCM_24"),
     "bit depth: 32, floating": lambda form: write_depth(form, "FLOAT"),
     "tags": lambda form: kept_if(
-        write_sound(form, AudioFacts(44_100, tags={"title": "Größe"})).tags == {"title": "Größe"}
+        write_sound(form, AudioInfo(44_100, tags={"title": "Größe"})).tags == {"title": "Größe"}
     ),
 }
 WRITE_PHOTO: dict[str, Trial] = {
-    "grey": lambda form: KEPT if write_photo(form, ImageFacts(4, 2, channels=1)).grey else CONVERTED,
-    "16 bits a channel": lambda form: CONVERTED if write_photo(form, ImageFacts(4, 2, 3, 16)).bit_depth == 8 else KEPT,
-    "alpha": lambda form: CONVERTED if write_photo(form, ImageFacts(4, 2, channels=4)).channels == 3 else KEPT,
-    "ICC profile": lambda form: kept_if(write_photo(form, ImageFacts(4, 2, icc=PROFILE)).icc == PROFILE),
+    "grey": lambda form: KEPT if write_photo(form, ImageInfo(4, 2, channels=1)).grey else CONVERTED,
+    "16 bits a channel": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, 3, 16)).bit_depth == 8 else KEPT,
+    "alpha": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, channels=4)).channels == 3 else KEPT,
+    "ICC profile": lambda form: kept_if(write_photo(form, ImageInfo(4, 2, icc=PROFILE)).icc == PROFILE),
     "ICC profile of grey": lambda form: kept_if(
-        write_photo(form, ImageFacts(4, 2, channels=1, icc=GREY_PROFILE)).icc == GREY_PROFILE
+        write_photo(form, ImageInfo(4, 2, channels=1, icc=GREY_PROFILE)).icc == GREY_PROFILE
     ),
-    "orientation": lambda form: CONVERTED if write_photo(form, ImageFacts(4, 2, orientation=6)).width == 4 else LOST,
+    "orientation": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, orientation=6)).width == 4 else LOST,
 }
 
 

@@ -25,8 +25,8 @@ from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.codec.windows import CORES
 from vpcodec.data.audio import open_audio
+from vpcodec.data.crops import list_media
 from vpcodec.data.image import open_image
-from vpcodec.data.shards import list_media
 from vpcodec.evaluation.cards import record, write_card
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.models import ModelCandidate
@@ -133,8 +133,8 @@ def moved(content: bytes, facts: ModelFacts, share: float) -> tuple[NDArray[Any]
         skipped = round(share * facts.hop)
         return open_image(io.BytesIO(content)).pixels[skipped:, skipped:], None
     with open_audio(io.BytesIO(content)) as audio:
-        skipped = round(share * facts.hop * audio.facts.sample_rate / SAMPLE_RATE)
-        return audio.read_all()[skipped:], audio.facts.sample_rate
+        skipped = round(share * facts.hop * audio.info.sample_rate / SAMPLE_RATE)
+        return audio.read_all()[skipped:], audio.info.sample_rate
 
 
 def codebook(model: ModelFolder, rate: int) -> NDArray[np.float32] | None:

@@ -44,13 +44,13 @@ LOOP = "vpcodec/training/loop.py"
 ONE_STEP = "tests/training/test_one_step.py"
 
 GROUPED = "vpcodec/quantizers/grouped.py"
-CROPS = "vpcodec/data/dataset.py"
+CROPS = "vpcodec/data/crops.py"
 
 TRAINING = (
     Mutant(LOOP, "        self.check_finite(row)\n", "", "tests/training/test_loop.py"),
-    Mutant(CROPS, "BAD_SHARE = 0.1 ", "BAD_SHARE = 1.0 ", "tests/data/test_dataset.py"),
-    Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_dataset.py"),
-    Mutant(CROPS, "        self.skipped[index] = error\n", "", "tests/data/test_dataset.py"),
+    Mutant(CROPS, "BAD_SHARE = 0.1 ", "BAD_SHARE = 1.0 ", "tests/data/test_crops.py"),
+    Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_crops.py"),
+    Mutant(CROPS, "        self.skipped[index] = error\n", "", "tests/data/test_crops.py"),
     Mutant(
         GROUPED, "place *= part.vocabulary(self.codebooks[rate][1])", "place *= 2", "tests/quantizers/test_grouped.py"
     ),
@@ -157,15 +157,15 @@ LOSSES_AND_METRICS = (
 )
 
 DATA = (
-    Mutant("vpcodec/data/dataset.py", "NARROW_SHARE = 0.15 ", "NARROW_SHARE = 0.0 ", "tests/data/test_augmentation.py"),
+    Mutant("vpcodec/data/crops.py", "NARROW_SHARE = 0.15 ", "NARROW_SHARE = 0.0 ", "tests/data/test_augmentation.py"),
     Mutant(
-        "vpcodec/data/dataset.py",
+        "vpcodec/data/crops.py",
         "LEVEL_RANGE = (-9.0, 6.0)",
         "LEVEL_RANGE = (0.0, 0.0)",
         "tests/data/test_augmentation.py",
     ),
     Mutant(
-        "vpcodec/data/dataset.py",
+        "vpcodec/data/crops.py",
         "ZOOM_RANGE = (0.25, 1.0)",
         "ZOOM_RANGE = (1.0, 1.0)",
         "tests/data/test_augmentation.py",
@@ -193,7 +193,7 @@ DATA = (
         "tests/data/test_open_image.py",
     ),
     Mutant(
-        "vpcodec/data/colours.py",
+        "vpcodec/data/colors.py",
         "* 255 + white // 2) // white)",
         "* 255 + white // 2) // (2 * white))",
         "tests/data/test_open_image.py tests/data/test_tiff.py",
@@ -220,7 +220,7 @@ CONTAINER_AND_CODEC = (
         "tests/container/test_resync.py",
     ),
     Mutant("vpcodec/codec/recordings.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
-    Mutant("vpcodec/codec/photos.py", "8 if facts.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
+    Mutant("vpcodec/codec/photos.py", "8 if info.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
     Mutant("vpcodec/codec/speech.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
     Mutant(
         "vpcodec/export.py",

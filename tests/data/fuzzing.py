@@ -13,7 +13,7 @@ from PIL import Image
 from tests.fuzzing import CHANGES
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import HARMLESS_PIXELS, PIXELS_PER_BYTE, open_image
-from vpcodec.data.kinds import medium_of
+from vpcodec.data.kinds import file_type_of
 from vpcodec.errors import InputError
 
 TELLING = (0, 1, 2, 3, 7, 8, 15, 16, 255, 256, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 1 << 16, 1 << 24, (1 << 31) - 1)
@@ -106,7 +106,7 @@ def mended_png(content: bytes) -> bytes:
 def survive(content: bytes) -> bool:
     """Read content as a recording or a photo. True if it reads; any failure but InputError passes through."""
     try:
-        kind = medium_of(content[:4096], "input").kind
+        kind = file_type_of(content[:4096], "input").kind
         read_sound(content) if kind == "speech" else read_photo(content)
     except InputError:
         return False
@@ -125,8 +125,8 @@ def read_sound(content: bytes) -> None:
 
 def read_photo(content: bytes) -> None:
     photo = open_image(io.BytesIO(content))
-    facts = photo.facts
-    assert facts.width * facts.height <= max(HARMLESS_PIXELS, PIXELS_PER_BYTE * len(content))
-    strip = photo.window(0, 0, min(8, facts.height), min(4096, facts.width))
+    info = photo.info
+    assert info.width * info.height <= max(HARMLESS_PIXELS, PIXELS_PER_BYTE * len(content))
+    strip = photo.window(0, 0, min(8, info.height), min(4096, info.width))
     assert strip.dtype == np.uint8
     assert strip.shape[2] == 3

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.dataset import ImageCrops, SpeechCrops
+from vpcodec.data.crops import ImageCrops, SpeechCrops
 
 STEPS = 400
 

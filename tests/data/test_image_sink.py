@@ -5,50 +5,49 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vpcodec.data.image import ImageFacts, open_image
-from vpcodec.data.image_sink import Canvas, save_image
+from vpcodec.data.image import ImageInfo, ImageSink, open_image, save_image
 from vpcodec.errors import ConfigError, InputError
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
 
 
-def written(pixels, facts, form):
+def written(pixels, info, form):
     stream = io.BytesIO()
-    save_image(pixels, facts, stream, form)
+    save_image(pixels, info, stream, form)
     return open_image(io.BytesIO(stream.getvalue()))
 
 
 @pytest.mark.parametrize("form", ["png", "webp"])
 def test_png_and_webp_keep_every_pixel_and_the_profile(form):
     photo = open_image(MEDIA / "cat.png")
-    assert photo.facts.icc
-    back = written(photo.pixels, photo.facts, form)
+    assert photo.info.icc
+    back = written(photo.pixels, photo.info, form)
     assert np.array_equal(back.pixels, photo.pixels)
-    assert back.facts.icc == photo.facts.icc
+    assert back.info.icc == photo.info.icc
 
 
 def test_jpeg_comes_close_and_keeps_the_profile():
     photo = open_image(MEDIA / "cat.png")
-    back = written(photo.pixels, photo.facts, "jpeg")
-    assert back.facts.icc == photo.facts.icc
+    back = written(photo.pixels, photo.info, "jpeg")
+    assert back.info.icc == photo.info.icc
     assert np.abs(back.pixels.astype(int) - photo.pixels).mean() < 2
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
 def test_a_grey_photo_stays_grey(form):
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8)[:, :, None].repeat(3, axis=2)
-    back = written(grey, ImageFacts(8, 8, channels=1), form)
+    back = written(grey, ImageInfo(8, 8, channels=1), form)
     assert (back.pixels[..., 0] == back.pixels[..., 2]).all()
     assert np.abs(back.pixels.astype(int) - grey).max() <= 2
-    assert back.facts.channels == (3 if form == "webp" else 1)
+    assert back.info.channels == (3 if form == "webp" else 1)
 
 
 def test_what_a_format_does_not_keep_is_said():
-    assert Canvas(ImageFacts(8, 8, channels=1, icc=b"profile"), "png").notes == ()
-    assert Canvas(ImageFacts(8, 8, channels=3, icc=b"profile"), "webp").notes == ()
-    (note,) = Canvas(ImageFacts(8, 8, channels=1), "webp").notes
+    assert ImageSink(ImageInfo(8, 8, channels=1, icc=b"profile"), "png").notes == ()
+    assert ImageSink(ImageInfo(8, 8, channels=3, icc=b"profile"), "webp").notes == ()
+    (note,) = ImageSink(ImageInfo(8, 8, channels=1), "webp").notes
     assert note == "webp has no grey; the photo is written as colour"
-    assert Canvas(ImageFacts(8, 8, channels=1, icc=b"profile"), "webp").notes == (f"{note}, without its profile",)
+    assert ImageSink(ImageInfo(8, 8, channels=1, icc=b"profile"), "webp").notes == (f"{note}, without its profile",)
 
 
 def test_a_turned_photo_is_written_upright():
@@ -57,19 +56,19 @@ def test_a_turned_photo_is_written_upright():
     stream = io.BytesIO()
     Image.open(MEDIA / "coffee.jpg").save(stream, "JPEG", exif=exif)
     photo = open_image(io.BytesIO(stream.getvalue()))
-    back = written(photo.pixels, photo.facts, "png")
-    assert (back.facts.width, back.facts.height, back.facts.orientation) == (400, 600, 1)
+    back = written(photo.pixels, photo.info, "png")
+    assert (back.info.width, back.info.height, back.info.orientation) == (400, 600, 1)
 
 
 def test_a_photo_painted_in_windows_is_the_photo_painted_at_once():
     photo = open_image(MEDIA / "coffee.jpg")
-    canvas, stream, whole = Canvas(photo.facts), io.BytesIO(), io.BytesIO()
+    sink, stream, whole = ImageSink(photo.info), io.BytesIO(), io.BytesIO()
     for top in range(0, 400, 150):
         for left in range(0, 600, 256):
             size = min(150, 400 - top), min(256, 600 - left)
-            canvas.paste(photo.window(top, left, *size), top, left)
-    canvas.save(stream)
-    save_image(photo.pixels, photo.facts, whole)
+            sink.paste(photo.window(top, left, *size), top, left)
+    sink.save(stream)
+    save_image(photo.pixels, photo.info, whole)
     assert stream.getvalue() == whole.getvalue()
 
 
@@ -87,18 +86,18 @@ def test_a_pipe_takes_every_format():
 
     for form in ("png", "webp", "jpeg"):
         pipe = WriteOnly()
-        save_image(np.zeros((3, 5, 3), np.uint8), ImageFacts(5, 3), pipe, form)
-        assert open_image(io.BytesIO(bytes(pipe.data))).facts.width == 5
+        save_image(np.zeros((3, 5, 3), np.uint8), ImageInfo(5, 3), pipe, form)
+        assert open_image(io.BytesIO(bytes(pipe.data))).info.width == 5
 
 
 def test_a_format_too_small_for_the_photo_is_refused_before_any_work():
     with pytest.raises(InputError, match="webp cannot hold 16,384 x 1 pixels"):
-        Canvas(ImageFacts(16_384, 1), "webp")
+        ImageSink(ImageInfo(16_384, 1), "webp")
 
 
 def test_an_unknown_format_is_a_usage_error():
     with pytest.raises(ConfigError, match="gif"):
-        Canvas(ImageFacts(1, 1), "gif")
+        ImageSink(ImageInfo(1, 1), "gif")
 
 
 def test_a_full_disk_is_an_error_of_the_system():
@@ -106,4 +105,4 @@ def test_a_full_disk_is_an_error_of_the_system():
         pytest.skip("needs a device that is always full")
     photo = open_image(MEDIA / "coffee.jpg")
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
-        save_image(photo.pixels, photo.facts, full)
+        save_image(photo.pixels, photo.info, full)

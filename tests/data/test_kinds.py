@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, features
 
-from vpcodec.data.kinds import SIGNATURE_BYTES, Medium, is_named, medium_of, peek_medium
+from vpcodec.data.kinds import SIGNATURE_BYTES, FileType, file_type_of, is_named, peek_file_type
 from vpcodec.errors import InputError
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
@@ -16,20 +16,20 @@ PHOTOS = ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM"] + (["AVIF"] if fea
 @pytest.mark.parametrize(("form", "expected"), SOUND)
 def test_a_recording_is_known_by_its_first_bytes(coded, stereo, form, expected):
     subtype = "VORBIS" if form == "OGG" else "PCM_16"
-    assert medium_of(coded(stereo, form, subtype)[:SIGNATURE_BYTES], "x") == Medium("speech", expected)
+    assert file_type_of(coded(stereo, form, subtype)[:SIGNATURE_BYTES], "x") == FileType("speech", expected)
 
 
 def test_an_mp3_is_known_with_and_without_tags_in_front(coded, stereo):
     plain = coded(stereo, "MP3", "MPEG_LAYER_III")
-    assert medium_of(plain[:SIGNATURE_BYTES], "x") == Medium("speech", "mp3")
-    assert medium_of(b"ID3\x04" + plain[:SIGNATURE_BYTES], "x") == Medium("speech", "mp3")
+    assert file_type_of(plain[:SIGNATURE_BYTES], "x") == FileType("speech", "mp3")
+    assert file_type_of(b"ID3\x04" + plain[:SIGNATURE_BYTES], "x") == FileType("speech", "mp3")
 
 
 @pytest.mark.parametrize("form", PHOTOS)
 def test_a_photo_is_known_by_its_first_bytes(form):
     stream = io.BytesIO()
     Image.new("RGB", (4, 3)).save(stream, form)
-    assert medium_of(stream.getvalue()[:SIGNATURE_BYTES], "x") == Medium("image", form.lower())
+    assert file_type_of(stream.getvalue()[:SIGNATURE_BYTES], "x") == FileType("image", form.lower())
 
 
 @pytest.mark.parametrize(
@@ -46,32 +46,32 @@ def test_a_photo_is_known_by_its_first_bytes(form):
 )
 def test_an_iso_media_file_is_known_by_all_its_brands(major, compatible, form):
     head = (16 + len(compatible)).to_bytes(4, "big") + b"ftyp" + major + bytes(4) + compatible + b"heic"
-    assert medium_of(head, "x") == Medium("image", form)
+    assert file_type_of(head, "x") == FileType("image", form)
 
 
 def test_a_film_stays_a_film_whatever_follows_its_brands():
     with pytest.raises(InputError, match="MP4 film"):
-        medium_of(b"\0\0\0\x14ftypisom\0\0\0\0mp41avif", "x")
+        file_type_of(b"\0\0\0\x14ftypisom\0\0\0\0mp41avif", "x")
 
 
 def test_the_suffix_does_not_matter(tmp_path):
     disguised = tmp_path / "photo.wav"
     disguised.write_bytes((MEDIA / "coffee.jpg").read_bytes())
     with open(disguised, "rb") as stream:
-        assert peek_medium(stream)[0] == Medium("image", "jpeg")
+        assert peek_file_type(stream)[0] == FileType("image", "jpeg")
 
 
 def test_looking_into_a_pipe_takes_nothing_from_it(pipe):
     data = (MEDIA / "coffee.jpg").read_bytes()
-    medium, stream = peek_medium(pipe(data))
-    assert medium.kind == "image"
+    file_type, stream = peek_file_type(pipe(data))
+    assert file_type.kind == "image"
     assert b"".join(iter(lambda: stream.read(777), b"")) == data
 
 
 def test_looking_into_a_file_leaves_it_at_its_beginning():
     with open(MEDIA / "speech.flac", "rb") as stream:
-        medium, same = peek_medium(stream)
-        assert (medium.kind, same.tell()) == ("speech", 0)
+        file_type, same = peek_file_type(stream)
+        assert (file_type.kind, same.tell()) == ("speech", 0)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_looking_into_a_file_leaves_it_at_its_beginning():
 )
 def test_anything_else_is_refused_with_what_it_is(head, words):
     with pytest.raises(InputError, match="clip") as refusal:
-        medium_of(head, "clip")
+        file_type_of(head, "clip")
     assert words in str(refusal.value)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from vpcodec.data.audio import AudioFacts, RawFormat, open_audio
+from vpcodec.data.audio import AudioInfo, RawFormat, open_audio
 from vpcodec.data.pcm import bytes_of
 from vpcodec.data.wav import write_header
 from vpcodec.errors import ConfigError, InputError
@@ -23,7 +23,7 @@ ways = pytest.mark.parametrize("way", ["file", "pipe"])
 
 def test_the_clip_of_the_tests_is_what_its_readme_says():
     with open_audio(MEDIA / "speech.flac") as source:
-        assert source.facts == AudioFacts(16_000, 1, "PCM_16", 68_480)
+        assert source.info == AudioInfo(16_000, 1, "PCM_16", 68_480)
         assert source.read_all().shape == (68_480, 1)
         assert source.notes == ()
 
@@ -33,8 +33,8 @@ def test_the_clip_of_the_tests_is_what_its_readme_says():
 def test_every_format_is_read_as_libsndfile_reads_it(coded, stereo, pipe, way, form, subtype):
     data = coded(stereo, form, subtype, rate=48_000, title="Größe", artist="somebody")
     with open_audio(io.BytesIO(data) if way == "file" else pipe(data)) as source:
-        assert (source.facts.sample_rate, source.facts.channels, source.facts.subtype) == (48_000, 2, subtype)
-        assert source.facts.tags["title"] == "Größe"
+        assert (source.info.sample_rate, source.info.channels, source.info.subtype) == (48_000, 2, subtype)
+        assert source.info.tags["title"] == "Größe"
         theirs = soundfile.read(io.BytesIO(data), dtype="float32")[0]
         assert np.array_equal(source.read_all(), theirs)
 
@@ -87,7 +87,7 @@ def test_a_flac_stream_of_unknown_length_is_read_to_its_end(coded, stereo):
     data[21] &= 0xF0
     data[22:26] = bytes(4)
     with open_audio(io.BytesIO(data)) as source:
-        assert source.facts.frames is None
+        assert source.info.frames is None
         assert len(source.read_all()) == len(stereo)
 
 
@@ -112,7 +112,7 @@ def test_raw_samples_are_what_the_caller_says(pipe, stereo, way, subtype):
     stream = io.BytesIO(data) if way == "file" else pipe(data)
     with open_audio(stream, raw=RawFormat(44_100, 2, subtype)) as source:
         samples = source.read_all()
-        assert (source.facts.sample_rate, source.facts.channels, source.facts.subtype) == (44_100, 2, subtype)
+        assert (source.info.sample_rate, source.info.channels, source.info.subtype) == (44_100, 2, subtype)
     if subtype != "ULAW":
         assert np.allclose(samples, stereo, atol=1 / 128)
     assert samples.shape == (len(stereo) if subtype != "ULAW" else 256, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from vpcodec.data.colours import is_srgb
+from vpcodec.data.colors import is_srgb
 from vpcodec.data.image import Photo, open_image
 from vpcodec.data.kinds import MOST_PIXELS
 from vpcodec.errors import InputError
@@ -41,7 +41,7 @@ def cat() -> Image.Image:
 def test_a_photo_is_its_pixels_as_stored(cat):
     photo = open_image(MEDIA / "cat.png")
     assert np.array_equal(photo.pixels, np.asarray(cat))
-    assert (photo.facts.width, photo.facts.height, photo.facts.channels, photo.notes) == (319, 257, 3, ())
+    assert (photo.info.width, photo.info.height, photo.info.channels, photo.notes) == (319, 257, 3, ())
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM"])
@@ -61,7 +61,7 @@ def test_lossy_formats_give_what_pillow_gives(cat, form):
 def test_a_pipe_gives_the_same_photo_as_a_file(pipe, name):
     piped, filed = open_image(pipe((MEDIA / name).read_bytes())), open_image(MEDIA / name)
     assert np.array_equal(piped.pixels, filed.pixels)
-    assert piped.facts == filed.facts
+    assert piped.info == filed.info
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -71,8 +71,8 @@ def test_every_exif_orientation_is_applied_to_windows_and_to_the_whole(cat, orie
     photo = photo_of(cat, exif=exif)
     upright = Image.open(io.BytesIO(saved(cat, exif=exif)))
     expected = np.asarray(ImageOps.exif_transpose(upright).convert("RGB"))
-    assert photo.facts.orientation == orientation
-    assert (photo.facts.height, photo.facts.width) == expected.shape[:2]
+    assert photo.info.orientation == orientation
+    assert (photo.info.height, photo.info.width) == expected.shape[:2]
     assert np.array_equal(photo.pixels, expected)
     assert np.array_equal(photo.window(30, 50, 77, 101), expected[30:107, 50:151])
 
@@ -96,18 +96,18 @@ def test_orientation_counts_in_other_formats_too(cat, form):
 def test_an_orientation_that_does_not_exist_turns_nothing(cat):
     exif = Image.Exif()
     exif[274] = 77
-    assert photo_of(cat, exif=exif).facts.orientation == 1
+    assert photo_of(cat, exif=exif).info.orientation == 1
 
 
 def test_damaged_exif_does_not_cost_the_photo(cat):
-    assert photo_of(cat, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff").facts.width == 319
+    assert photo_of(cat, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff").info.width == 319
 
 
 @pytest.mark.parametrize("mode", ["L", "1"])
 def test_grey_is_spread_to_three_equal_channels(cat, mode):
     photo = photo_of(cat.convert(mode))
-    assert photo.facts.grey
-    assert photo.facts.bit_depth == (8 if mode == "L" else 1)
+    assert photo.info.grey
+    assert photo.info.bit_depth == (8 if mode == "L" else 1)
     assert np.array_equal(photo.pixels, np.asarray(cat.convert(mode).convert("RGB")))
     assert photo.notes == ()
 
@@ -116,7 +116,7 @@ def test_a_palette_becomes_its_colours(cat):
     palette = cat.quantize(50)
     photo = photo_of(palette)
     assert np.array_equal(photo.pixels, np.asarray(palette.convert("RGB")))
-    assert (photo.facts.channels, photo.notes) == (3, ())
+    assert (photo.info.channels, photo.notes) == (3, ())
 
 
 def test_transparency_is_laid_on_white_and_said():
@@ -126,13 +126,13 @@ def test_transparency_is_laid_on_white_and_said():
     photo = photo_of(picture)
     assert photo.pixels[0].tolist() == [[255, 255, 255], [200, 0, 0], [127, 127, 127]]
     assert photo.notes == ("transparency is laid on white",)
-    assert photo.facts.channels == 4
+    assert photo.info.channels == 4
 
 
 def test_grey_with_transparency_is_laid_on_white():
     photo = photo_of(Image.new("LA", (2, 2), (10, 0)))
     assert (photo.pixels == 255).all()
-    assert photo.facts.channels == 2
+    assert photo.info.channels == 2
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])
@@ -154,13 +154,13 @@ def test_sixteen_bit_grey_is_rounded_to_eight_and_said():
     photo = photo_of(Image.fromarray(values))
     assert photo.pixels[0, :, 0].tolist() == [0, 0, 1, 1, 255, 128]
     assert photo.notes == ("16 bits a channel become 8",)
-    assert (photo.facts.bit_depth, photo.facts.grey) == (16, True)
+    assert (photo.info.bit_depth, photo.info.grey) == (16, True)
 
 
 def test_sixteen_bit_colour_is_known_though_pillow_hides_it():
     row = b"\0" + struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0x5678, 0x9ABC)
     photo = open_image(io.BytesIO(png(2, 1, 16, 2, row)))
-    assert photo.facts.bit_depth == 16
+    assert photo.info.bit_depth == 16
     assert photo.notes == ("16 bits a channel become 8",)
     assert np.abs(photo.pixels[0].astype(int) - [[0, 128, 255], [18, 86, 154]]).max() <= 1
 
@@ -173,7 +173,7 @@ def test_cmyk_becomes_rgb_and_is_said(cat):
 
 def test_a_colour_profile_is_kept(cat):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert photo_of(cat, icc_profile=profile).facts.icc == profile
+    assert photo_of(cat, icc_profile=profile).info.icc == profile
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_only_srgb_itself_goes_without_saying(name, same):
 def test_a_profile_of_other_channels_is_left_out_and_said(cat):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     photo = photo_of(cat, icc_profile=profile[:16] + b"CMYK" + profile[20:])
-    assert photo.facts.icc == b""
+    assert photo.info.icc == b""
     assert photo.notes == ("the colour profile does not fit its pixels and is left out",)
 
 
@@ -223,7 +223,7 @@ def test_noise_behind_a_true_beginning_never_raises_anything_unexpected(cat, for
             photo = open_image(io.BytesIO(data[:kept] + noise))
         except InputError:
             continue
-        assert photo.pixels.shape == (photo.facts.height, photo.facts.width, 3)
+        assert photo.pixels.shape == (photo.info.height, photo.info.width, 3)
 
 
 @pytest.mark.parametrize("sides", [(1 << 20, 1 << 20), (MOST_PIXELS, 2), (0x7FFFFFFF, 0x7FFFFFFF)])

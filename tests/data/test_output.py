@@ -25,7 +25,8 @@ def named(request, monkeypatch) -> bool:
 # A process of its own that writes PATH (argv[1]) slowly: what Ctrl-C, SIGTERM and closed pipes do to it.
 WRITER = """
 import sys, time
-from vpcodec.data.output import end_quietly, open_output, stop_on_terminate
+from vpcodec.cli.main import end_quietly, stop_on_terminate
+from vpcodec.data.output import open_output
 stop_on_terminate()
 try:
     with open_output(sys.argv[1], force=len(sys.argv) > 2) as stream:

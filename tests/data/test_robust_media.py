@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
-from vpcodec.data.kinds import peek_medium
+from vpcodec.data.kinds import peek_file_type
 from vpcodec.errors import InputError
 
 REFUSED = {"truncated.jpg": "damaged or cut short", "not_an_image.jpg": "neither a recording nor a photo"}
@@ -33,10 +33,10 @@ def test_every_odd_recording_is_read_as_its_manifest_says(shared):
     folder = shared / "data" / "speech" / "robust"
     for row in manifest(folder):
         with open_audio(folder / row["file"]) as source:
-            assert source.facts.sample_rate == int(row["rate"]), row
-            assert source.facts.channels == int(row["channels"]), row
+            assert source.info.sample_rate == int(row["rate"]), row
+            assert source.info.channels == int(row["channels"]), row
             samples = source.read_all()
-            assert abs(len(samples) / source.facts.sample_rate - float(row["seconds"])) < 0.01, row
+            assert abs(len(samples) / source.info.sample_rate - float(row["seconds"])) < 0.01, row
             theirs = soundfile.read(folder / row["file"], dtype="float32", always_2d=True)[0]
             assert np.array_equal(samples, theirs), row
             assert source.notes == (), row
@@ -54,7 +54,7 @@ def test_every_odd_photo_is_read_or_refused_with_one_clear_line(shared):
         photo = open_image(folder / name)
         upright = ImageOps.exif_transpose(Image.open(folder / name))
         assert photo.notes == NOTES.get(name, ()), name
-        assert (photo.facts.width, photo.facts.height) == upright.size, name
+        assert (photo.info.width, photo.info.height) == upright.size, name
         pixels = photo.pixels
         assert pixels.shape == (upright.height, upright.width, 3), name
         if upright.mode in PLAIN:
@@ -66,4 +66,4 @@ def test_every_odd_file_is_told_apart_by_its_content(shared):
         for row in manifest(shared / "data" / folder / "robust"):
             if row["file"] != "not_an_image.jpg":
                 with open(shared / "data" / folder / "robust" / row["file"], "rb") as stream:
-                    assert peek_medium(stream)[0].kind == kind, row
+                    assert peek_file_type(stream)[0].kind == kind, row

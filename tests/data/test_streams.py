@@ -73,7 +73,7 @@ def test_a_name_with_a_zero_byte_is_refused(opener):
 def test_names_that_are_not_utf8_can_be_opened_and_shown(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")
     Path(path).write_bytes((MEDIA / "coffee.jpg").read_bytes())
-    assert open_image(path).facts.width == 600
+    assert open_image(path).info.width == 600
     assert shown(path).encode().endswith(b"/caf\\udce9.jpg")
 
 
@@ -89,7 +89,7 @@ def test_a_fifo_is_read_like_a_file(tmp_path):
 
 def test_a_link_is_followed(tmp_path):
     (tmp_path / "link").symlink_to(MEDIA / "cat.png")
-    assert open_image(tmp_path / "link").facts.width == 319
+    assert open_image(tmp_path / "link").info.width == 319
 
 
 def test_a_stream_given_by_the_caller_stays_open():
@@ -103,7 +103,7 @@ def test_a_stream_that_begins_in_the_middle_of_a_file_is_read_from_there(tmp_pat
     (tmp_path / "joined").write_bytes(b"12345" + (MEDIA / "cat.png").read_bytes())
     with open(tmp_path / "joined", "rb") as stream:
         stream.seek(5)
-        assert open_image(stream).facts.width == 319
+        assert open_image(stream).info.width == 319
 
 
 def test_a_pipe_becomes_seekable_with_all_its_bytes(pipe):

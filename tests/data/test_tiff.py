@@ -57,7 +57,7 @@ def off_by(photo: Photo, expected: np.ndarray) -> int:
 def test_twelve_bit_grey_is_as_bright_as_its_levels_say():
     photo = read([packed12(RAMP >> 4)], bits=12, colour=1)
     assert off_by(photo, RAMP) <= 1
-    assert (photo.facts.bit_depth, photo.notes) == (12, ("12 bits a channel become 8",))
+    assert (photo.info.bit_depth, photo.notes) == (12, ("12 bits a channel become 8",))
 
 
 def test_white_is_zero_at_sixteen_bits_is_no_negative():
@@ -70,7 +70,7 @@ def test_colour_of_sixteen_bits_is_right_in_every_order_of_its_bytes_and_planes(
     planes = [COLOUR[..., i] for i in range(3)] if planar else [COLOUR]
     photo = read([plane.astype(f"{order}u2").tobytes() for plane in planes], 16, 2, samples=3, order=order)
     assert off_by(photo, COLOUR) <= 1
-    assert photo.facts.bit_depth == 16
+    assert photo.info.bit_depth == 16
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_preview_of_a_camera_raw_file_is_not_taken_for_the_photo(more, monke
 
 
 def test_smaller_versions_beside_the_photo_do_not_make_it_raw():
-    assert read([bytes(24 * 32)], bits=8, colour=1, more={254: (0,), 330: (8,)}).facts.width == 32
+    assert read([bytes(24 * 32)], bits=8, colour=1, more={254: (0,), 330: (8,)}).info.width == 32
 
 
 def test_a_digital_negative_is_developed():
@@ -137,6 +137,6 @@ def test_a_digital_negative_is_developed():
     mosaic[:, 16:] = 60_000
     more = {254: (0,), 33421: (2, 2), 33422: (0, 1, 1, 2), 50706: (1, 4, 0, 0), 50717: (65535,)}
     photo = read([mosaic.tobytes()], 16, MOSAIC, more=more)
-    assert (photo.facts.width, photo.facts.height, photo.facts.channels) == (32, 24, 3)
+    assert (photo.info.width, photo.info.height, photo.info.channels) == (32, 24, 3)
     assert photo.pixels[:, 4:12].mean() + 50 < photo.pixels[:, 20:28].mean()
     assert "developed" in photo.notes[0]

@@ -41,8 +41,8 @@ def plain(samples: np.ndarray, riff: int, data: int, form: bytes = b"RIFF", betw
 def test_every_sample_format_is_read_as_libsndfile_reads_it(coded, stereo, opened, way, subtype, form):
     data = coded(stereo, form, subtype, rate=48_000)
     source = opened(data, way)
-    assert (source.facts.sample_rate, source.facts.channels, source.facts.subtype) == (48_000, 2, subtype)
-    assert source.facts.frames == (len(stereo) if way == "file" else None)
+    assert (source.info.sample_rate, source.info.channels, source.info.subtype) == (48_000, 2, subtype)
+    assert source.info.frames == (len(stereo) if way == "file" else None)
     theirs = soundfile.read(io.BytesIO(data), dtype="float32")[0]
     assert np.array_equal(samples_in(source), theirs)
 
@@ -55,7 +55,7 @@ def test_every_sample_format_is_read_as_libsndfile_reads_it(coded, stereo, opene
 )
 def test_sizes_left_open_mean_until_the_end(stereo, opened, way, riff, size):
     source = opened(plain(stereo, riff, size), way)
-    assert source.facts.frames == (len(stereo) if way == "file" else None)
+    assert source.info.frames == (len(stereo) if way == "file" else None)
     assert len(samples_in(source)) == len(stereo)
 
 
@@ -83,7 +83,7 @@ def test_chunks_around_the_samples_are_not_taken_for_samples(stereo, opened, way
     data = plain(stereo, 1000 + size, size, between=chunk_of(b"JUNK", b"odd")) + behind
     source = opened(data, way)
     assert len(samples_in(source)) == len(stereo)
-    assert source.facts.tags == ({"title": "Coffee"} if way == "file" else {})
+    assert source.info.tags == ({"title": "Coffee"} if way == "file" else {})
 
 
 @ways
@@ -92,7 +92,7 @@ def test_tags_come_back_in_utf8_and_in_latin1(stereo, opened, way):
     size = len(stereo) * 4
     data = plain(stereo, 1000 + size, size, between=chunk_of(b"LIST", b"INFO" + tags))
     with opened(data, way) as source:
-        assert source.facts.tags == {"title": "Größe", "artist": "Café"}
+        assert source.info.tags == {"title": "Größe", "artist": "Café"}
 
 
 @ways
@@ -278,8 +278,8 @@ def test_a_wav_of_more_than_four_gigabytes_with_sizes_that_wrapped_is_as_long_as
         file.write(behind)
         file.truncate()
     with open_audio(path) as source:
-        assert source.facts.frames == size // 4
-        assert source.facts.tags == ({"title": "Long"} if behind else {})
+        assert source.info.frames == size // 4
+        assert source.info.tags == ({"title": "Long"} if behind else {})
         assert source.notes == (f"its sizes have no room for {size:,} bytes of samples; all of them are read",)
 
 

@@ -11,7 +11,8 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -24,7 +25,6 @@ from vpcodec.cli.help import Command
 from vpcodec.cli.inspecting import check, info, models
 from vpcodec.cli.messages import PROGRAM, Messages, report_error
 from vpcodec.cli.training import train
-from vpcodec.data.output import end_quietly, stop_on_terminate
 from vpcodec.data.streams import failure
 from vpcodec.errors import DependencyError, VpcodecError
 from vpcodec.version import __version__
@@ -158,3 +158,24 @@ def report_usage(error: Any) -> int:
     message = error.format_message().rstrip(".")
     Messages().error(message[:1].lower() + message[1:], help_line)
     return int(getattr(error, "exit_code", 2))
+
+
+def stop_on_terminate() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, through every `finally`: nothing half-written stays.
+
+    SIGHUP is still ignored where `nohup` started the program.
+    """
+    signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, terminate)
+
+
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Exit with the code that shells give a program ended by this signal."""
+    raise SystemExit(128 + number)
+
+
+def end_quietly() -> None:
+    """After a BrokenPipeError on standard output: keep Python from complaining once more when it closes it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
 from vpcodec.data.audio import LOUDEST
-from vpcodec.data.image import Photo, facts_of
+from vpcodec.data.image import Photo, info_of
 from vpcodec.errors import ConfigError, InputError
 
 MOST_CHANNELS = 32  # as many as a frame of a token file can hold
@@ -107,4 +107,4 @@ def photo_of(pixels: NDArray[Any]) -> Photo:
             hint="it is uint8, [height, width] or [height, width, 3]",
         )
     stored = Image.fromarray(pixels)
-    return Photo(stored, facts_of(stored, orientation=1, bits=8))
+    return Photo(stored, info_of(stored, orientation=1, bits=8))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.windows import CORES, Window, cut
 from vpcodec.container import Frame
-from vpcodec.data.pixels import to_pixels, to_signal
+from vpcodec.data.colors import to_pixels, to_signal
 from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 

@@ -12,30 +12,30 @@ from vpcodec.codec.tokens import tokens_of
 from vpcodec.container import Header, Reader, Resync, Writer
 from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container.header import fitting
-from vpcodec.data.colours import is_srgb
-from vpcodec.data.image import ImageFacts, Photo
+from vpcodec.data.colors import is_srgb
+from vpcodec.data.image import ImageInfo, Photo
 from vpcodec.registry import ModelFolder
 
 PROFILE = "icc"  # name of a colour profile among the metadata
 
 
-def photo_header(facts: ImageFacts) -> tuple[ImageHeader, dict[str, bytes], tuple[str, ...]]:
+def photo_header(info: ImageInfo) -> tuple[ImageHeader, dict[str, bytes], tuple[str, ...]]:
     """What the header of a token file says of a photo, its metadata, and notes on what is left out of them."""
-    signal = ImageHeader(facts.width, facts.height, facts.channels, 8 if facts.bit_depth <= 8 else 16)
-    return signal, *fitting({} if is_srgb(facts.icc) else {PROFILE: facts.icc})
+    signal = ImageHeader(info.width, info.height, info.channels, 8 if info.bit_depth <= 8 else 16)
+    return signal, *fitting({} if is_srgb(info.icc) else {PROFILE: info.icc})
 
 
-def photo_facts(header: Header) -> ImageFacts:
+def photo_info(header: Header) -> ImageInfo:
     """What is known of the photo that a token file was made of."""
     signal = header.signal
     assert isinstance(signal, ImageHeader)
-    return ImageFacts(signal.width, signal.height, signal.channels, icc=dict(header.metadata).get(PROFILE, b""))
+    return ImageInfo(signal.width, signal.height, signal.channels, icc=dict(header.metadata).get(PROFILE, b""))
 
 
 def encode_photo(engine: Engine, model: ModelFolder, header: Header, photo: Photo, out: BinaryIO) -> None:
     """Write the token file of a photo."""
     writer = Writer(out, header, model.prior(header.rate))
-    size = (photo.facts.height, photo.facts.width)
+    size = (photo.info.height, photo.info.width)
     for tile in encode_tiles(engine, model.facts, header.rate, photo.window, *size):
         writer.write(tile)
     writer.close()
@@ -44,8 +44,8 @@ def encode_photo(engine: Engine, model: ModelFolder, header: Header, photo: Phot
 def decode_pixels(engine: Engine, model: ModelFolder, reader: Reader) -> NDArray[np.uint8]:
     """The pixels [height, width, 3] of a photo; raises as `decode_photo`."""
     tiles = decode_photo(engine, model, reader)
-    facts = photo_facts(reader.header)
-    pixels = np.empty((facts.height, facts.width, 3), np.uint8)
+    info = photo_info(reader.header)
+    pixels = np.empty((info.height, info.width, 3), np.uint8)
     for tile, top, left in tiles:
         pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return pixels

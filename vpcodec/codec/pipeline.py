@@ -26,11 +26,11 @@ from vpcodec.codec.arrays import (
 from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.matching import check_model
-from vpcodec.codec.photos import decode_photo, decode_pixels, encode_photo, photo_facts, photo_header
+from vpcodec.codec.photos import decode_photo, decode_pixels, encode_photo, photo_header, photo_info
 from vpcodec.codec.recordings import (
     WHOLE,
     Span,
-    audio_facts,
+    audio_info,
     decode_recording,
     decode_span,
     encode_recording,
@@ -45,9 +45,8 @@ from vpcodec.container import ImageFacts as ImageHeader
 from vpcodec.container import SpeechFacts as SpeechHeader
 from vpcodec.data.audio import RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink
-from vpcodec.data.image import Photo, open_image
-from vpcodec.data.image_sink import Canvas
-from vpcodec.data.kinds import MOST_PIXELS, peek_medium
+from vpcodec.data.image import ImageSink, Photo, open_image
+from vpcodec.data.kinds import MOST_PIXELS, peek_file_type
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.streams import Source, at_start, open_input, shown
@@ -246,9 +245,9 @@ class Codec:
         with open_input(source) as stream:
             live = not at_start(stream)
             if raw is None:
-                medium, stream = peek_medium(stream)
-                if medium.kind != kind:
-                    what = f"{shown(source)}: is {THINGS[medium.kind]}, and {self.model.name} codes {kind}"
+                file_type, stream = peek_file_type(stream)
+                if file_type.kind != kind:
+                    what = f"{shown(source)}: is {THINGS[file_type.kind]}, and {self.model.name} codes {kind}"
                     raise InputError(what, hint="choose another --model")
             if kind == "image":
                 if span != WHOLE:
@@ -262,7 +261,7 @@ class Codec:
 
     def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> tuple[str, ...]:
         """Write the token file of a photo; returns what the user should know."""
-        signal, metadata, notes = photo_header(photo.facts)
+        signal, metadata, notes = photo_header(photo.info)
         encode_photo(self.engine, self.model, self.header(rate, signal, metadata), photo, out)
         return photo.notes + notes
 
@@ -344,20 +343,20 @@ class Codec:
         signal = reader.header.signal
         damage = resync_for(reader.header, self.engine, self.model.facts) if resync else None
         if isinstance(signal, SpeechHeader):
-            with AudioSink(out, audio_facts(reader.header), form) as sink:
+            with AudioSink(out, audio_info(reader.header), form) as sink:
                 for block in decode_recording(self.engine, self.model, reader, live=live, on_damage=damage):
                     sink.write(block)
             return sink.notes + (damage.notes if damage else ())
         tiles = decode_photo(self.engine, self.model, reader, on_damage=damage)
-        canvas = Canvas(photo_facts(reader.header), form)
+        picture = ImageSink(photo_info(reader.header), form)
         for tile, top, left in tiles:
-            canvas.paste(tile, top, left)
-        canvas.save(out)
-        return canvas.notes + (damage.notes if damage else ())
+            picture.paste(tile, top, left)
+        picture.save(out)
+        return picture.notes + (damage.notes if damage else ())
 
     def decode_span_to(self, index: Index, out: BinaryIO, form: str, span: Span) -> tuple[str, ...]:
         """Write a stretch of a recording to a stream, reading only the frames around it."""
-        with AudioSink(out, audio_facts(index.header), form) as sink:
+        with AudioSink(out, audio_info(index.header), form) as sink:
             for block in decode_span(self.engine, self.model, index, span):
                 sink.write(block)
         return sink.notes

@@ -16,7 +16,7 @@ from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
 from vpcodec.container.header import fitting
-from vpcodec.data.audio import AudioFacts, AudioSource
+from vpcodec.data.audio import AudioInfo, AudioSource
 from vpcodec.data.pcm import subtype_of
 from vpcodec.data.resample import Resampler, resampled_length
 from vpcodec.errors import ConfigError, ContainerError, InputError
@@ -142,7 +142,7 @@ def encode_recording(
     encoder = RecordingEncoder(model, header)
 
     def computations() -> Iterator[Computation[Frame]]:
-        for block in stretch(audio.blocks(), *span.samples(audio.facts.sample_rate)):
+        for block in stretch(audio.blocks(), *span.samples(audio.info.sample_rate)):
             yield from encoder.push(block)
         if not encoder.received:
             raise InputError(f"{audio.name}: ends before second {span.start:g}")
@@ -252,19 +252,19 @@ def recording_header(audio: AudioSource) -> tuple[SpeechFacts, dict[str, bytes],
 
     Raises InputError for more channels than it can hold.
     """
-    facts = audio.facts
-    if facts.channels > MOST_CHANNELS:
-        raise InputError(f"{audio.name}: {facts.channels} channels, a token file holds up to {MOST_CHANNELS}")
-    signal = SpeechFacts(facts.sample_rate, facts.channels, facts.bit_depth, facts.floating)
-    return signal, *fitting({name: text.encode() for name, text in facts.tags.items()})
+    info = audio.info
+    if info.channels > MOST_CHANNELS:
+        raise InputError(f"{audio.name}: {info.channels} channels, a token file holds up to {MOST_CHANNELS}")
+    signal = SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating)
+    return signal, *fitting({name: text.encode() for name, text in info.tags.items()})
 
 
-def audio_facts(header: Header, frames: int | None = None) -> AudioFacts:
+def audio_info(header: Header, frames: int | None = None) -> AudioInfo:
     """What a decoded recording is to be written as."""
     signal = speech_facts(header)
     tags = {name: text.decode(errors="replace") for name, text in header.metadata}
     subtype = subtype_of(signal.bit_depth, signal.floating)
-    return AudioFacts(signal.sample_rate, signal.channels, subtype, frames, tags)
+    return AudioInfo(signal.sample_rate, signal.channels, subtype, frames, tags)
 
 
 def checked(frame: Frame, signal: SpeechFacts) -> Frame:

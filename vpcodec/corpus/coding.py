@@ -16,7 +16,7 @@ from vpcodec.corpus.meter import Meter
 from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.verify import check_decoded, check_encoded, decoded_time, is_decoded, is_encoded
-from vpcodec.data.kinds import SIGNATURE_BYTES, MissingExtraError, medium_of, peek_medium
+from vpcodec.data.kinds import SIGNATURE_BYTES, MissingExtraError, file_type_of, peek_file_type
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, LeftOut, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
@@ -70,8 +70,8 @@ class Coder:
         with self.open_source(item.source, target) as stream:
             kind = "speech"
             if settings.raw is None:
-                medium, stream = peek_medium(stream)
-                kind = medium.kind
+                file_type, stream = peek_file_type(stream)
+                kind = file_type.kind
             model = find_model(settings.model or DEFAULT_MODELS[kind])
             rate = model.checked_rate(settings.rate)
             outcome.kind, outcome.model, outcome.rate = kind, model.name, rate
@@ -235,7 +235,7 @@ def tokens_in(stream: BinaryIO) -> BinaryIO:
         return whole
     head, whole = peek(whole, SIGNATURE_BYTES)
     try:
-        kind = medium_of(head, "").kind
+        kind = file_type_of(head, "").kind
     except InputError:
         return whole  # whoever reads it says what is wrong
     raise InputError(f"{shown(stream)}: is {THINGS[kind]}, not a token file", hint="use `vpcodec encode`")

@@ -13,7 +13,7 @@ from vpcodec.container import Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
-from vpcodec.data.kinds import medium_of
+from vpcodec.data.kinds import file_type_of
 from vpcodec.data.streams import at_start, open_input, peek, seekable, shown, size_of
 from vpcodec.errors import VpcodecError
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_models
@@ -39,9 +39,9 @@ def describe(source: str, model: str | None = None) -> dict[str, Any]:
         if head.startswith(MAGIC):
             with seekable(stream) as whole:
                 return {"input": source, **describe_tokens(whole, model, source)}
-        medium = medium_of(head, shown(source))
-        facts = describe_recording(stream) if medium.kind == "speech" else describe_photo(stream)
-        return {"input": source, "type": medium.kind, "format": medium.format, **facts}
+        file_type = file_type_of(head, shown(source))
+        facts = describe_recording(stream) if file_type.kind == "speech" else describe_photo(stream)
+        return {"input": source, "type": file_type.kind, "format": file_type.format, **facts}
 
 
 def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str, Any]:
@@ -101,28 +101,28 @@ def describe_recording(stream: BinaryIO) -> dict[str, Any]:
     """A recording; read to its end where only that tells its length, or whether it is all there."""
     checked = at_start(stream)
     with open_audio(stream) as audio:
-        facts = audio.facts
-        frames = sum(map(len, audio.blocks())) if facts.frames is None or not checked else facts.frames
+        info = audio.info
+        frames = sum(map(len, audio.blocks())) if info.frames is None or not checked else info.frames
     return {
-        "sample_rate": facts.sample_rate,
-        "channels": facts.channels,
+        "sample_rate": info.sample_rate,
+        "channels": info.channels,
         "samples": frames,
-        "seconds": round(frames / facts.sample_rate, 6),
-        "sample_format": facts.subtype,
-        "tags": facts.tags,
+        "seconds": round(frames / info.sample_rate, 6),
+        "sample_format": info.subtype,
+        "tags": info.tags,
     }
 
 
 def describe_photo(stream: BinaryIO) -> dict[str, Any]:
     photo = open_image(stream)
-    facts = photo.facts
+    info = photo.info
     return {
-        "width": facts.width,
-        "height": facts.height,
-        "channels": facts.channels,
-        "bit_depth": facts.bit_depth,
-        "orientation": facts.orientation,
-        "colour_profile_bytes": len(facts.icc),
+        "width": info.width,
+        "height": info.height,
+        "channels": info.channels,
+        "bit_depth": info.bit_depth,
+        "orientation": info.orientation,
+        "colour_profile_bytes": len(info.icc),
         "notes": list(photo.notes),
     }
 

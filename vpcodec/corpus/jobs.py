@@ -7,6 +7,7 @@ by itself, so that its bytes do not depend on how many work beside it.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -17,7 +18,6 @@ from contextlib import contextmanager
 from vpcodec.corpus.coding import Coder
 from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
-from vpcodec.data.output import stop_on_terminate
 from vpcodec.data.streams import STANDARD
 from vpcodec.errors import InputError
 
@@ -125,7 +125,9 @@ def stopped_gently() -> Iterator[None]:
     Elsewhere is the pool's own code: an exception there could leave a lock behind that its queues wait for.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    stop_on_terminate()
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ import hashlib
 import os
 
 from vpcodec.codec.matching import prior_of
-from vpcodec.codec.recordings import audio_facts
+from vpcodec.codec.recordings import audio_info
 from vpcodec.container import Header, Index, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio
@@ -115,10 +115,10 @@ def check_decoded(target: str, header: Header, length: int, form: str) -> None:
     """
     try:
         if not isinstance(header.signal, SpeechFacts):
-            facts = open_image(target, header.signal.width * header.signal.height).facts
-            found, wanted = f"{facts.width}x{facts.height}", f"{header.signal.width}x{header.signal.height}"
+            info = open_image(target, header.signal.width * header.signal.height).info
+            found, wanted = f"{info.width}x{info.height}", f"{header.signal.width}x{header.signal.height}"
         elif form == "raw":
-            sample = FORMATS[stored_as(form, audio_facts(header))].size
+            sample = FORMATS[stored_as(form, audio_info(header))].size
             found, wanted = f"{os.path.getsize(target)}", f"{length * header.signal.channels * sample}"
         else:
             with open_audio(target) as audio:

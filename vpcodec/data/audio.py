@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.data.kinds import medium_of
+from vpcodec.data.kinds import file_type_of
 from vpcodec.data.pcm import FORMATS, PcmReader, depth_of
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.sndfile import Chain
@@ -37,7 +37,7 @@ LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of in
 
 
 @dataclass(frozen=True)
-class AudioFacts:
+class AudioInfo:
     """What a recording is, apart from its samples.
 
     Attributes:
@@ -92,12 +92,12 @@ class AudioSource:
 
     Attributes:
         name: What to call it in messages.
-        facts: What it is.
+        info: What it is.
     """
 
-    def __init__(self, name: str, facts: AudioFacts, reader: Reader, resources: ExitStack) -> None:
+    def __init__(self, name: str, info: AudioInfo, reader: Reader, resources: ExitStack) -> None:
         self.name = name
-        self.facts = facts
+        self.info = info
         self._reader = reader
         self._resources = resources
         self._cleaned = 0
@@ -114,15 +114,15 @@ class AudioSource:
         Raises InputError where the recording turns out to be damaged, cut short or empty.
         """
         done = 0
-        frames = max(1, BLOCK_SAMPLES // self.facts.channels)
+        frames = max(1, BLOCK_SAMPLES // self.info.channels)
         while len(block := self._reader.read(frames)):
             done += len(block)
             block, strays = silence_strays(block)
             self._cleaned += strays
             yield block
-        if done < (self.facts.frames or 0):
+        if done < (self.info.frames or 0):
             raise InputError(
-                f"{self.name}: ends after {done:,} of {self.facts.frames:,} samples",
+                f"{self.name}: ends after {done:,} of {self.info.frames:,} samples",
                 hint="it is damaged or was cut short",
             )
         if done == 0:
@@ -166,18 +166,18 @@ def open_audio(source: Source, *, raw: RawFormat | None = None, salvage: bool = 
     name = shown(source)
     with ExitStack() as resources:
         stream = resources.enter_context(open_input(source))
-        facts, reader = open_raw(stream, raw) if raw else open_medium(stream, name, resources, salvage)
-        checked_rate(facts.sample_rate, name)
-        if facts.channels > MOST_CHANNELS:
-            raise InputError(f"{name}: {facts.channels:,} channels are more than {MOST_CHANNELS}")
-        return AudioSource(name, facts, reader, resources.pop_all())
+        info, reader = open_raw(stream, raw) if raw else open_with_header(stream, name, resources, salvage)
+        checked_rate(info.sample_rate, name)
+        if info.channels > MOST_CHANNELS:
+            raise InputError(f"{name}: {info.channels:,} channels are more than {MOST_CHANNELS}")
+        return AudioSource(name, info, reader, resources.pop_all())
 
 
-def open_raw(stream: BinaryIO, raw: RawFormat) -> tuple[AudioFacts, Reader]:
+def open_raw(stream: BinaryIO, raw: RawFormat) -> tuple[AudioInfo, Reader]:
     """Facts and reader of samples without a header."""
     frame_bytes = raw.channels * FORMATS[raw.subtype].size
     frames = size_of(stream) // frame_bytes if at_start(stream) else None
-    return AudioFacts(raw.sample_rate, raw.channels, raw.subtype, frames), PcmReader(stream, raw.channels, raw.subtype)
+    return AudioInfo(raw.sample_rate, raw.channels, raw.subtype, frames), PcmReader(stream, raw.channels, raw.subtype)
 
 
 def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
@@ -193,19 +193,19 @@ def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     return peek(stream)
 
 
-def open_medium(stream: BinaryIO, name: str, resources: ExitStack, salvage: bool) -> tuple[AudioFacts, Reader]:
+def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage: bool) -> tuple[AudioInfo, Reader]:
     """Facts and reader of a recording with a header. Raises InputError."""
     head, stream = behind_tag(*peek(stream))
-    medium = medium_of(head, name)
-    if medium.kind != "speech":
-        raise InputError(f"{name}: is a photo ({medium.format}), not a recording")
-    if medium.format == "wav" and is_plain(head):
+    file_type = file_type_of(head, name)
+    if file_type.kind != "speech":
+        raise InputError(f"{name}: is a photo ({file_type.format}), not a recording")
+    if file_type.format == "wav" and is_plain(head):
         header = read_header(stream, name, salvage=salvage)
         frames = None if header.piped else header.frames
-        facts = AudioFacts(header.sample_rate, header.channels, header.subtype, frames, dict(header.tags))
-        return facts, WavReader(stream, header, name)
+        info = AudioInfo(header.sample_rate, header.channels, header.subtype, frames, dict(header.tags))
+        return info, WavReader(stream, header, name)
     whole = resources.enter_context(seekable(stream))
-    chain = Chain(whole, survey_of(whole, medium.format, name), name, salvage=salvage)
+    chain = Chain(whole, survey_of(whole, file_type.format, name), name, salvage=salvage)
     resources.callback(chain.close)
     first = chain.first
-    return AudioFacts(first.sample_rate, first.channels, first.subtype, chain.frames, first.tags), chain
+    return AudioInfo(first.sample_rate, first.channels, first.subtype, chain.frames, first.tags), chain

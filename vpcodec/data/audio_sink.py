@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.data.audio import AudioFacts
+from vpcodec.data.audio import AudioInfo
 from vpcodec.data.pcm import beyond_full_scale, bytes_of, depth_of, subtype_of
 from vpcodec.data.sndfile import Encoder
 from vpcodec.data.streams import at_start
@@ -32,15 +32,15 @@ CARRIED_TAGS: dict[str, tuple[str, ...]] = {
 }
 
 
-def stored_as(form: str, facts: AudioFacts) -> str:
+def stored_as(form: str, info: AudioInfo) -> str:
     """The sample format in which a file format keeps a recording: its own, or the nearest that loses least."""
-    if facts.subtype in FORMATS[form]:
-        return facts.subtype
+    if info.subtype in FORMATS[form]:
+        return info.subtype
     if form == "ogg":
         return "VORBIS"
     if form == "flac":
-        return {8: "PCM_S8", 16: "PCM_16"}.get(facts.bit_depth, "PCM_24")
-    return subtype_of(facts.bit_depth, facts.floating)
+        return {8: "PCM_S8", 16: "PCM_16"}.get(info.bit_depth, "PCM_24")
+    return subtype_of(info.bit_depth, info.floating)
 
 
 class AudioSink:
@@ -48,7 +48,7 @@ class AudioSink:
 
     Args:
         stream: Where to; standing at its beginning. FLAC and OGG need it seekable and take a detour if it is not.
-        facts: Rate, channels, sample format, tags; `frames` where the length is known beforehand, so that even
+        info: Rate, channels, sample format, tags; `frames` where the length is known beforehand, so that even
             a WAV in a pipe has the right sizes.
         form: "wav", "flac", "ogg" or "raw".
 
@@ -61,16 +61,16 @@ class AudioSink:
         OSError: The stream takes no more.
     """
 
-    def __init__(self, stream: BinaryIO, facts: AudioFacts, form: str = "wav") -> None:
+    def __init__(self, stream: BinaryIO, info: AudioInfo, form: str = "wav") -> None:
         if form not in FORMATS:
             raise ConfigError(f"cannot write sound as {form!r}", hint=f"use {', '.join(FORMATS)}")
         self.stream = stream
-        self.facts = facts
+        self.info = info
         self.form = form
-        self.subtype = stored_as(form, facts)
+        self.subtype = stored_as(form, info)
         self.frames = 0
         self.clipped = 0
-        self.tags = {key: text for key, text in facts.tags.items() if key in CARRIED_TAGS[form]}
+        self.tags = {key: text for key, text in info.tags.items() if key in CARRIED_TAGS[form]}
         self._resources = ExitStack()
         self._encoder: Encoder | None = None
         self._spool: BinaryIO | None = None
@@ -80,18 +80,18 @@ class AudioSink:
                 spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sink
                 self._spool = self._resources.enter_context(spool)
             self._encoder = Encoder(
-                self._spool or stream, form, facts.sample_rate, facts.channels, self.subtype, self.tags
+                self._spool or stream, form, info.sample_rate, info.channels, self.subtype, self.tags
             )
         elif form == "wav":
-            self.stream.write(self._header(facts.frames))
+            self.stream.write(self._header(info.frames))
 
     @property
     def notes(self) -> tuple[str, ...]:
         notes = []
-        if lost := sorted(self.facts.tags.keys() - self.tags.keys()):
+        if lost := sorted(self.info.tags.keys() - self.tags.keys()):
             notes.append(f"{self.form} has no place for {', '.join(lost)}")
-        if self.form != "ogg" and depth_of(self.subtype) != depth_of(self.facts.subtype):
-            notes.append(f"{self.form} has no {self.facts.subtype} samples; they are written as {self.subtype}")
+        if self.form != "ogg" and depth_of(self.subtype) != depth_of(self.info.subtype):
+            notes.append(f"{self.form} has no {self.info.subtype} samples; they are written as {self.subtype}")
         if self.clipped:
             notes.append(f"{self.clipped:,} samples were beyond full scale and are clipped")
         return tuple(notes)
@@ -120,9 +120,9 @@ class AudioSink:
                 self._complete_wav()
 
     def _complete_wav(self) -> None:
-        if self.frames * self.facts.channels * len(bytes_of(np.zeros(1, np.float32), self.subtype)) % 2:
+        if self.frames * self.info.channels * len(bytes_of(np.zeros(1, np.float32), self.subtype)) % 2:
             self.stream.write(b"\0")
-        if self.frames != self.facts.frames and self._seekable:
+        if self.frames != self.info.frames and self._seekable:
             header = self._header(self.frames)
             if len(header) == len(self._header(None)):  # beyond 4 GiB "until the end" has to do
                 self.stream.seek(0)
@@ -130,7 +130,7 @@ class AudioSink:
                 self.stream.seek(0, 2)
 
     def _header(self, frames: int | None) -> bytes:
-        return write_header(self.facts.sample_rate, self.facts.channels, self.subtype, frames, self.tags)
+        return write_header(self.info.sample_rate, self.info.channels, self.subtype, frames, self.tags)
 
     def __enter__(self) -> Self:
         return self

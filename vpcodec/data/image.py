@@ -11,7 +11,7 @@ meant before.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import BinaryIO
 
@@ -20,12 +20,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
-from vpcodec.data.colours import UNFIT, Convert, conversion, eight_bit_rgb, has_alpha, unusual_colours
-from vpcodec.data.kinds import EXTRAS, MOST_PIXELS, load_extra, medium_of
-from vpcodec.data.png import apply_transparent_colour, without_text
+from vpcodec.data.colors import UNFIT, Convert, conversion, eight_bit_rgb, has_alpha, unusual_colours
+from vpcodec.data.image_formats import (
+    BITS,
+    PHOTOMETRIC,
+    apply_transparent_colour,
+    is_camera_raw,
+    open_tiff,
+    tags_of,
+    without_text,
+)
+from vpcodec.data.kinds import EXTRAS, MOST_PIXELS, file_type_of, load_extra
 from vpcodec.data.streams import LeftOut, Source, open_input, peek, seekable, shown, size_of
-from vpcodec.data.tiff import BITS, PHOTOMETRIC, is_camera_raw, open_tiff, tags_of
-from vpcodec.errors import InputError, VpcodecError
+from vpcodec.errors import ConfigError, InputError, VpcodecError
 
 # No honest file shrinks a pixel further: a 1-bit PNG of one colour reaches 8,256 pixels a byte. Small pictures
 # are harmless whatever they claim.
@@ -47,11 +54,19 @@ TURNS: dict[int, Image.Transpose] = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# How each format is written: without loss where it can be, JPEG as close as 8 bits a sample get.
+OPTIONS: dict[str, dict[str, int | bool]] = {
+    "png": {},
+    "webp": {"lossless": True, "method": 4},
+    "jpeg": {"quality": 95, "subsampling": 0},
+}
+LARGEST_SIDE = {"png": 2**31 - 1, "webp": 16_383, "jpeg": 65_500}
+
 one_at_a_time = Lock()  # Pillow's limit and Python's warning filters belong to the whole process
 
 
 @dataclass(frozen=True)
-class ImageFacts:
+class ImageInfo:
     """What a photo is, apart from its pixels.
 
     Attributes:
@@ -81,34 +96,34 @@ class Photo:
     """A decoded photo that hands out RGB windows.
 
     Attributes:
-        facts: What it is.
+        info: What it is.
         notes: What was converted or left out, each to be shown once.
         convert: Makes RGB of a crop.
     """
 
     def __init__(
-        self, stored: Image.Image, facts: ImageFacts, notes: tuple[str, ...] = (), convert: Convert | None = None
+        self, stored: Image.Image, info: ImageInfo, notes: tuple[str, ...] = (), convert: Convert | None = None
     ) -> None:
         self.stored = stored
-        self.facts = facts
+        self.info = info
         self.notes = notes
         self.convert = convert or eight_bit_rgb
 
     def window(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
         """The pixels of a rectangle within the photo, [height, width, 3]."""
-        box = stored_box(top, left, height, width, self.facts)
+        box = stored_box(top, left, height, width, self.info)
         with unlimited():
             part = self.stored.crop(box)
         part.info = self.stored.info  # the transparent colour of a palette or of tRNS
         part = self.convert(part)
-        if self.facts.orientation in TURNS:
-            part = part.transpose(TURNS[self.facts.orientation])
+        if self.info.orientation in TURNS:
+            part = part.transpose(TURNS[self.info.orientation])
         return np.asarray(part)
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The whole photo, [height, width, 3]; made anew at each call."""
-        height, width = self.facts.height, self.facts.width
+        height, width = self.info.height, self.info.width
         pixels = np.empty((height, width, 3), np.uint8)
         step = max(1, STRIP_PIXELS // width)
         for top in range(0, height, step):
@@ -133,11 +148,11 @@ def open_image(source: Source, most_pixels: int = MOST_PIXELS) -> Photo:
     name = shown(source)
     with open_input(source) as stream:
         head, stream = peek(stream)
-        medium = medium_of(head, name)
-        if medium.kind != "image":
-            raise InputError(f"{name}: is a recording ({medium.format}), not a photo")
+        file_type = file_type_of(head, name)
+        if file_type.kind != "image":
+            raise InputError(f"{name}: is a recording ({file_type.format}), not a photo")
         with seekable(stream) as whole:
-            return decode(whole, medium.format, head, name, most_pixels)
+            return decode(whole, file_type.format, head, name, most_pixels)
 
 
 def decode(stream: BinaryIO, form: str, head: bytes, name: str, most_pixels: int) -> Photo:
@@ -179,11 +194,11 @@ def decode(stream: BinaryIO, form: str, head: bytes, name: str, most_pixels: int
             photo.notes = (*photo.notes, "its text is damaged or too long and is left out")
             return photo
         raise InputError(f"{name}: damaged or cut short ({reason_of(error)})") from None
-    facts = facts_of(stored, orientation_of(stored), bits)
+    info = info_of(stored, orientation_of(stored), bits)
     convert, notes = conversion(stored, bits, form, tags.get(PHOTOMETRIC) == 0)
     if pages > 1:
         notes.append(LeftOut(f"only the first of {pages} pictures is used"))
-    return Photo(stored, facts, (*notes, *conversions(stored, facts), *unusual_colours(form, head)), convert)
+    return Photo(stored, info, (*notes, *conversions(stored, info), *unusual_colours(form, head)), convert)
 
 
 def develop(stream: BinaryIO, name: str, most_pixels: int) -> Photo:
@@ -195,7 +210,7 @@ def develop(stream: BinaryIO, name: str, most_pixels: int) -> Photo:
         pixels = raw.postprocess(use_camera_wb=True)
     stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)  # some cameras see grey alone
     note = LeftOut("a camera raw file is developed as the camera would; the raw data are not kept")
-    return Photo(stored, facts_of(stored, 1, 16), (note,))
+    return Photo(stored, info_of(stored, 1, 16), (note,))
 
 
 def check_size(width: int, height: int, size: int, name: str, most_pixels: int) -> None:
@@ -219,12 +234,12 @@ def orientation_of(stored: Image.Image) -> int:
     return 1
 
 
-def facts_of(stored: Image.Image, orientation: int, bits: int) -> ImageFacts:
+def info_of(stored: Image.Image, orientation: int, bits: int) -> ImageInfo:
     width, height = stored.size if orientation < 5 else stored.size[::-1]
     channels = (1 if stored.mode in GREY_MODES else 3) + has_alpha(stored)
     icc = stored.info.get("icc_profile") or b""
     wanted = b"GRAY" if channels < 3 else b"RGB "
-    return ImageFacts(width, height, channels, bits, icc if icc[16:20] == wanted else b"", orientation, stored.mode)
+    return ImageInfo(width, height, channels, bits, icc if icc[16:20] == wanted else b"", orientation, stored.mode)
 
 
 def within_nothing(stored: Image.Image, frame: tuple[int, int, int, int]) -> Image.Image:
@@ -234,14 +249,14 @@ def within_nothing(stored: Image.Image, frame: tuple[int, int, int, int]) -> Ima
     return whole
 
 
-def conversions(stored: Image.Image, facts: ImageFacts) -> list[str]:
+def conversions(stored: Image.Image, info: ImageInfo) -> list[str]:
     """What does not come back, in words for a person."""
     notes = []
     if has_alpha(stored) and is_translucent(stored):
         notes.append("transparency is laid on white")
-    if facts.bit_depth > 8:
-        notes.append(f"{facts.bit_depth} bits a channel become 8")
-    if stored.info.get("icc_profile") and not facts.icc and stored.mode != "CMYK":
+    if info.bit_depth > 8:
+        notes.append(f"{info.bit_depth} bits a channel become 8")
+    if stored.info.get("icc_profile") and not info.icc and stored.mode != "CMYK":
         notes.append(UNFIT)
     return notes
 
@@ -269,9 +284,9 @@ def bits_of(stored: Image.Image, form: str, head: bytes) -> int:
     return 1 if stored.mode == "1" else 8
 
 
-def stored_box(top: int, left: int, height: int, width: int, facts: ImageFacts) -> tuple[int, int, int, int]:
+def stored_box(top: int, left: int, height: int, width: int, info: ImageInfo) -> tuple[int, int, int, int]:
     """The rectangle of the stored picture that a rectangle of the turned one comes from, as Pillow's box."""
-    bottom, right = facts.height - top - height, facts.width - left - width  # distances from the far edges
+    bottom, right = info.height - top - height, info.width - left - width  # distances from the far edges
     x, y = {
         1: (left, top),
         2: (right, top),
@@ -281,8 +296,8 @@ def stored_box(top: int, left: int, height: int, width: int, facts: ImageFacts) 
         6: (top, right),
         7: (bottom, right),
         8: (bottom, left),
-    }[facts.orientation]
-    if facts.orientation >= 5:
+    }[info.orientation]
+    if info.orientation >= 5:
         width, height = height, width
     return x, y, x + width, y + height
 
@@ -302,3 +317,54 @@ def unlimited() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+class ImageSink:
+    """A photo being put together; it costs 4 bytes a pixel, 1 where the source was grey.
+
+    Args:
+        info: Size, colour profile, and whether the photo was grey: then it is again.
+        form: "png", "webp" or "jpeg".
+
+    Attributes:
+        notes: What the format does not keep.
+
+    Raises:
+        ConfigError: There is no such format.
+        InputError: The format has no pictures of this size.
+    """
+
+    def __init__(self, info: ImageInfo, form: str = "png") -> None:
+        if form not in OPTIONS:
+            raise ConfigError(f"cannot write photos as {form!r}", hint=f"use {', '.join(OPTIONS)}")
+        if max(info.width, info.height) > LARGEST_SIDE[form]:
+            raise InputError(f"{form} cannot hold {info.width:,} x {info.height:,} pixels", hint="use --format png")
+        self.info = info
+        self.form = form
+        self.coloured = info.grey and form == "webp"  # WebP has no grey
+        self.picture = Image.new("L" if info.grey else "RGB", (info.width, info.height))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        lost = ", without its profile" if self.info.icc else ""
+        return (f"{self.form} has no grey; the photo is written as colour{lost}",) if self.coloured else ()
+
+    def paste(self, pixels: NDArray[np.uint8], top: int, left: int) -> None:
+        """Paint [height, width, 3] pixels at a place."""
+        part = Image.fromarray(pixels)
+        self.picture.paste(part.convert("L") if self.info.grey else part, (left, top))
+
+    def save(self, stream: BinaryIO) -> None:
+        """Write the file. Raises OSError where the stream takes no more."""
+        profile = {"icc_profile": self.info.icc} if self.info.icc and not self.coloured else {}
+        self.picture.save(stream, self.form.upper(), **OPTIONS[self.form], **profile)
+
+
+def save_image(pixels: NDArray[np.uint8], info: ImageInfo, stream: BinaryIO, form: str = "png") -> None:
+    """Write a whole photo, [height, width, 3]; its size is the array's. Raises as `ImageSink` does."""
+    height, width = pixels.shape[:2]
+    sink = ImageSink(replace(info, height=height, width=width), form)
+    step = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        sink.paste(pixels[top : top + step], top, 0)
+    sink.save(stream)

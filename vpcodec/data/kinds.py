@@ -16,7 +16,7 @@ MOST_PIXELS = 250_000_000  # of a picture, unless the user says otherwise: some 
 
 
 @dataclass(frozen=True)
-class Medium:
+class FileType:
     """A family of files: `format` is the name that `open_audio` and `open_image` know it by."""
 
     kind: Kind
@@ -56,42 +56,42 @@ EXTRAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 EXTRA_SUFFIXES = tuple(suffix for _, _, suffixes in EXTRAS.values() for suffix in suffixes)
 
 # Position and bytes of each signature. WebP and WAV are both RIFF, so the form type at byte 8 decides.
-SIGNATURES: tuple[tuple[int, bytes, Medium], ...] = (
-    (8, b"WAVE", Medium("speech", "wav")),
-    (8, b"AIFF", Medium("speech", "aiff")),
-    (8, b"AIFC", Medium("speech", "aiff")),
-    (0, b"fLaC", Medium("speech", "flac")),
-    (0, b"OggS", Medium("speech", "ogg")),
-    (0, b"ID3", Medium("speech", "mp3")),
-    (0, b".snd", Medium("speech", "au")),
-    (0, b"caff", Medium("speech", "caf")),
-    (0, b"riff\x2e\x91\xcf\x11", Medium("speech", "w64")),
-    (0, b"Creative Voice ", Medium("speech", "voc")),
-    (0, b"NIST_1A\n", Medium("speech", "sphere")),
-    (0, b"\xff\xd8\xff", Medium("image", "jpeg")),
-    (0, b"\x89PNG\r\n\x1a\n", Medium("image", "png")),
-    (8, b"WEBP", Medium("image", "webp")),
-    (8, b"CR\2\0", Medium("image", "raw")),  # Canon's TIFF; the other makers' are told by their tags
-    (0, b"II*\0", Medium("image", "tiff")),
-    (0, b"MM\0*", Medium("image", "tiff")),
-    (0, b"II+\0", Medium("image", "tiff")),
-    (0, b"MM\0+", Medium("image", "tiff")),
-    (0, b"GIF8", Medium("image", "gif")),
-    (0, b"BM", Medium("image", "bmp")),
-    (0, b"\xff\x0a", Medium("image", "jxl")),
-    (4, b"JXL \r\n\x87\n", Medium("image", "jxl")),
-    (0, b"FUJIFILMCCD-RAW", Medium("image", "raw")),
-    (0, b"IIRO", Medium("image", "raw")),
-    (0, b"IIRS", Medium("image", "raw")),
-    (0, b"IIU\0", Medium("image", "raw")),
+SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
+    (8, b"WAVE", FileType("speech", "wav")),
+    (8, b"AIFF", FileType("speech", "aiff")),
+    (8, b"AIFC", FileType("speech", "aiff")),
+    (0, b"fLaC", FileType("speech", "flac")),
+    (0, b"OggS", FileType("speech", "ogg")),
+    (0, b"ID3", FileType("speech", "mp3")),
+    (0, b".snd", FileType("speech", "au")),
+    (0, b"caff", FileType("speech", "caf")),
+    (0, b"riff\x2e\x91\xcf\x11", FileType("speech", "w64")),
+    (0, b"Creative Voice ", FileType("speech", "voc")),
+    (0, b"NIST_1A\n", FileType("speech", "sphere")),
+    (0, b"\xff\xd8\xff", FileType("image", "jpeg")),
+    (0, b"\x89PNG\r\n\x1a\n", FileType("image", "png")),
+    (8, b"WEBP", FileType("image", "webp")),
+    (8, b"CR\2\0", FileType("image", "raw")),  # Canon's TIFF; the other makers' are told by their tags
+    (0, b"II*\0", FileType("image", "tiff")),
+    (0, b"MM\0*", FileType("image", "tiff")),
+    (0, b"II+\0", FileType("image", "tiff")),
+    (0, b"MM\0+", FileType("image", "tiff")),
+    (0, b"GIF8", FileType("image", "gif")),
+    (0, b"BM", FileType("image", "bmp")),
+    (0, b"\xff\x0a", FileType("image", "jxl")),
+    (4, b"JXL \r\n\x87\n", FileType("image", "jxl")),
+    (0, b"FUJIFILMCCD-RAW", FileType("image", "raw")),
+    (0, b"IIRO", FileType("image", "raw")),
+    (0, b"IIRS", FileType("image", "raw")),
+    (0, b"IIU\0", FileType("image", "raw")),
 )
 # Brands of ISO media files that hold pictures. AVIF goes first: both may be listed, and Pillow reads it by itself.
-BRANDS: tuple[tuple[frozenset[bytes], Medium], ...] = (
-    (frozenset({b"avif", b"avis"}), Medium("image", "avif")),
-    (frozenset({b"crx "}), Medium("image", "raw")),
+BRANDS: tuple[tuple[frozenset[bytes], FileType], ...] = (
+    (frozenset({b"avif", b"avis"}), FileType("image", "avif")),
+    (frozenset({b"crx "}), FileType("image", "raw")),
     (
         frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}),
-        Medium("image", "heif"),
+        FileType("image", "heif"),
     ),
 )
 # The containers that a form type at byte 8 must stand in.
@@ -132,8 +132,8 @@ def load_extra(extra: str, name: str) -> Any:
         raise MissingExtraError(f"{name}: is {what}", hint=hint) from None
 
 
-def medium_of(head: bytes, name: str) -> Medium:
-    """The medium that a file begins like.
+def file_type_of(head: bytes, name: str) -> FileType:
+    """The file_type that a file begins like.
 
     Args:
         head: The first bytes, `SIGNATURE_BYTES` or more where the file has them.
@@ -143,23 +143,23 @@ def medium_of(head: bytes, name: str) -> Medium:
     """
     if not head:
         raise InputError(f"{name}: is empty")
-    for position, signature, medium in SIGNATURES:
+    for position, signature, file_type in SIGNATURES:
         if head.startswith(signature, position) and head.startswith(FORMS.get(signature, b"")):
-            return medium
+            return file_type
     if head[4:8] == b"ftyp":
         brands = {
             head[place : place + 4] for place in (8, *range(16, min(len(head), int.from_bytes(head[:4], "big")), 4))
         }
-        for wanted, medium in BRANDS:
+        for wanted, file_type in BRANDS:
             if wanted & brands:
-                return medium
+                return file_type
     if is_netpbm(head):
-        return Medium("image", "ppm")
+        return FileType("image", "ppm")
     for position, signature, what, hint in UNREADABLE:
         if head.startswith(signature, position):
             raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
     if is_mpeg(head):
-        return Medium("speech", "mp3")
+        return FileType("speech", "mp3")
     raise InputError(
         f"{name}: is neither a recording nor a photo",
         hint="readable are WAV, FLAC, OGG, MP3, AIFF, AU, CAF, W64, VOC, SPHERE; PNG, JPEG, WebP, TIFF, GIF, BMP, "
@@ -167,10 +167,10 @@ def medium_of(head: bytes, name: str) -> Medium:
     )
 
 
-def peek_medium(stream: BinaryIO) -> tuple[Medium, BinaryIO]:
-    """The medium in any stream, pipes too, and the stream to read it from. Raises InputError."""
+def peek_file_type(stream: BinaryIO) -> tuple[FileType, BinaryIO]:
+    """The file_type in any stream, pipes too, and the stream to read it from. Raises InputError."""
     head, whole = peek(stream)
-    return medium_of(head, shown(stream)), whole
+    return file_type_of(head, shown(stream)), whole
 
 
 def is_named(path: str, suffixes: tuple[str, ...]) -> bool:

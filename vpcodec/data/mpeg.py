@@ -16,6 +16,8 @@ LOOK_BYTES = 200  # of a frame: reaches behind a LAME header
 DECODER_DELAY = 529  # samples by which a decoder is late, beside the encoder's own delay
 RUN = 3  # frames in a row that make a stream
 COPY_BYTES = 1 << 16
+TAIL_BYTES = 128  # of an ID3v1 tag
+BEYOND = 1 << 40  # bytes of a gap that keeps the decoder from taking its guess at the length, by the size, for the end
 
 # kbit/s by index, of layers I to III of MPEG-1, then of MPEG-2 and 2.5.
 BITRATES = {
@@ -99,7 +101,8 @@ class Walk:
         self.promised: int | None = None  # frames still to come, by the header of this part
         self.trim = 0  # samples of padding behind this part
         self.reservoir: int | None = None  # bytes of earlier frames that the next may use; None once they suffice
-        self.tag: tuple[int, int] | None = None
+        self.tag: tuple[int, int] | None = None  # an ID3v2 tag before the first frame
+        self.tail = bytes(TAIL_BYTES)  # an ID3v1 tag
 
     def go(self) -> Survey:
         """Walk to the end. Raises InputError where reading fails."""
@@ -185,6 +188,7 @@ class Walk:
             self.survey.damage.append(f"{self.promised:,} of the frames that its header promises are missing")
         decoded = part.frames
         part.frames = max(0, decoded - part.skip - (0 if missing else self.trim))
+        part.ranges += [BEYOND, self.tail]
         if not decoded:
             self.survey.parts.pop()
         self.like = None
@@ -196,10 +200,9 @@ class Walk:
             if not self.survey.parts and self.tag is None:
                 self.tag = (at, min(at + length, self.size))
             return at + length
-        if head[:3] == b"TAG" and self.size - at >= 128:
-            if self.survey.parts:
-                self.survey.parts[-1].tail = head[:128]
-            return at + 128
+        if head[:3] == b"TAG" and self.size - at >= TAIL_BYTES:
+            self.tail = head[:TAIL_BYTES]
+            return at + TAIL_BYTES
         if head[:8] == b"APETAGEX" and len(head) >= 24:
             footer = int.from_bytes(head[12:16], "little")
             return at + footer + (32 if head[23] & 0x20 else 0)

@@ -6,7 +6,6 @@ files without names, a temporary one is renamed, and removed after an error, Ctr
 """
 
 import os
-import signal
 import stat
 import sys
 import tempfile
@@ -14,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from types import FrameType
-from typing import BinaryIO, NoReturn, cast
+from typing import BinaryIO, cast
 
 from vpcodec.data.streams import STANDARD, failure, shown
 from vpcodec.errors import ConfigError, InputError
@@ -43,7 +41,7 @@ def open_output(
     Raises:
         InputError: The target is there already, cannot be written, or the disk is full.
         ConfigError: The target is a terminal.
-        BrokenPipeError: Whoever read standard output has gone; see `end_quietly`.
+        BrokenPipeError: Whoever read standard output has gone.
     """
     if isinstance(target, str) and target == STANDARD:
         if sys.stdout.isatty() and not force:
@@ -231,24 +229,3 @@ def errors_named(target: str | os.PathLike[str]) -> Iterator[None]:
 def shown_output(target: str | os.PathLike[str]) -> str:
     """The name of an output on one line; see `shown`."""
     return "standard output" if target == STANDARD else shown(target)
-
-
-def stop_on_terminate() -> None:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, through every `finally`: nothing half-written stays.
-
-    What `nohup` has started stays deaf to SIGHUP.
-    """
-    signal.signal(signal.SIGTERM, terminate)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, terminate)
-
-
-def terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """Exit with the code that shells give a program ended by this signal."""
-    raise SystemExit(128 + number)
-
-
-def end_quietly() -> None:
-    """After a BrokenPipeError on standard output: keep Python from complaining once more when it closes it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())

@@ -8,16 +8,16 @@ import hashlib
 import io
 import os
 from contextlib import suppress
-from typing import BinaryIO, NoReturn, cast
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from vpcodec.data.ogg import ORDERS
-from vpcodec.data.parts import BEYOND, Part, Pieces, Survey
+from vpcodec.data.parts import Part, Survey
 from vpcodec.data.pcm import FORMATS, integers_of
-from vpcodec.data.streams import LeftOut, failure
+from vpcodec.data.streams import LeftOut, failure, pieces_of
 from vpcodec.errors import InputError
 
 TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
@@ -82,8 +82,7 @@ class Decoder:
     def __init__(self, stream: BinaryIO, part: Part, name: str) -> None:
         self.part = part
         self.name = name
-        beyond = BEYOND if part.form == "mp3" else 0  # its frames are counted here, not guessed from the size
-        self.callbacks = Callbacks(cast(BinaryIO, Pieces(stream, part.ranges, beyond, part.tail)))
+        self.callbacks = Callbacks(pieces_of(stream, part.ranges))
         try:
             self.file = Forward(self.callbacks)
         except (soundfile.SoundFileError, TypeError, ValueError) as error:

@@ -9,14 +9,17 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from vpcodec.errors import ConfigError, InputError
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
+Piece: TypeAlias = tuple[int, int] | bytes | int  # first position and the one after the last, bytes, or a gap's size
 
 STANDARD = "-"  # the name of standard input and output
 HEAD_BYTES = 4096  # enough to tell what a file is and, of most, what its samples are
@@ -163,3 +166,50 @@ def seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
                 raise failure(Path(tempfile.gettempdir()), error) from None
         spool.seek(0)
         yield cast(BinaryIO, spool)
+
+
+def pieces_of(stream: BinaryIO, pieces: Sequence[Piece]) -> BinaryIO:
+    """Pieces of a seekable stream, which stays open, as one stream.
+
+    A number among them is a gap of so many bytes: the stream ends there, and goes on behind it for who seeks there.
+    """
+    return io.BufferedReader(Pieces(stream, pieces), COPY_BYTES)
+
+
+class Pieces(io.RawIOBase):
+    """See `pieces_of`."""
+
+    def __init__(self, stream: BinaryIO, pieces: Sequence[Piece]) -> None:
+        self.stream = stream
+        self.pieces = pieces
+        sizes = (p if isinstance(p, int) else len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces)
+        self.starts = [0, *accumulate(sizes)]
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.starts[-1]}[whence]
+        if position < 0:
+            raise ValueError("a position before the beginning")
+        self.position = position
+        return position
+
+    def readinto(self, buffer: Any, /) -> int:
+        number = bisect_right(self.starts, self.position) - 1
+        piece = self.pieces[number] if number < len(self.pieces) else 0
+        inside = self.position - self.starts[number]
+        if isinstance(piece, int):
+            return 0
+        if isinstance(piece, bytes):
+            data = piece[inside : inside + len(buffer)]
+        else:
+            self.stream.seek(piece[0] + inside)
+            data = self.stream.read(min(len(buffer), piece[1] - piece[0] - inside))
+        buffer[: len(data)] = data
+        self.position += len(data)
+        return len(data)

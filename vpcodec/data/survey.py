@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from vpcodec.data import mpeg, ogg
-from vpcodec.data.parts import Part, Pieces, Survey, positions_of
-from vpcodec.data.streams import size_of
+from vpcodec.data.parts import Part, Survey, positions_of
+from vpcodec.data.streams import pieces_of, size_of
 from vpcodec.data.wav import SLACK
 from vpcodec.errors import InputError
 
@@ -37,7 +37,7 @@ def survey_of(stream: BinaryIO, form: str, name: str) -> Survey:
 
 def read_stream_info(stream: BinaryIO, part: Part, name: str) -> None:
     """Note the checksum of a FLAC file's samples. Raises InputError for samples that libsndfile cannot read."""
-    head = Pieces(stream, part.ranges).read(42)
+    head = pieces_of(stream, part.ranges).read(42)
     bits = (int.from_bytes(head[20:22], "big") >> 4 & 31) + 1
     if head[4] & 127 or len(head) < 42:
         return  # libsndfile says what is wrong

@@ -33,7 +33,7 @@ def read_signal(path: Path, kind: str, side: int | None = None) -> Signal:
 def read_speech(path: Path) -> Signal:
     with open_audio(path) as source:
         blocks = source.read_all()
-        rate = source.facts.sample_rate
+        rate = source.info.sample_rate
     mono = blocks.mean(axis=1, keepdims=True, dtype=np.float32)
     if rate != SAMPLE_RATE:
         mono = resample(mono, rate, SAMPLE_RATE)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.config import Recipe
-from vpcodec.data.pixels import to_pixels
+from vpcodec.data.colors import to_pixels
 from vpcodec.errors import DataError
 from vpcodec.networks.speech import SAMPLE_RATE
 

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
-from vpcodec.data.dataset import CROPS, MEMORY, Crops
+from vpcodec.data.crops import CROPS, MEMORY, Crops
 from vpcodec.devices import choose_device
 from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.graphs import write_graphs

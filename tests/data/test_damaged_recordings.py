@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vpcodec.data import mpeg, ogg
-from vpcodec.data.audio import AudioFacts, open_audio
+from vpcodec.data.audio import AudioInfo, open_audio
 from vpcodec.data.audio_sink import AudioSink
 from vpcodec.data.streams import LeftOut
 from vpcodec.errors import InputError
@@ -19,7 +19,7 @@ FRAME = 1152  # samples of an MP3 frame at 48 kHz
 def read(data: bytes, **options: bool) -> tuple[np.ndarray, tuple[str, ...], int | None]:
     """Samples, notes, and the length that was known beforehand."""
     with open_audio(io.BytesIO(data), **options) as source:
-        return source.read_all(), source.notes, source.facts.frames
+        return source.read_all(), source.notes, source.info.frames
 
 
 def without_header(data: bytes) -> bytes:
@@ -130,7 +130,7 @@ def test_every_channel_of_an_ogg_file_comes_back_in_its_place(channels):
     time = np.arange(48_000) / 48_000
     samples = np.stack([0.3 * np.sin(2 * np.pi * tone * time) for tone in tones], axis=1).astype(np.float32)
     stream = io.BytesIO()
-    with AudioSink(stream, AudioFacts(48_000, channels), "ogg") as sink:
+    with AudioSink(stream, AudioInfo(48_000, channels), "ogg") as sink:
         sink.write(samples)
     found = np.abs(np.fft.rfft(read(stream.getvalue())[0][:48_000], axis=0)).argmax(axis=0)
     assert found.tolist() == tones

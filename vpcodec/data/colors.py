@@ -1,4 +1,4 @@
-"""Stored colours to RGB of 8 bits: alpha on white, CMYK through its profile, deep grey, gamma; and what is not sRGB."""
+"""Colors: stored ones to 8-bit RGB (alpha on white, CMYK, deep gray, gamma), and RGB to the network's range."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,9 +7,10 @@ from io import BytesIO
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from vpcodec.data.png import gamma_table
+from vpcodec.data.image_formats import gamma_table
 
 WHITE = (255, 255, 255, 255)
 UNFIT = "the colour profile does not fit its pixels and is left out"
@@ -87,3 +88,13 @@ def unusual_colours(form: str, head: bytes) -> list[str]:
     if primaries in USUAL_PRIMARIES and transfer in USUAL_TRANSFERS:
         return []
     return [f"its colour space (H.273: primaries {primaries}, transfer {transfer}) is taken for sRGB"]
+
+
+def to_signal(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Levels 0 to 255, of any shape -> -1 to 1."""
+    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_pixels(signal: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The nearest levels; what lies beyond -1 and 1 is cut off."""
+    return np.rint((signal.clip(-1, 1) + 1) * np.float32(127.5)).astype(np.uint8)

@@ -12,9 +12,8 @@ from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.dataset import NARROW_SHARE, ImageCrops, SpeechCrops, without_upper_band
+from vpcodec.data.crops import NARROW_SHARE, ImageCrops, SpeechCrops, list_media, without_upper_band
 from vpcodec.data.level import TARGET
-from vpcodec.data.shards import list_media
 from vpcodec.errors import DataError
 
 OPTIONS = Data(batch=3, crop=50)
@@ -33,13 +32,13 @@ def shard(tmp_path: Path) -> Path:
 
 def test_shards_and_loose_files_are_listed_by_kind(shard: Path, tmp_path: Path) -> None:
     (tmp_path / "loose.flac").write_bytes((MEDIA / "speech.flac").read_bytes())
-    assert sorted(medium.name for medium in list_media(tmp_path, "speech")) == ["loose.flac", "speech.flac"]
-    assert [medium.name for medium in list_media(shard, "image")] == ["coffee.jpg", "cat.png"]
+    assert sorted(file.name for file in list_media(tmp_path, "speech")) == ["loose.flac", "speech.flac"]
+    assert [file.name for file in list_media(shard, "image")] == ["coffee.jpg", "cat.png"]
 
 
 def test_a_member_of_a_shard_reads_as_the_file_it_was(shard: Path) -> None:
-    (medium,) = list_media(shard, "speech")
-    assert medium.read() == (MEDIA / "speech.flac").read_bytes()
+    (member,) = list_media(shard, "speech")
+    assert member.read() == (MEDIA / "speech.flac").read_bytes()
 
 
 def test_speech_crops_come_at_the_level_the_network_expects(shard: Path) -> None:
@@ -137,19 +136,19 @@ def test_decoded_media_stay_within_the_budget_and_crops_do_not_depend_on_it(tmp_
     plenty, little = (ImageCrops(tmp_path, OPTIONS_OF_PHOTOS, 8, 0, memory) for memory in (1 << 30, 100_000))
     for step in range(20):
         np.testing.assert_array_equal(plenty.batch(step), little.batch(step))
-        assert little.held == sum(medium.nbytes for medium in little.decoded.values()) <= 100_000
+        assert little.held == sum(signal.nbytes for signal in little.decoded.values()) <= 100_000
     assert len(plenty.decoded) == 10
     assert len(little.decoded) == 3  # of 30,000 bytes each
 
 
 def test_a_recording_in_a_shard_is_measured_without_being_read_whole(shard: Path) -> None:
-    (medium,) = list_media(shard, "speech")
-    with medium.open() as file:
+    (member,) = list_media(shard, "speech")
+    with member.open() as file:
         assert file.read(4) == b"fLaC"
-        assert file.seek(-10, io.SEEK_END) == medium.size - 10
-        assert file.read() == medium.read()[-10:]
+        assert file.seek(-10, io.SEEK_END) == member.size - 10
+        assert file.read() == member.read()[-10:]
         assert file.seek(0) == 0
-        assert file.read() == medium.read()
+        assert file.read() == member.read()
 
 
 def test_training_sees_a_photo_as_the_codec_does(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ the ones used longest ago go first. A file that cannot be read is skipped, and a
 """
 
 import io
+import tarfile
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +22,12 @@ from PIL import Image
 
 from vpcodec.config import Data
 from vpcodec.data.audio import open_audio
+from vpcodec.data.colors import to_signal
 from vpcodec.data.image import open_image
-from vpcodec.data.kinds import Kind
+from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.data.level import gain_of, measure_level
-from vpcodec.data.pixels import to_signal
 from vpcodec.data.resample import resample
-from vpcodec.data.shards import Medium, list_media
+from vpcodec.data.streams import pieces_of
 from vpcodec.errors import DataError, InputError
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
@@ -33,10 +36,65 @@ BAND_RANGE = (3_400.0, 7_000.0)  # Hz, where such a band ends
 SLOPE = 200.0  # Hz, over which it ends
 ZOOM_SHARE = 0.8  # of the crops of photos are taken from a larger square and shrunk to
 ZOOM_RANGE = (0.25, 1.0)  # of its sides, so that a network sees small things sharp
-
-
 MEMORY = 1 << 30  # bytes of decoded media that are kept
 BAD_SHARE = 0.1  # of the files may be unreadable; more than that is no accident
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """One recording or photo: a range of bytes in a file."""
+
+    path: Path
+    name: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        with self.open() as stream:
+            return stream.read()
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Its bytes as a stream, read only as far as someone asks."""
+        with self.path.open("rb") as file:
+            yield pieces_of(file, [(self.offset, self.offset + self.size)])
+
+
+def list_media(root: Path, kind: Kind) -> list[MediaFile]:
+    """All media of a kind below a folder (or in one tar file), in the order of their names.
+
+    Args:
+        root: A folder with loose files, tar shards or both; or one tar shard.
+        kind: "speech" or "image".
+
+    Raises:
+        DataError: The place is missing, holds none, or a shard is broken.
+    """
+    if not root.exists():
+        raise DataError(f"{root}: no such folder")
+    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+    media: list[MediaFile] = []
+    for path in files:
+        if path.suffix == ".tar":
+            media.extend(list_shard(path, kind))
+        elif is_named(path.as_posix(), SUFFIXES[kind]):
+            media.append(MediaFile(path, path.name, 0, path.stat().st_size))
+    if not media:
+        raise DataError(f"{root}: no {kind} files", hint=f"looked for {', '.join(SUFFIXES[kind])} and .tar shards")
+    return media
+
+
+def list_shard(path: Path, kind: Kind) -> list[MediaFile]:
+    """The media of a kind in one tar file, without reading them."""
+    try:
+        with tarfile.open(path, "r:") as shard:  # not packed, or its members could not be read in place
+            return [
+                MediaFile(path, member.name, member.offset_data, member.size)
+                for member in shard
+                if member.isfile() and is_named(member.name, SUFFIXES[kind])
+            ]
+    except (OSError, tarfile.TarError) as error:
+        raise DataError(f"{path}: not a readable tar shard ({error})") from error
 
 
 class Crops(ABC):
@@ -79,23 +137,23 @@ class Crops(ABC):
         return np.stack([self.draw(np.random.default_rng((self.seed, step, place))) for place in self.places])
 
     def draw(self, random: np.random.Generator) -> NDArray[np.float32]:
-        """A random crop of a random medium."""
+        """A random crop of a random file."""
         index = int(random.choice(len(self.media), p=self.weights))
         return self.crop(self.readable(index, random), random)
 
     def fixed(self, count: int) -> NDArray[np.float32]:
         """The same crops every time, one from the middle of each of the first media that can be read."""
-        media = (medium for index in range(len(self.media)) if (medium := self.load(index)) is not None)
-        return np.stack([self.middle(medium) for medium in islice(media, count)])
+        media = (signal for index in range(len(self.media)) if (signal := self.load(index)) is not None)
+        return np.stack([self.middle(signal) for signal in islice(media, count)])
 
     def readable(self, index: int, random: np.random.Generator) -> NDArray[np.generic]:
-        """A decoded medium; another one, drawn at random, where that one cannot be read."""
-        while (medium := self.load(index)) is None:
+        """A decoded file; another one, drawn at random, where that one cannot be read."""
+        while (signal := self.load(index)) is None:
             index = int(random.choice(len(self.media), p=self.weights))
-        return medium
+        return signal
 
     def load(self, index: int) -> NDArray[np.generic] | None:
-        """A decoded medium; None for one that cannot be read."""
+        """A decoded file; None for one that cannot be read."""
         if index in self.skipped:
             return None
         if index in self.decoded:
@@ -103,15 +161,15 @@ class Crops(ABC):
             return self.decoded[index]
         try:
             with named(self.media[index]):
-                medium = self.decode(self.media[index].read())
+                signal = self.decode(self.media[index].read())
         except DataError as error:
             self.skip(index, error)
             return None
-        self.decoded[index] = medium
-        self.held += medium.nbytes
+        self.decoded[index] = signal
+        self.held += signal.nbytes
         while self.held > self.memory and len(self.decoded) > 1:
             self.held -= self.decoded.popitem(last=False)[1].nbytes
-        return medium
+        return signal
 
     def skip(self, index: int, error: DataError) -> None:
         """Note a file that cannot be read. Raises DataError where there are too many of them."""
@@ -129,18 +187,18 @@ class Crops(ABC):
 
     @abstractmethod
     def weigh(self) -> NDArray[np.float64]:
-        """Chance of each medium to be drawn."""
+        """Chance of each file to be drawn."""
 
     @abstractmethod
     def decode(self, content: bytes) -> NDArray[np.generic]:
-        """A medium in memory: int16 samples, or uint8 pixels [H, W, 3]."""
+        """A decoded file: int16 samples, or uint8 pixels [H, W, 3]."""
 
     @abstractmethod
-    def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+    def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
         """A random crop, augmented if the options say so."""
 
     @abstractmethod
-    def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
+    def middle(self, signal: NDArray[np.generic]) -> NDArray[np.float32]:
         """The crop from the middle, as it is."""
 
 
@@ -152,18 +210,18 @@ class SpeechCrops(Crops):
 
     def weigh(self) -> NDArray[np.float64]:
         seconds = np.zeros(len(self.media))
-        for index, medium in enumerate(self.media):
+        for index, file in enumerate(self.media):
             try:
-                seconds[index] = self.duration(medium)
+                seconds[index] = self.duration(file)
             except DataError as error:
                 self.skip(index, error)
         self.hours = seconds.sum() / 3600
         return np.asarray(seconds / seconds.sum())
 
-    def duration(self, medium: Medium) -> float:
+    def duration(self, file: MediaFile) -> float:
         """Seconds of a recording, by its header where that tells."""
-        with named(medium), medium.open() as file, open_audio(file) as audio:
-            return (audio.facts.frames or len(audio.read_all())) / audio.facts.sample_rate
+        with named(file), file.open() as stream, open_audio(stream) as audio:
+            return (audio.info.frames or len(audio.read_all())) / audio.info.sample_rate
 
     def extent(self) -> str:
         return f"{len(self.media):,} recordings, {self.hours:.3g} hours"
@@ -171,13 +229,13 @@ class SpeechCrops(Crops):
     def decode(self, content: bytes) -> NDArray[np.generic]:
         with open_audio(io.BytesIO(content)) as audio:
             mono = audio.read_all().mean(axis=1, keepdims=True)
-            mono = resample(mono, audio.facts.sample_rate, self.sample_rate)[:, 0]
+            mono = resample(mono, audio.info.sample_rate, self.sample_rate)[:, 0]
         leveled = mono * gain_of(measure_level(mono))
         return np.asarray(np.rint(np.clip(leveled, -8, 8) * 4096), dtype=np.int16)  # room for peaks above full scale
 
-    def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
-        start = int(random.integers(0, max(1, len(medium) - self.size + 1)))
-        piece = self.cut(medium, start)
+    def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+        start = int(random.integers(0, max(1, len(signal) - self.size + 1)))
+        piece = self.cut(signal, start)
         if not self.options.augment:
             return piece
         decibels, sign = random.uniform(*LEVEL_RANGE), random.choice((-1.0, 1.0))
@@ -186,11 +244,11 @@ class SpeechCrops(Crops):
             piece = without_upper_band(piece, random.uniform(*BAND_RANGE), self.sample_rate)
         return piece
 
-    def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
-        return self.cut(medium, max(0, (len(medium) - self.size) // 2))
+    def middle(self, signal: NDArray[np.generic]) -> NDArray[np.float32]:
+        return self.cut(signal, max(0, (len(signal) - self.size) // 2))
 
-    def cut(self, medium: NDArray[np.generic], start: int) -> NDArray[np.float32]:
-        piece = medium[start : start + self.size].astype(np.float32) / np.float32(4096)
+    def cut(self, signal: NDArray[np.generic], start: int) -> NDArray[np.float32]:
+        piece = signal[start : start + self.size].astype(np.float32) / np.float32(4096)
         return np.pad(piece, (0, self.size - len(piece)))
 
 
@@ -210,13 +268,13 @@ class ImageCrops(Crops):
         short = [max(0, self.size - length) for length in pixels.shape[:2]]
         return np.pad(pixels, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")
 
-    def crop(self, medium: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
-        height, width = medium.shape[:2]
+    def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+        height, width = signal.shape[:2]
         size = self.size
         if self.options.augment and random.random() < ZOOM_SHARE:
             size = min(height, width, int(self.size / np.exp(random.uniform(*np.log(ZOOM_RANGE)))))
         top, left = int(random.integers(0, height - size + 1)), int(random.integers(0, width - size + 1))
-        piece = medium[top : top + size, left : left + size]
+        piece = signal[top : top + size, left : left + size]
         if size != self.size:
             zoomed = Image.fromarray(piece).resize((self.size, self.size), Image.Resampling.LANCZOS)
             piece = np.asarray(zoomed)
@@ -224,9 +282,9 @@ class ImageCrops(Crops):
             piece = piece[:, ::-1]
         return to_signal(piece)
 
-    def middle(self, medium: NDArray[np.generic]) -> NDArray[np.float32]:
-        top, left = (medium.shape[0] - self.size) // 2, (medium.shape[1] - self.size) // 2
-        return to_signal(medium[top : top + self.size, left : left + self.size])
+    def middle(self, signal: NDArray[np.generic]) -> NDArray[np.float32]:
+        top, left = (signal.shape[0] - self.size) // 2, (signal.shape[1] - self.size) // 2
+        return to_signal(signal[top : top + self.size, left : left + self.size])
 
 
 def without_upper_band(samples: NDArray[np.float32], end: float, sample_rate: int) -> NDArray[np.float32]:
@@ -237,9 +295,9 @@ def without_upper_band(samples: NDArray[np.float32], end: float, sample_rate: in
 
 
 @contextmanager
-def named(medium: Medium) -> Iterator[None]:
-    """Makes what is wrong with a medium a DataError that names its file once."""
-    name = f"{medium.path}" if medium.path.name == medium.name else f"{medium.path}: {medium.name}"
+def named(file: MediaFile) -> Iterator[None]:
+    """Makes what is wrong with a media file a DataError that names its file once."""
+    name = f"{file.path}" if file.path.name == file.name else f"{file.path}: {file.name}"
     try:
         yield
     except InputError as error:

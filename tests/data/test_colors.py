@@ -47,7 +47,7 @@ def test_cmyk_is_converted_through_its_colour_profile(form):
     photo = opened(saved(picture, form, icc_profile=cmyk_profile()))
     assert np.abs(photo.pixels.astype(int) - 119).max() <= 2  # L* 50
     assert photo.notes == ("CMYK becomes sRGB by its colour profile",)
-    assert photo.facts.icc == b""
+    assert photo.info.icc == b""
 
 
 def test_cmyk_with_a_damaged_profile_is_converted_without_it():
@@ -76,7 +76,7 @@ def test_a_netpbm_picture_has_as_many_bits_as_its_largest_level(most, bits, samp
     levels = np.array([0, most // 2, most]).repeat(samples).astype(">u2" if most > 255 else np.uint8)
     head = f"P{5 if samples == 1 else 6}\n# a comment 7\n3 1 # another\n{most}\n".encode()
     photo = opened(head + levels.tobytes())
-    assert photo.facts.bit_depth == bits
+    assert photo.info.bit_depth == bits
     assert np.abs(photo.pixels[0, :, 0].astype(int) - [0, round(most // 2 / most * 255), 255]).max() <= 1
 
 
@@ -116,7 +116,7 @@ def test_formats_of_optional_packages_are_read_upright(form, extra):
     exif = Image.Exif()
     exif[274] = 6
     photo = opened(saved(picture, form, exif=exif.tobytes(), quality=95))
-    assert (photo.facts.width, photo.facts.height) == (16, 32)
+    assert (photo.info.width, photo.info.height) == (16, 32)
     assert np.abs(photo.pixels[[4, 28], 8].astype(int) - [[200, 20, 20], [20, 20, 200]]).max() < 12
 
 
@@ -144,7 +144,7 @@ def test_a_picture_may_have_as_many_pixels_as_are_allowed(limit):
             open_image(io.BytesIO(content), most_pixels=limit)
         assert "--max-pixels" in refusal.value.hint
     else:
-        assert open_image(io.BytesIO(content), most_pixels=limit).facts.width == 8
+        assert open_image(io.BytesIO(content), most_pixels=limit).info.width == 8
 
 
 def test_sixteen_thousand_squared_in_a_few_bytes_is_too_much():
