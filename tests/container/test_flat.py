@@ -6,7 +6,7 @@ import pytest
 from vpcodec.container.flat import largest_flat_size, pack, smallest_flat_size, unpack
 from vpcodec.errors import ContainerError
 
-VOCABULARIES = [2, 3, 7, 240, 255, 256, 1000, 1023, 1024, 4375, 15360, 16384, 40961, 2**24 - 1, 2**24]
+VOCABULARIES = [2, 3, 7, 240, 255, 256, 1000, 1023, 1024, 4375, 15360, 16384, 40961, 2**24 - 1, 2**28, 2**62 - 1, 2**62]
 COUNTS = [1, 2, 5, 6, 7, 100, 1667]
 
 

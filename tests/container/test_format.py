@@ -1,4 +1,5 @@
 import io
+import math
 import zlib
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def test_frames_and_length_come_back() -> None:
         assert (found.tokens == expected.tokens).all()
         assert found.side == expected.side
     assert reader.length == 57_600
+
+
+@pytest.mark.parametrize("levels", [(16384, 16384), (16384,) * 4, (1 << 62,)])
+def test_ids_of_several_codes_a_position_come_back(levels: tuple[int, ...]) -> None:
+    header = speech_header(levels=levels, rate=math.prod(levels))
+    tokens = np.random.default_rng(0).integers(0, header.vocabulary, (1, 1667))
+    tokens[0, :2] = 0, header.vocabulary - 1
+    content = written(header, [Frame(tokens)])
+    assert Reader(io.BytesIO(content)).header == header
+    assert (read(content)[0].tokens == tokens).all()
+    assert len(content) <= len(written(header, [])) + 1667 * math.log2(header.vocabulary) / 8 + 13
+    with pytest.raises(ContainerError, match="tokens from 0 to"):
+        written(header, [Frame(tokens + 1)])
 
 
 def test_a_file_may_have_no_frames() -> None:

@@ -56,8 +56,9 @@ def test_the_bytes_are_those_of_the_specification() -> None:
         ({"prior": b"no"}, "2 bytes, expected 4"),
         ({"levels": ()}, "levels"),
         ({"levels": (8, 1)}, "levels"),
-        ({"levels": (5000, 5000)}, "levels"),
+        ({"levels": (16384,) * 4 + (65,)}, "product up to 2\\^62"),
         ({"rate": 0}, "rate is 0"),
+        ({"rate": (1 << 62) + 1}, "expected 1 to 2\\^62"),
         ({"signal": SpeechFacts(0)}, "sample rate is 0"),
         ({"signal": SpeechFacts(8000, bit_depth=12)}, "12-bit integers"),
         ({"signal": ImageFacts(5, 0)}, "height is 0"),
@@ -89,7 +90,7 @@ def test_metadata_that_a_header_has_no_room_for_are_left_out_the_largest_first()
     kept, notes = fitting(metadata)
     assert list(kept) == ["title", "date"]
     assert [note.split(" is left out")[0] for note in notes] == ["icc (70,000 bytes)", "comment (65,004 bytes)"]
-    longest = Header("m" * 255, b"weights!", (1 << 32) - 1, (2,) * 24, SpeechFacts((1 << 32) - 1))
+    longest = Header("m" * 255, b"weights!", 1 << 62, (4,) * 31, SpeechFacts((1 << 32) - 1, (1 << 32) - 1), prior=b"prio")
     kept, notes = fitting({"comment": bytes(LARGEST_METADATA - len("comment") - 4)})
     assert read_back(replace(longest, metadata=tuple(kept.items()))).metadata
     assert notes == ()

@@ -35,7 +35,7 @@ Body:
     4 bytes    the first ones of the SHA-256 of the prior, if traits say that one is named
     varint     nominal rate K
     varint     number of levels, 1 to 32
-    varints    the levels, each 2 or more; their product, the vocabulary, is at most 2^24
+    varints    the levels, each 2 or more; their product, the vocabulary, is at most 2^62
     varints    speech: sample rate in Hz, channels
                image: width, height in pixels, channels (1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha)
     varint     length of the model's name in bytes, at most 255
@@ -46,8 +46,8 @@ Body:
                varint   length of its content in bytes
                bytes    its content
 
-Sample rate, channels, width, height and rate are 1 to 2^32 - 1. A token is a number below the vocabulary. Where a
-method has several levels, the digits of a token are the numbers in base (level 0, level 1, ...) that add up to it,
+Sample rate, channels, width and height are 1 to 2^32 - 1, the rate 1 to 2^62. A token is a number below the
+vocabulary. Where a method has several levels or codes a position, the digits of a token are the numbers in base (level 0, level 1, ...) that add up to it,
 first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1, 0, 0.
 
 ## Frame

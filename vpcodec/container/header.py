@@ -10,7 +10,7 @@ from vpcodec.errors import ContainerError
 
 MAGIC = b"\xd6VP"
 VERSION = 1
-LARGEST_VOCABULARY = 1 << 24
+LARGEST_VOCABULARY = 1 << 62  # so that ids and their sums fit int64; no table is ever as large
 LARGEST_BODY = 1 << 16  # bytes; metadata is kept small
 LARGEST_METADATA = LARGEST_BODY - 512  # bytes that there is always room for: all else in a body takes 419 at most
 IDENTITY_SIZE = 8  # bytes of the weights' SHA-256 that are kept
@@ -88,7 +88,7 @@ class Header:
             raise ContainerError(f"identity of the prior has {len(self.prior)} bytes, expected {PRIOR_SIZE} or none")
         if not 1 <= len(self.levels) <= 32 or min(self.levels) < 2 or self.vocabulary > LARGEST_VOCABULARY:
             raise ContainerError(
-                f"levels {list(self.levels)} are not 1 to 32 radices of 2 or more with a product up to 2^24"
+                f"levels {list(self.levels)} are not 1 to 32 radices of 2 or more with a product up to 2^62"
             )
         if (self.signal.bit_depth, self.signal.floating) not in DEPTHS:
             number = "floating-point numbers" if self.signal.floating else "integers"
@@ -97,7 +97,9 @@ class Header:
             positive = {"sample rate": self.signal.sample_rate, "number of channels": self.signal.channels}
         else:
             positive = {"width": self.signal.width, "height": self.signal.height, "channels": self.signal.channels}
-        for what, value in {**positive, "rate": self.rate}.items():
+        if not 1 <= self.rate <= LARGEST_VOCABULARY:
+            raise ContainerError(f"rate is {self.rate}, expected 1 to 2^62")
+        for what, value in positive.items():
             if not 1 <= value < 1 << 32:
                 raise ContainerError(f"{what} is {value}, expected 1 to 2^32 - 1")
 
