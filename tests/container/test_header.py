@@ -90,7 +90,8 @@ def test_metadata_that_a_header_has_no_room_for_are_left_out_the_largest_first()
     kept, notes = fitting(metadata)
     assert list(kept) == ["title", "date"]
     assert [note.split(" is left out")[0] for note in notes] == ["icc (70,000 bytes)", "comment (65,004 bytes)"]
-    longest = Header("m" * 255, b"weights!", 1 << 62, (4,) * 31, SpeechFacts((1 << 32) - 1, (1 << 32) - 1), prior=b"prio")
+    largest = SpeechFacts((1 << 32) - 1, (1 << 32) - 1)
+    longest = Header("m" * 255, b"weights!", 1 << 62, (4,) * 31, largest, prior=b"prio")
     kept, notes = fitting({"comment": bytes(LARGEST_METADATA - len("comment") - 4)})
     assert read_back(replace(longest, metadata=tuple(kept.items()))).metadata
     assert notes == ()

@@ -5,7 +5,7 @@ at 1 and multiplies the tokens in, last one first; whenever the state reaches 2^
 is below. Decoding takes the bytes back just before they are needed. Since a state of 2^64 and more loses nothing
 worth a name by dropping its low bytes, a frame takes at most one byte more than ceil(N log2 K / 8).
 
-Tokens go through the state in steps, as many at a time as 63 bits hold, which is what numpy can put together; a large vocabulary has one token a step.
+Tokens go through the state in steps, as many at a time as 63 bits hold, which is what numpy can put together.
 """
 
 import numpy as np

@@ -47,8 +47,9 @@ Body:
                bytes    its content
 
 Sample rate, channels, width and height are 1 to 2^32 - 1, the rate 1 to 2^62. A token is a number below the
-vocabulary. Where a method has several levels or codes a position, the digits of a token are the numbers in base (level 0, level 1, ...) that add up to it,
-first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1, 0, 0.
+vocabulary. Where a method has several levels or codes a position, the digits of a token are the numbers in base
+(level 0, level 1, ...) that add up to it, first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits
+1, 1, 0, 0.
 
 ## Frame
 
