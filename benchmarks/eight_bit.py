@@ -45,7 +45,7 @@ def main() -> None:
 
 def measure(model: ModelFolder, medium: Path, rounds: int) -> dict[str, Any]:
     """Seconds and quality of both decoders of a model, at the rate it has by default."""
-    rate = model.checked_rate(None)
+    rate = model.checked_codebook(None)
     codec = Codec.load(model, engine="onnx")
     tokens = codec.tokens(codec.encode(medium))
     tokens = tokens[0] if model.facts.kind == "speech" else tokens  # one channel

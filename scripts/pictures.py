@@ -106,7 +106,7 @@ def mark(model: ModelFolder) -> bytes:
 
 def identity(model: ModelFolder) -> str:
     """Name, weights and prior of a model, which decide what is decoded and how many bytes it takes."""
-    return f"{model.name} {model.checksum.hex()} {prior_identity(model.prior(model.checked_rate(None))).hex()}"
+    return f"{model.name} {model.checksum.hex()} {prior_identity(model.prior(model.checked_codebook(None))).hex()}"
 
 
 def write_picture(name: str) -> None:

@@ -18,7 +18,7 @@ def exported() -> list[Tokens]:
     made = []
     for name, kind, shape, vocabulary in (("a.b/ one", "speech", (2, 50), 1000), ("two", "image", (7, 9), 100_000)):
         ids = random.integers(0, vocabulary, shape).astype(np.uint16 if vocabulary < 1 << 16 else np.uint32)
-        facts = {"name": name, "kind": kind, "model": f"{kind}-x", "weights": "0" * 16, "rate": 1024}
+        facts = {"name": name, "kind": kind, "model": f"{kind}-x", "weights": "0" * 16, "codebook": "1024"}
         made.append(Tokens(ids, {**facts, "vocabulary": vocabulary, "length": ids.size, "shape": list(shape)}))
     return made
 

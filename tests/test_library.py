@@ -149,15 +149,15 @@ def test_what_is_no_sample_is_refused_with_its_place(speech: Codec, number: floa
 def test_what_can_be_meant_is_taken(speech: Codec) -> None:  # noqa: F811
     samples = np.linspace(-0.5, 0.5, 2000)
     content = speech.encode(samples, sample_rate=44_100)
-    rate = speech.rates[0]
+    size = speech.codebooks[0]
     for meant in (44_100.0, np.int64(44_100), np.float32(44_100)):
         assert speech.encode(samples, sample_rate=meant) == content
     assert speech.encode(samples.tolist(), sample_rate=44_100) == content
     assert speech.encode(torch.from_numpy(samples), sample_rate=44_100) == content
-    for chosen in (rate, str(rate), np.int64(rate), float(rate)):
-        assert speech.encode(samples, sample_rate=44_100, rate=chosen) == content
-    with pytest.raises(vpcodec.ConfigError, match=f"no rate 257\n.*its rates: {rate}"):
-        speech.encode(samples, sample_rate=44_100, rate="257")
+    for chosen in (size, str(size), np.int64(size), float(size)):
+        assert speech.encode(samples, sample_rate=44_100, codebook=chosen) == content
+    with pytest.raises(vpcodec.ConfigError, match=f"no codebook 257\n.*its codebooks: {size}"):
+        speech.encode(samples, sample_rate=44_100, codebook="257")
     assert (
         Codec.load(str(speech.model.path), device=torch.device("cpu"), engine="torch").encode(
             samples, sample_rate=44_100

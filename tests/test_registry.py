@@ -1,13 +1,18 @@
 """Models on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.conftest import MEDIA
 from vpcodec.autoencoder import Autoencoder
+from vpcodec.codec.pipeline import Codec
 from vpcodec.config import override
+from vpcodec.corpus.facts import describe
 from vpcodec.errors import ConfigError, ModelError
+from vpcodec.export import read_tokens
 from vpcodec.registry import (
     FACTS,
     WEIGHTS,
@@ -21,8 +26,8 @@ from vpcodec.registry import (
 from vpcodec.training.recipes import find_recipe
 
 
-def saved(folder: Path, name: str = "speech-fsp-tiny", seed: int = 0) -> ModelFolder:
-    recipe = find_recipe(name)
+def saved(folder: Path, name: str = "speech-fsp-tiny", seed: int = 0, settings: Sequence[str] = ()) -> ModelFolder:
+    recipe = override(find_recipe(name), settings)
     torch.manual_seed(seed)
     model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).eval()
     folder.mkdir(parents=True)
@@ -100,11 +105,26 @@ def test_a_model_file_that_makes_no_sense_is_refused(tmp_path: Path, change: tup
         ModelFolder(tmp_path / "mine")
 
 
-def test_a_rate_the_model_lacks_is_a_wrong_option(tmp_path: Path) -> None:
+def test_a_codebook_the_model_lacks_is_a_wrong_option(tmp_path: Path) -> None:
     folder = saved(tmp_path / "mine")
-    assert folder.checked_rate(None) == 256
-    with pytest.raises(ConfigError, match="no rate 1024"):
-        folder.checked_rate(1024)
+    assert folder.checked_codebook(None) == 256
+    with pytest.raises(ConfigError, match="no codebook 1024"):
+        folder.checked_codebook(1024)
+
+
+def test_a_codebook_of_two_codes_a_position_has_its_name_everywhere(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "mine", settings=["quantizer.rates=[256, '2x256']"])
+    codec = Codec.load(folder, engine="torch")
+    assert codec.codebooks == (256, "2x256")
+    contents = [codec.encode(MEDIA / "speech.flac", codebook=codebook) for codebook in (256, "2x256", None)]
+    assert contents[1] == contents[2]
+    assert len(contents[0]) < 0.6 * len(contents[1])
+    (tmp_path / "two.tok").write_bytes(contents[1])
+    assert describe(str(tmp_path / "two.tok"), str(folder.path))["codebook"] == "2x256"
+    assert [each["codebook"] for each in describe(str(folder.path))["codebooks"]] == [256, "2x256"]
+    assert read_tokens(str(tmp_path / "two.tok"), "two", str(folder.path)).facts["codebook"] == "2x256"
+    with pytest.raises(ConfigError, match=r"no codebook 3x256\n.*its codebooks: 256, 2x256"):
+        codec.encode(MEDIA / "speech.flac", codebook="3x256")
 
 
 def test_a_new_model_starts_from_another_where_shapes_fit(tmp_path: Path) -> None:

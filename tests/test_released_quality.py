@@ -71,7 +71,7 @@ def test_speech_sounds_as_good_as_when_the_model_was_released(name: str, rate: i
     from vpcodec.metrics.speech import pesq_wb, stoi
 
     codec, released = Codec.load(name), SPEECH[name, rate]
-    content = codec.encode(MEDIA / "speech.flac", rate=rate)
+    content = codec.encode(MEDIA / "speech.flac", codebook=rate)
     decoded = codec.decode(content).samples[:, 0]
     original = soundfile.read(MEDIA / "speech.flac", dtype="float32")[0]
     assert pesq_wb(decoded, original) == pytest.approx(released.pesq, abs=0.08)
@@ -87,7 +87,7 @@ def planes(pixels: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "rate"), quick_at_1024(PHOTOS))
 def test_a_photo_looks_as_good_as_when_the_model_was_released(name: str, rate: int) -> None:
     codec, released = Codec.load(name), PHOTOS[name, rate]
-    content = codec.encode(MEDIA / "cat.png", rate=rate)
+    content = codec.encode(MEDIA / "cat.png", codebook=rate)
     decoded, original = planes(codec.decode(content).pixels), planes(np.asarray(Image.open(MEDIA / "cat.png")))
     assert float(psnr(decoded, original)) == pytest.approx(released.psnr, abs=0.2)
     assert float(ssim(decoded, original)) == pytest.approx(released.ssim, abs=0.01)

@@ -3,7 +3,7 @@
 npz         ids      all tokens, one file after the other, rows after rows; uint16 or uint32
             lengths  tokens of each file
             shapes   [files, 2]: channels and time of speech, height and width of an image
-            names, kinds, models, weights, rates, vocabularies: one entry a file
+            names, kinds, models, weights, codebooks, vocabularies: one entry a file
 parquet     one row a file, with the same facts as columns and its tokens as the list `ids`
 webdataset  a tar with, for each file, NAME.npy (its tokens, in their shape) and NAME.json (the facts)
 """
@@ -34,7 +34,7 @@ class Tokens:
 
     Attributes:
         ids: [channels, time] of speech, [height, width] of an image; uint16 where the vocabulary allows, else uint32.
-        facts: What they are: name, kind, model, weights, rate, vocabulary, length, shape.
+        facts: What they are: name, kind, model, weights, codebook, vocabulary, length, shape.
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -57,13 +57,14 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
     with open_input(source) as stream:
         reader = Reader(stream)
         header = reader.header
-        ids = tokens_of(reader, model_to_read(header, model, source))
+        folder = model_to_read(header, model, source)
+        ids = tokens_of(reader, folder)
     facts = {
         "name": name,
         "kind": header.kind,
         "model": header.model,
         "weights": header.weights.hex(),
-        "rate": header.rate,
+        "codebook": str(folder.codebook_name(header.rate) if folder else header.rate),
         "vocabulary": header.vocabulary,
         "length": ids.size,
         "shape": list(ids.shape),
@@ -75,8 +76,8 @@ def write_npz(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     """All files in one numpy archive; they must fit into memory."""
     everything = list(tokens)
     facts = [each.facts for each in everything]
-    names = ("names", "kinds", "models", "weights", "rates", "vocabularies", "lengths", "shapes")
-    columns = ("name", "kind", "model", "weights", "rate", "vocabulary", "length", "shape")
+    names = ("names", "kinds", "models", "weights", "codebooks", "vocabularies", "lengths", "shapes")
+    columns = ("name", "kind", "model", "weights", "codebook", "vocabulary", "length", "shape")
     arrays: dict[str, Any] = {
         plural: np.array([row[name] for row in facts]) for plural, name in zip(names, columns, strict=True)
     }
@@ -91,7 +92,7 @@ def write_parquet(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     except ImportError:
         raise DependencyError("Parquet needs pyarrow", hint="pip install pyarrow") from None
     text, number, numbers = pyarrow.string(), pyarrow.int64(), pyarrow.list_(pyarrow.int32())
-    kinds = {"name": text, "kind": text, "model": text, "weights": text, "rate": number, "vocabulary": number}
+    kinds = {"name": text, "kind": text, "model": text, "weights": text, "codebook": text, "vocabulary": number}
     schema = pyarrow.schema({**kinds, "length": number, "shape": numbers, "ids": numbers})
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for rows in grouped(tokens, ROW_GROUP):

@@ -99,22 +99,31 @@ class ModelFolder:
         path = self.path / f"prior-{rate}.bin"
         return path.read_bytes() if path.is_file() else None
 
-    def checked_rate(self, rate: int | str | None) -> int:
-        """The rate asked for, as a number or in digits, or the highest.
+    @property
+    def codebooks(self) -> tuple[int | str, ...]:
+        """Sizes of the codebooks as users name them, 1024 or `2x1024`, in the order of the quantizer's rates."""
+        return tuple(self.facts.quantizer.get("rates", self.facts.rates))
+
+    def checked_codebook(self, codebook: int | str | None) -> int:
+        """The quantizer's rate for a codebook that a user names, or for the largest.
 
         Raises ConfigError for one that the model lacks.
         """
-        if rate is None:
+        if codebook is None:
             return self.facts.rates[-1]
-        for offered in self.facts.rates:
-            if offered == rate or str(offered) == rate:
-                return offered
-        offers = ", ".join(map(str, self.facts.rates))
-        raise ConfigError(f"model {self.name} has no rate {rate}", hint=f"its rates: {offers}")
+        for rate, name in zip(self.facts.rates, self.codebooks, strict=True):
+            if codebook in (name, str(name), rate):
+                return rate
+        hint = f"its codebooks: {', '.join(map(str, self.codebooks))}"
+        raise ConfigError(f"model {self.name} has no codebook {codebook}", hint=hint)
+
+    def codebook_name(self, rate: int) -> int | str:
+        """What users call the codebook of one of the quantizer's rates."""
+        return self.codebooks[self.facts.rates.index(rate)]
 
     def vocabulary(self, rate: int) -> int:
         """Number of ids that can occur at a rate."""
-        return self.facts.vocabularies[self.facts.rates.index(self.checked_rate(rate))]
+        return self.facts.vocabularies[self.facts.rates.index(self.checked_codebook(rate))]
 
     def verify(self) -> None:
         """Raises ModelError unless the weights are those that `model.toml` names."""

@@ -19,10 +19,14 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encod speech.wav", "no such command 'encod'. ...; `vpcodec -h` shows how", 2),
     ("encode", "missing argument 'IN...'; `vpcodec encode -h` shows how", 2),
     ("encode --modle x speech.wav", "no such option: --modle ...; `vpcodec encode -h` shows how", 2),
-    ("encode speech.wav --rate", "option '--rate' requires an argument; `vpcodec encode -h` shows how", 2),
-    ("encode speech.wav --rate many", "invalid value for '--rate': ...; `vpcodec encode -h` shows how", 2),
+    ("encode speech.wav --codebook", "option '--codebook' requires an argument; `vpcodec encode -h` shows how", 2),
+    ("encode speech.wav --codebook many", "invalid value for '--codebook': ...; `vpcodec encode -h` shows how", 2),
     ("encode speech.wav photo.jpg --device tpu", "unknown device 'tpu'; use auto, cpu, cuda or cuda:N", 2),
-    ("encode speech.wav photo.jpg --rate 999", "no default model has the rate 999; speech-vp: ...; image-vp: ...", 2),
+    (
+        "encode speech.wav photo.jpg --codebook 999",
+        "no default model has the codebook 999; speech-vp: ...; image-vp: ...",
+        2,
+    ),
     (
         "encode speech.wav --model speech-fps-1024",
         "no model named 'speech-fps-1024'; installed: ...; or give the path of a model folder",

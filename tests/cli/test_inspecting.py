@@ -17,7 +17,7 @@ def test_info_gives_the_rate_by_name_by_entropy_and_on_disk(vpcodec: Command, to
     (facts,) = json.loads(vpcodec("info", "--json", "speech.tok").stdout)
     seconds = facts["source"]["seconds"]
     assert seconds == 1.0
-    assert math.isclose(facts["nominal"], facts["tokens"] / seconds * math.log2(facts["rate"]), abs_tol=1e-5)
+    assert math.isclose(facts["nominal"], facts["tokens"] / seconds * math.log2(facts["codebook"]), abs_tol=1e-5)
     assert 0 < facts["entropy"] <= facts["nominal"]
     assert facts["on_disk"] == 8 * (tokens / "speech.tok").stat().st_size / seconds
     assert facts["model"] == "speech-vp"
@@ -109,9 +109,9 @@ def test_test_says_when_the_model_does_not_fit(vpcodec: Command, tokens: Path) -
     assert b"not with this speech-vp" in ended.stderr
 
 
-def test_models_are_listed_with_kind_size_and_rates(vpcodec: Command) -> None:
+def test_models_are_listed_with_kind_size_and_codebooks(vpcodec: Command) -> None:
     listed = json.loads(vpcodec("models", "--json").stdout)
     speech = next(model for model in listed if model["name"] == "speech-vp")
-    (rate,) = speech["rates"]
-    assert rate["nominal"] == round(16_000 / 96 * math.log2(rate["rate"]), 6)
+    (codebook,) = speech["codebooks"]
+    assert codebook["nominal"] == round(16_000 / 96 * math.log2(codebook["codebook"]), 6)
     assert b"speech-vp            speech " in vpcodec("models").stdout

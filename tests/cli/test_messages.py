@@ -79,7 +79,7 @@ def test_rule_7_a_closed_standard_error_changes_nothing_else(vpcodec: Command, t
 def test_rule_12_exit_codes(vpcodec: Command, media: Path) -> None:
     assert vpcodec("encode", "speech.wav").returncode == 0
     assert vpcodec("encode", "nowhere.wav", "photo.png").returncode == 1
-    assert vpcodec("encode", "--rate").returncode == 2
+    assert vpcodec("encode", "--codebook").returncode == 2
 
 
 def test_rule_15_json_wherever_figures_are_printed(vpcodec: Command, media: Path) -> None:

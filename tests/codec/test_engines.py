@@ -50,7 +50,7 @@ def signal_of(path: Path, hop: int) -> np.ndarray:
 def compare(model: ModelFolder, paths: list[Path]) -> tuple[int, int, float]:
     """Tokens, how many of them differ between the engines, and the furthest difference of the decoded signals."""
     onnx, torch = OnnxEngine(model), TorchEngine(model, "cpu")
-    rate = model.checked_rate(None)
+    rate = model.checked_codebook(None)
     tokens, different, furthest = 0, 0, 0.0
     for path in paths:
         signal = signal_of(path, model.facts.hop)
@@ -87,7 +87,7 @@ def test_the_engines_agree_on_a_fifth_of_the_test_split_with_every_released_mode
 def test_8_bits_cost_a_released_model_hardly_any_quality(model: ModelFolder) -> None:
     path = MEDIA / FILES[model.facts.kind][-1]
     signal = signal_of(path, model.facts.hop)
-    rate = model.checked_rate(None)
+    rate = model.checked_codebook(None)
     engine, quicker = OnnxEngine(model), OnnxEngine(model, eight_bits=True)
     tokens = engine.encode(signal, rate)
     exact, quick = (one.decode(tokens, rate) for one in (engine, quicker))
@@ -108,7 +108,7 @@ def test_the_onnx_engine_computes_the_same_bytes_with_any_number_of_threads(
     models: dict[str, ModelFolder], kind: str
 ) -> None:
     model = models[kind]
-    rate = model.checked_rate(None)
+    rate = model.checked_codebook(None)
     signal = signal_of(MEDIA / FILES[kind][0], model.facts.hop)
     alone, *others = [OnnxEngine(model, threads) for threads in (1, 2, 3)]
     latents = alone.run("encoder.onnx", signal[None])
@@ -171,7 +171,7 @@ def test_an_id_that_the_vocabulary_lacks_is_named_with_its_place(
     models: dict[str, ModelFolder], kind: str, engine: str
 ) -> None:
     model = models[kind]
-    rate = model.checked_rate(None)
+    rate = model.checked_codebook(None)
     vocabulary = model.vocabulary(rate)
     computes = open_engine(model, engine)
     shape, place = ((7,), (3,)) if kind == "speech" else ((2, 3), (1, 2))

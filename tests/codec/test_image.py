@@ -99,7 +99,7 @@ def test_a_missing_tile_is_refused(image: Codec, photo: np.ndarray) -> None:
 def test_a_size_is_believed_only_where_its_tiles_are_there(image: Codec, photo: np.ndarray) -> None:
     reader, out = Reader(io.BytesIO(image.encode(photo[:32, :32]))), io.BytesIO()
     largest = ImageFacts((1 << 32) - 1, (1 << 32) - 1)
-    writer = Writer(out, image.header(image.rates[-1], largest, {}))
+    writer = Writer(out, image.header(image.codebooks[-1], largest, {}))
     writer.write(*reader.frames())
     writer.close()
     tracemalloc.start()

@@ -83,7 +83,7 @@ def test_a_photo_whose_only_tile_is_lost_is_gray(image: Codec, pixels: np.ndarra
 
 
 def test_a_photo_too_large_to_be_true_is_not_filled_up(image: Codec) -> None:
-    header = image.header(image.rates[-1], ImageFacts((1 << 32) - 1, (1 << 32) - 1), {})
+    header = image.header(image.codebooks[-1], ImageFacts((1 << 32) - 1, (1 << 32) - 1), {})
     with pytest.raises(ContainerError, match="4,294,967,295 x 4,294,967,295 pixels are more than"):
         resynced(image, header.to_bytes())
 

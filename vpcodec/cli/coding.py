@@ -8,6 +8,7 @@ import typer
 
 from vpcodec.cli.messages import Messages
 from vpcodec.cli.options import (
+    Codebook,
     Device,
     Engine,
     Force,
@@ -48,9 +49,7 @@ def encode(
     to_stdout: Stdout = False,
     output_dir: OutputDir = None,
     model: ModelName = None,
-    rate: Annotated[
-        int | None, typer.Option("--rate", metavar="K", help="Codebook size, one of the model's. Default: its largest.")
-    ] = None,
+    codebook: Codebook = None,
     start: Start = None,
     stop: Stop = None,
     recursive: Recursive = False,
@@ -101,7 +100,7 @@ def encode(
     settings = Settings(
         task="encode",
         model=model,
-        rate=rate,
+        codebook=codebook,
         raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
         span=Span(start or 0.0, stop),
         most_pixels=most_pixels,
@@ -234,7 +233,7 @@ def carry_out(
     from vpcodec.data.streams import STANDARD
 
     check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
-    check_rate(settings.model, settings.rate)
+    check_codebook(settings.model, settings.codebook)
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
         raise ConfigError("--ray has no pipes to other machines", hint="name files on both sides")
     if as_json and any(item.target == STANDARD for item in items):
@@ -264,18 +263,18 @@ def carry_out(
         raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
 
 
-def check_rate(model: str | None, rate: int | None) -> None:
-    """Raises ConfigError for a rate that the model lacks or, if none is named, that every default one lacks."""
+def check_codebook(model: str | None, codebook: int | str | None) -> None:
+    """Raises ConfigError for a codebook that the model lacks or, if none is named, that every default one lacks."""
     from vpcodec.codec.pipeline import DEFAULT_MODELS
     from vpcodec.registry import find_model
 
     if model is not None:
-        find_model(model).checked_rate(rate)
-    elif rate is not None:
-        offered = {name: find_model(name).facts.rates for name in DEFAULT_MODELS.values()}
-        if all(rate not in rates for rates in offered.values()):
-            theirs = "; ".join(f"{name}: {', '.join(map(str, rates))}" for name, rates in offered.items())
-            raise ConfigError(f"no default model has the rate {rate}", hint=theirs)
+        find_model(model).checked_codebook(codebook)
+    elif codebook is not None:
+        offered = {name: [*map(str, find_model(name).codebooks)] for name in DEFAULT_MODELS.values()}
+        if all(str(codebook) not in codebooks for codebooks in offered.values()):
+            theirs = "; ".join(f"{name}: {', '.join(codebooks)}" for name, codebooks in offered.items())
+            raise ConfigError(f"no default model has the codebook {codebook}", hint=theirs)
 
 
 def report(

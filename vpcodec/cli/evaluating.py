@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Device, Engine, Jobs, NoProgress, Quiet, complete_models
-from vpcodec.errors import ConfigError
+from vpcodec.cli.options import Device, Engine, Jobs, NoProgress, Quiet, complete_models, parse_codebook
 
 SHOWN_REASONS = 3  # of measurements that failed
 
@@ -26,8 +25,8 @@ def evaluate(
             "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Model; may be given many times."
         ),
     ] = None,
-    rate: Annotated[
-        str | None, typer.Option("--rate", metavar="K,...", help="Codebook sizes. Default: each model's largest.")
+    codebook: Annotated[
+        str | None, typer.Option("--codebook", metavar="K,...", help="Codebook sizes. Default: each model's largest.")
     ] = None,
     against: Annotated[
         str | None,
@@ -59,7 +58,7 @@ def evaluate(
     Beside NAME.json, .csv or .html, rows are kept in NAME.items.jsonl until all is done: an interrupted evaluation
     goes on where it was. Media are coded one by one, for the sake of their times; --jobs is for the metrics of speech.
     """
-    rates = parse_rates(rate)
+    codebooks = parse_codebooks(codebook)
 
     from vpcodec.codec.pipeline import DEFAULT_MODELS
     from vpcodec.evaluation.cards import markdown_table, write_card
@@ -73,7 +72,9 @@ def evaluate(
     outputs.check(force=force)
     data = open_dataset(dataset, Path(root) if root else None, fetch=download)
     folders = [find_model(name) for name in model or [DEFAULT_MODELS[data.kind]]]
-    candidates = [ModelCandidate(folder, each, engine=engine, device=device) for folder in folders for each in rates]
+    candidates = [
+        ModelCandidate(folder, each, engine=engine, device=device) for folder in folders for each in codebooks
+    ]
     messages = Messages(quiet=quiet, progress=not no_progress)
     done, total = 0, 1
 
@@ -106,11 +107,6 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def parse_rates(text: str | None) -> list[int | None]:
-    """Numbers between commas; none at all stands for each model's largest. Raises ConfigError."""
-    if text is None:
-        return [None]
-    try:
-        return [int(each) for each in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--rate {text}: not numbers", hint="for instance 1024,16384") from None
+def parse_codebooks(text: str | None) -> list[str | None]:
+    """Codebook sizes between commas; None alone for each model's largest. Raises BadParameter."""
+    return [None] if text is None else [parse_codebook(each) for each in text.split(",")]

@@ -59,7 +59,7 @@ def export(
                 failures.append(error)
                 messages.failure(shown(item.source), error)
             else:
-                codebooks.add("{model} ({weights}) at rate {rate}".format_map(tokens.facts))
+                codebooks.add("{model} ({weights}) with codebook {codebook}".format_map(tokens.facts))
                 yield tokens
         if len(failures) == len(names):
             raise InputError(f"{shown_output(output)}: not written, nothing could be read")

@@ -78,8 +78,9 @@ def models(as_json: Json = False) -> None:
         Messages().error(f"no models in {looked}", "train one, or set VPCODEC_MODELS to a folder of models")
         raise typer.Exit(1)
     for model in found:
-        rates = ", ".join(f"{each['rate']} ({each['nominal']:.4g} {model['unit']})" for each in model["rates"])
-        print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {rates}")
+        offers = ((each["codebook"], each["nominal"]) for each in model["codebooks"])
+        codebooks = ", ".join(f"{name} ({nominal:.4g} {model['unit']})" for name, nominal in offers)
+        print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {codebooks}")
         for run in model["quality"]:
             figures = [f"{name} {value:.4g}" for name, value in run.items() if isinstance(value, float)]
             unit = run.get("speed_unit", "")  # of the last two figures

@@ -16,6 +16,14 @@ def parse_time(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is not a time; write seconds or [h:]m:s") from None
 
 
+def parse_codebook(text: str) -> str:
+    """A codebook size as it is named: `1024`, or `2x1024` for two codes a position."""
+    groups, times, codes = text.rpartition("x")
+    if not codes.isdecimal() or (times and not groups.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not a codebook size; write 1024, or 2x1024")
+    return text
+
+
 def parse_output(text: str) -> str:
     """The name of an output, `-` for the others that standard output has."""
     return "-" if text in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1") else text
@@ -71,6 +79,15 @@ ModelName = Annotated[
     str | None,
     typer.Option(
         "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Model by name or path of its folder."
+    ),
+]
+Codebook = Annotated[
+    str | None,
+    typer.Option(
+        "--codebook",
+        metavar="K",
+        parser=parse_codebook,
+        help="Codebook size, one of the model's: 1024, or 2x1024. Default: its largest.",
     ),
 ]
 Engine = Annotated[str, typer.Option("--engine", metavar="E", help="What computes: auto, onnx, onnx-8-bits or torch.")]

@@ -50,7 +50,7 @@ def check_model(model: ModelFolder, header: Header) -> None:
     if header.kind != model.facts.kind or header.rate not in model.facts.rates:
         raise ContainerError(f"the token file does not fit the model {header.model}")
     if header.levels != model.radices(header.rate):
-        raise ContainerError(f"levels {header.levels} are not those of {header.model} at rate {header.rate}")
+        raise ContainerError(f"levels {header.levels} are not those of {header.model} with codebook {header.rate}")
 
 
 def prior_of(header: Header, model: ModelFolder) -> bytes | None:

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     import torch
 
 Device: TypeAlias = "str | torch.device"
-Rate: TypeAlias = int | str | None  # a codebook size, as a number or in digits; None for the highest
+Codebook: TypeAlias = int | str | None  # a codebook size, 1024 or "2x1024"; None for the largest
 
 THINGS = {"speech": "a recording", "image": "a photo"}
 DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}
@@ -103,11 +103,13 @@ class Codec:
         return self.model.facts.kind
 
     @property
-    def rates(self) -> tuple[int, ...]:
-        """Nominal codebook sizes to choose from, the highest last."""
-        return tuple(self.model.facts.rates)
+    def codebooks(self) -> tuple[int | str, ...]:
+        """Codebook sizes to choose from, the largest last: 1024, or `2x1024` for two codes a position."""
+        return self.model.codebooks
 
-    def encode(self, signal: Source | InMemory, *, sample_rate: float | None = None, rate: Rate = None) -> bytes:
+    def encode(
+        self, signal: Source | InMemory, *, sample_rate: float | None = None, codebook: Codebook = None
+    ) -> bytes:
         """The token file of a recording or photo.
 
         Args:
@@ -115,31 +117,31 @@ class Codec:
                 floating point at full scale 1 or integers at their own; pixels [height, width] or [height, width, 3]
                 uint8.
             sample_rate: Hz, of samples in an array.
-            rate: One of `rates`; None for the highest.
+            codebook: One of `codebooks`; None for the largest.
 
         Raises:
             InputError: The signal cannot be read, is not of the model's kind, or holds what is no number.
-            ConfigError: The model lacks the rate, or an array is no recording or photo.
+            ConfigError: The model lacks the codebook, or an array is no recording or photo.
         """
         content = io.BytesIO()
         if self.kind == "speech" and is_array(signal):
             if sample_rate is None:
                 raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, say")
-            return self.encode_samples(signal, sample_rate, rate=rate)
+            return self.encode_samples(signal, sample_rate, codebook=codebook)
         if sample_rate is not None:
             raise ConfigError("sample_rate is for samples in an array", hint="leave it out: a file says its own")
         if is_array(signal):
-            self.encode_photo(photo_of(array_of(signal)), content, self.model.checked_rate(rate))
+            self.encode_photo(photo_of(array_of(signal)), content, self.model.checked_codebook(codebook))
         else:
-            self.encode_to(cast(Source, signal), content, rate=rate)
+            self.encode_to(cast(Source, signal), content, codebook=codebook)
         return content.getvalue()
 
-    def encode_samples(self, samples: InMemory, sample_rate: float, *, rate: Rate = None) -> bytes:
+    def encode_samples(self, samples: InMemory, sample_rate: float, *, codebook: Codebook = None) -> bytes:
         """The token file of samples [n] or [n, channels] in memory; see `encode`."""
         block = columns(samples)
         raw = RawFormat(whole_rate(sample_rate), block.shape[1], subtype_of_array(block.dtype))
         content = io.BytesIO()
-        self.encode_to(io.BytesIO(bytes_of_array(block)), content, rate=rate, raw=raw)
+        self.encode_to(io.BytesIO(bytes_of_array(block)), content, codebook=codebook, raw=raw)
         return content.getvalue()
 
     def encode_batch(
@@ -147,21 +149,21 @@ class Codec:
         signals: Iterable[Source | InMemory],
         *,
         sample_rate: float | None = None,
-        rate: Rate = None,
+        codebook: Codebook = None,
         jobs: int = 1,
     ) -> list[bytes]:
         """The token files of many recordings or photos, in their order; raises as `encode`, at the first failure.
 
         Args:
-            signals: Each as `encode` takes it, with the same `sample_rate` and `rate`.
+            signals: Each as `encode` takes it, with the same `sample_rate` and `codebook`.
             jobs: Signals worked on at once; the bytes do not depend on it.
         """
         codec = self.sharing(jobs)
         with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(lambda signal: codec.encode(signal, sample_rate=sample_rate, rate=rate), signals))
+            return list(pool.map(lambda each: codec.encode(each, sample_rate=sample_rate, codebook=codebook), signals))
 
     def encoder(
-        self, sample_rate: float, channels: int = 1, *, dtype: DTypeLike = np.float32, rate: Rate = None
+        self, sample_rate: float, channels: int = 1, *, dtype: DTypeLike = np.float32, codebook: Codebook = None
     ) -> StreamEncoder:
         """An encoder of speech that comes piece by piece.
 
@@ -179,18 +181,20 @@ class Codec:
             sample_rate: Hz.
             channels: Number of channels.
             dtype: Type of the samples that will be pushed: floating point at full scale 1, or integers at their own.
-            rate: One of `rates`; None for the highest.
+            codebook: One of `codebooks`; None for the largest.
 
         Raises:
             InputError: The model codes images, or no recording has this sample rate.
-            ConfigError: The model lacks the rate, or samples do not have this type.
+            ConfigError: The model lacks the codebook, or samples do not have this type.
         """
         self.check_speech()
         if not 1 <= channels <= MOST_CHANNELS:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
         signal = SpeechHeader(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
-        return StreamEncoder(self.engine, self.model, self.header(self.model.checked_rate(rate), signal, {}), dtype)
+        return StreamEncoder(
+            self.engine, self.model, self.header(self.model.checked_codebook(codebook), signal, {}), dtype
+        )
 
     def decoder(self) -> StreamDecoder:
         """A decoder of speech whose token file comes piece by piece. Raises InputError for a model of images.
@@ -218,7 +222,7 @@ class Codec:
         source: Source,
         out: BinaryIO,
         *,
-        rate: Rate = None,
+        codebook: Codebook = None,
         raw: RawFormat | None = None,
         span: Span = WHOLE,
         most_pixels: int = MOST_PIXELS,
@@ -229,7 +233,7 @@ class Codec:
         Args:
             source: Path, `-` for standard input, or a binary stream.
             out: Where the bytes go; need not seek.
-            rate: One of the model's rates; None for the highest.
+            codebook: One of `codebooks`; None for the largest.
             raw: What the samples are, for sound without a header.
             span: The stretch of a recording to encode.
             most_pixels: That a photo may have.
@@ -238,9 +242,9 @@ class Codec:
         Raises:
             InputError: The source cannot be read, or is not of the model's kind.
             DependencyError: The optional package that reads it is not installed.
-            ConfigError: The model lacks the rate.
+            ConfigError: The model lacks the codebook.
         """
-        chosen = self.model.checked_rate(rate)
+        chosen = self.model.checked_codebook(codebook)
         kind = self.model.facts.kind
         with open_input(source) as stream:
             live = not at_start(stream)

@@ -9,15 +9,21 @@ from vpcodec.codec.matching import model_for, prior_of
 from vpcodec.codec.recordings import checked
 from vpcodec.container import Header, Reader, Resync, SpeechFacts
 from vpcodec.data.streams import Source
+from vpcodec.errors import ModelError
 from vpcodec.registry import ModelFolder
 
 
 def model_to_read(header: Header, given: str | None = None, source: Source = "") -> ModelFolder | None:
-    """The model that the tokens of a token file cannot be read without; None where the file says it all.
+    """The model of a token file; None where it is not here, and the file says all about its tokens.
 
     Takes and raises what `model_for` does.
     """
-    return model_for(header, given, source) if header.prior or header.kind == "image" else None
+    try:
+        return model_for(header, given, source)
+    except ModelError:
+        if given is not None or header.prior or header.kind == "image":
+            raise
+        return None
 
 
 def tokens_of(reader: Reader, model: ModelFolder | None, *, on_damage: Resync | None = None) -> NDArray[np.int64]:

@@ -73,8 +73,8 @@ class Coder:
                 file_type, stream = peek_file_type(stream)
                 kind = file_type.kind
             model = find_model(settings.model or DEFAULT_MODELS[kind])
-            rate = model.checked_rate(settings.rate)
-            outcome.kind, outcome.model, outcome.rate = kind, model.name, rate
+            rate = model.checked_codebook(settings.codebook)
+            outcome.kind, outcome.model, outcome.codebook = kind, model.name, model.codebook_name(rate)
             if self.is_kept(item, target) or (
                 item.mirrored and not settings.force and is_encoded(target, item.source, model, rate)
             ):
@@ -86,7 +86,7 @@ class Coder:
                     notes = codec.encode_to(
                         stream,
                         out,
-                        rate=rate,
+                        codebook=rate,
                         raw=settings.raw,
                         span=settings.span,
                         most_pixels=settings.most_pixels,
@@ -126,7 +126,7 @@ class Coder:
             target = outcome.target = item.target
             if item.open_ended:
                 target = outcome.target = output_name(item.target, f"{DECODED}.{form}")
-            outcome.kind, outcome.model, outcome.rate = header.kind, header.model, header.rate
+            outcome.kind, outcome.model, outcome.codebook = header.kind, header.model, header.rate
             time = decoded_time(item.source, settings.resync) if item.mirrored else None
             if self.is_kept(item, target) or (
                 time is not None and not settings.force and is_decoded(target, item.source, time, form)
@@ -135,6 +135,7 @@ class Coder:
                 return
             with self.open_target(item, target, time) as out:
                 codec = self.load(model_for(header, settings.model, item.source), outcome)
+                outcome.codebook = codec.model.codebook_name(header.rate)
                 with timed(codec, outcome):
                     if isinstance(reader, Index):
                         notes = codec.decode_span_to(reader, out, form, settings.span)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.matching import model_for, prior_of
 from vpcodec.codec.recordings import SAMPLE_RATE
+from vpcodec.codec.tokens import model_to_read
 from vpcodec.container import Reader, SpeechFacts, verify
 from vpcodec.container.header import MAGIC
 from vpcodec.data.audio import open_audio
@@ -51,7 +52,8 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
     header = reader.header
     counts = np.zeros(header.vocabulary, np.int64)
     frames = tokens = 0
-    prior = prior_of(header, model_for(header, model, path)) if header.prior else None
+    folder = model_to_read(header, model, path)
+    prior = prior_of(header, folder) if folder else None
     for frame in reader.frames(prior):
         counts += np.bincount(frame.tokens.ravel(), minlength=header.vocabulary)
         frames, tokens = frames + 1, tokens + frame.tokens.size
@@ -64,7 +66,7 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
         "kind": header.kind,
         "model": header.model,
         "weights": header.weights.hex(),
-        "rate": header.rate,
+        "codebook": folder.codebook_name(header.rate) if folder else header.rate,
         "vocabulary": header.vocabulary,
         "tokens": tokens,
         "frames": frames,
@@ -132,16 +134,16 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
     facts = model.facts
     speech = facts.kind == "speech"
     per = SAMPLE_RATE / facts.hop if speech else 1 / facts.hop**2
-    rates = [
-        {"rate": rate, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(rate)), 6)}
-        for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
+    codebooks = [
+        {"codebook": name, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(rate)), 6)}
+        for name, vocabulary, rate in zip(model.codebooks, facts.vocabularies, facts.rates, strict=True)
     ]
     return {
         "type": "model",
         "name": model.name,
         "kind": facts.kind,
         "unit": "bit/s" if speech else "bit/pixel",
-        "rates": rates,
+        "codebooks": codebooks,
         "parameters": facts.parameters,
         "quantizer": facts.quantizer.get("method", ""),
         "weights": model.checksum.hex(),
@@ -161,7 +163,7 @@ def licence_of(model: ModelFolder) -> str:
 
 
 def quality_of(model: ModelFolder) -> list[dict[str, Any]]:
-    """What was measured, one entry for each data set and rate; empty where nothing readable was recorded.
+    """What was measured, one entry for each data set and codebook; empty where nothing readable was recorded.
 
     Speeds are those of the machine that measured.
     """

@@ -18,7 +18,7 @@ class Settings:
     Attributes:
         task: Which of the two.
         model: Name or path; None for the default of each kind.
-        rate: None for the model's highest.
+        codebook: None for the model's largest.
         form: Format of what is decoded; None to go by the output's name.
         raw: What samples without a header are; None for files with one.
         span: Stretch of a recording.
@@ -32,7 +32,7 @@ class Settings:
 
     task: Literal["encode", "decode"]
     model: str | None = None
-    rate: int | None = None
+    codebook: int | str | None = None
     form: str | None = None
     raw: RawFormat | None = None
     span: Span = WHOLE
@@ -66,7 +66,7 @@ class Outcome:
     status: Literal["done", "skipped", "failed"] = "done"
     kind: str = ""
     model: str = ""
-    rate: int = 0
+    codebook: int | str = 0
     engine: str = ""
     amount: float = 0.0
     bytes: int = 0

@@ -43,7 +43,7 @@ def is_encoded(target: str, source: str, model: ModelFolder, rate: int) -> bool:
             return False
         if (header.model, header.weights, header.rate) != (model.name, model.checksum, rate):
             raise InputError(
-                f"{shown(target)}: exists already, from model {header.model} at rate {header.rate}", hint=REPLACE
+                f"{shown(target)}: exists already, from model {header.model} with codebook {header.rate}", hint=REPLACE
             )
         stream.seek(0)
         if verify(stream, prior_of(header, model)):

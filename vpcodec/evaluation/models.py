@@ -15,11 +15,11 @@ from vpcodec.registry import ModelFacts, ModelFolder
 
 
 class ModelCandidate(Candidate):
-    """One of this package's models at one rate.
+    """One of this package's models with one codebook.
 
     Args:
         model: Which.
-        rate: Nominal codebook size; None for the highest.
+        codebook: Codebook size, 1024 or "2x1024"; None for the largest.
         engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
         device: "auto", "cpu" or "cuda".
     """
@@ -27,14 +27,14 @@ class ModelCandidate(Candidate):
     ours = True
 
     def __init__(
-        self, model: ModelFolder, rate: int | None = None, *, engine: str = "auto", device: str = "auto"
+        self, model: ModelFolder, codebook: int | str | None = None, *, engine: str = "auto", device: str = "auto"
     ) -> None:
         self.codec = Codec.load(model, engine=engine, device=device)
-        self.rate = model.checked_rate(rate)
+        self.rate = model.checked_codebook(codebook)
         facts = model.facts
         self.kind = facts.kind
         self.family = model.name
-        self.name = model.name if len(facts.rates) == 1 else f"{model.name}@{self.rate}"
+        self.name = model.name if len(facts.rates) == 1 else f"{model.name}@{model.codebook_name(self.rate)}"
         self.identity = f"{files_of(model, self.rate)}, {self.codec.engine.name}"
         self.codebook = self.rate
         self.vocabulary = facts.vocabularies[facts.rates.index(self.rate)]
@@ -43,11 +43,11 @@ class ModelCandidate(Candidate):
 
     def encode(self, signal: Signal, facts: Facts) -> bytes:
         if self.kind == "speech":
-            return self.codec.encode_samples(signal, SAMPLE_RATE, rate=self.rate)
+            return self.codec.encode_samples(signal, SAMPLE_RATE, codebook=self.rate)
         photo = io.BytesIO()
         Image.fromarray(signal).save(photo, "PNG", compress_level=0)
         photo.seek(0)
-        return self.codec.encode(photo, rate=self.rate)
+        return self.codec.encode(photo, codebook=self.rate)
 
     def decode(self, content: bytes) -> Signal:
         decoded = self.codec.decode(content)
