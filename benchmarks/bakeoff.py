@@ -38,11 +38,13 @@ from vpcodec.training.loop import Run, train
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "bakeoff.json"
 DOMAINS = ROOT / "docs" / "results" / "bakeoff-domains.json"
-PAGE = ROOT / "docs" / "bakeoff.md"
+PAGE = ROOT / "docs" / "bakeoff.md"  # K = 1,024
+WHOLE = ROOT / "docs" / "results" / "bakeoff.md"  # all codebook sizes
 PUBLISHED = ROOT / "docs" / "results" / "published.json"
 
 METHODS = ("vp", "fsp", "fsq", "vq", "ema", "vqgan-fc", "simvq", "tokenbridge", "nsvq", "transvq")
 SIZES = (256, 1024, 4096, 16384)
+MIDDLE = 1024  # the size that the page shows
 EVERY_SIZE = ("vp", "fsp", "fsq", "simvq")
 ACROSS_DOMAINS = ("vp", "fsp", "simvq")
 SEEDS = (0, 1, 2)
@@ -249,17 +251,22 @@ def collect(out: Path, domains: bool) -> None:
         if domains:
             put_table(PAGE, f"{kind} domains", domains_table(kind, results))
         else:
-            put_table(PAGE, f"{kind} methods", table(kind, results, published))
-            put_table(PAGE, f"{kind} dynamics", dynamics_table(kind, results))
+            middle = {cell: figures for cell, figures in results.items() if cell.size == MIDDLE}
+            put_table(PAGE, f"{kind} methods", table(kind, middle, published, short=True))
+            put_table(WHOLE, f"{kind} methods", table(kind, results, published))
+            put_table(WHOLE, f"{kind} dynamics", dynamics_table(kind, results))
 
 
-def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, Any]) -> str:
-    """Methods by size: mean and range over seeds, with the paper's figures where it has any."""
+def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, Any], short: bool = False) -> str:
+    """Methods by size: mean and range over seeds, with the paper's figures where it has any.
+
+    The short table has no columns that are nearly the same in all rows.
+    """
     metrics = METRICS[kind]
-    theirs = published[kind]["metrics"]
-    codes = ("tokens", "CVU", "entropy, bit", "file")
-    heads = ["K", "method", "seeds", *metrics.values(), *codes, f"paper: {' / '.join(theirs)}"]
-    rows = [f"| {' | '.join(heads)} |", f"|---:|---|---:|{'---:|' * (len(heads) - 3)}"]
+    paper = f"paper: {' / '.join(published[kind]['metrics'])}"
+    heads = ["method", "seeds", *metrics.values(), "CVU", "entropy, bit"]
+    heads = heads if short else ["K", *heads[:-2], "tokens", *heads[-2:], "file", paper]
+    rows = [f"| {' | '.join(heads)} |", "|" + "".join("---|" if head == "method" else "---:|" for head in heads)]
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for cell, facts in results.items():
         if cell.kind == kind:
@@ -267,20 +274,17 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
     order = [*METHODS, *VARIANTS]
     for size, quantizer in sorted(groups, key=lambda group: (group[0], order.index(group[1]))):
         whole = [facts for facts in groups[size, quantizer] if "failed" not in facts]
-        paper = published[kind]["rows"].get(f"{quantizer}@{size}", ["–"])
-        if not whole:
-            rows.append(f"| {size:,} | {quantizer} | 0 | {'– | ' * (len(metrics) + 4)}{' / '.join(map(str, paper))} |")
-            continue
-        figures = [spread([facts["metrics"][name] for facts in whole]) for name in metrics]
-        figures += [f"{whole[0]['codes']['tokens']:,}"]
-        usage = [corrected(facts["codes"]) for facts in whole]
-        figures += [
-            spread([each[name] for each in usage]) if all(usage) else "–"
-            for name in ("cvu_corrected", "entropy_bits_corrected")
-        ]
-        figures += [spread([facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole], percent=True)]
-        shown = " | ".join([*figures, " / ".join(map(str, paper))])
-        rows.append(f"| {size:,} | {quantizer} | {len(whole)} | {shown} |")
+        row = {"K": f"{size:,}", "method": quantizer, "seeds": f"{len(whole)}"}
+        row[paper] = " / ".join(map(str, published[kind]["rows"].get(f"{quantizer}@{size}", ["–"])))
+        if whole:
+            row |= {title: spread([facts["metrics"][name] for facts in whole]) for name, title in metrics.items()}
+            row["tokens"] = f"{whole[0]['codes']['tokens']:,}"
+            usage = [corrected(facts["codes"]) for facts in whole]
+            for title, name in (("CVU", "cvu_corrected"), ("entropy, bit", "entropy_bits_corrected")):
+                row[title] = spread([each[name] for each in usage]) if all(usage) else "–"
+            shares = [facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole]
+            row["file"] = spread(shares, percent=True)
+        rows.append(f"| {' | '.join(row.get(head, '–') for head in heads)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -312,7 +316,7 @@ def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
         found = [
             facts["used_by_step"]
             for cell, facts in results.items()
-            if (cell.kind, cell.quantizer, cell.size) == (kind, quantizer, 1024) and facts.get("used_by_step")
+            if (cell.kind, cell.quantizer, cell.size) == (kind, quantizer, MIDDLE) and facts.get("used_by_step")
         ]
         if not found:
             continue

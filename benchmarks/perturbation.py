@@ -198,9 +198,9 @@ def markdown(results: dict[str, Any]) -> str:
     worst = max(cell["largest_difference"] for cell in results["agreement"].values())
     lines += [
         "",
-        f"From K = {int(first):,} to {int(last):,} the queue grows {int(last) // int(first)} times, "
-        f"the published search {theirs:.0f} times dearer, ours {ours:.1f} times. "
-        f"Largest relative difference of a distance from brute force in float64: {worst:.1e}.",
+        f"From K = {int(first):,} to {int(last):,} the queue becomes {int(last) // int(first)} times as long; "
+        f"the published search costs {theirs:.0f} times as much, ours {ours:.1f} times. "
+        f"The largest relative error of a distance, against brute force in float64, is {worst:.1e}.",
         "",
         f"Seconds of a move of {SPEECH_BATCH:,} tokens (one thread):",
         "",

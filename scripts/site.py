@@ -46,7 +46,7 @@ def list_of_models() -> str:
 
 def pages() -> dict[str, str]:
     """Every file that the site is made of, with its place in the site."""
-    documents = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/*.md"))]
+    documents = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/**/*.md"))]
     shown = [path for pattern in ("docs/pictures/*", "docs/gallery/*.html") for path in sorted(ROOT.glob(pattern))]
     media = [path.relative_to(ROOT).as_posix() for path in shown]
     folders = [card.parent.name for card in ROOT.glob("models/*/card.md")]
