@@ -25,8 +25,8 @@ from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.codec.windows import CORES
 from vpcodec.data.audio import open_audio
-from vpcodec.data.crops import list_media
 from vpcodec.data.image import open_image
+from vpcodec.data.media import list_media
 from vpcodec.evaluation.cards import record, write_card
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.models import ModelCandidate

@@ -143,7 +143,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
         "no recipe named 'speech-fps-tiny'; known: ...; or a TOML file",
         2,
     ),
-    ("train --recipe speech-fsp-tiny --data nowhere -o model", "nowhere: no such folder", 1),
+    ("train --recipe speech-fsp-tiny --data nowhere -o model", "nowhere: no such file or folder", 1),
     (
         "train --recipe speech-fsp-tiny --data empty-folder -o model",
         "empty-folder: no speech files; looked for .wav, ...",

@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,22 @@ from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.crops import NARROW_SHARE, ImageCrops, SpeechCrops, list_media, without_upper_band
+from vpcodec.data.crops import NARROW_SHARE, ImageCrops, SpeechCrops, without_upper_band
 from vpcodec.data.level import TARGET
+from vpcodec.data.media import list_media
+from vpcodec.data.streams import Pieces
 from vpcodec.errors import DataError
 
 OPTIONS = Data(batch=3, crop=50)
 OPTIONS_OF_PHOTOS = Data(batch=4, crop=2)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of each test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("VPCODEC_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -93,7 +104,7 @@ def test_a_recording_or_photo_smaller_than_a_crop_is_filled_up(tmp_path: Path) -
 
 
 def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         list_media(tmp_path / "nowhere", "speech")
     (tmp_path / "broken.tar").write_bytes(b"this is no tar file")
     with pytest.raises(DataError, match=r"broken\.tar"):
@@ -157,7 +168,70 @@ def test_training_sees_a_photo_as_the_codec_does(tmp_path: Path) -> None:
     assert (ImageCrops(tmp_path, Data(batch=1, crop=2), 8, seed=0).batch(0) == 1).all()
 
 
-def test_a_packed_shard_is_named(shard: Path) -> None:
-    shard.write_bytes(gzip.compress(shard.read_bytes()))
-    with pytest.raises(DataError, match=r"train-00\.tar"):
-        list_media(shard, "speech")
+def test_a_packed_shard_is_unpacked_once_into_the_cache(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = shard.with_name("train-00.tar.gz")
+    packed.write_bytes(gzip.compress(shard.read_bytes()))
+    shard.unlink()
+    for _ in range(2):
+        (media,) = list_media(packed, "speech")
+        assert media.read() == (MEDIA / "speech.flac").read_bytes()
+        monkeypatch.delattr("gzip.open", raising=False)  # the second time nothing is unpacked
+
+
+def test_a_packed_shard_that_was_cut_is_named_and_leaves_nothing_in_the_cache(shard: Path, cache: Path) -> None:
+    shard.with_name("cut.tgz").write_bytes(gzip.compress(shard.read_bytes())[:-1000])
+    with pytest.raises(DataError, match=r"cut\.tgz"):
+        list_media(shard.with_name("cut.tgz"), "speech")
+    assert list(cache.iterdir()) == []
+
+
+def test_sources_add_up_and_are_folders_numbered_shards_or_lists_of_paths(shard: Path, tmp_path: Path) -> None:
+    for number in (8, 9, 10):
+        shard.with_name(f"part-{number:03}.tar").write_bytes(shard.read_bytes())
+    Path(tmp_path, "in").mkdir()
+    Path(tmp_path, "in", "name with spaces.flac").write_bytes((MEDIA / "speech.flac").read_bytes())
+    Path(tmp_path, "list.txt").write_text("in/name with spaces.flac\n\npart-{008..009}.tar\n")
+    numbered, listed = Path(tmp_path, "part-{008..010}.tar"), Path(f"@{tmp_path}/list.txt")
+    assert [media.path.name for media in list_media(numbered, "speech")] == [
+        f"part-{n}.tar" for n in ("008", "009", "010")
+    ]
+    names = [media.path.name for media in list_media([tmp_path / "in", listed], "speech")]
+    assert names == ["name with spaces.flac"] * 2 + ["part-008.tar", "part-009.tar"]
+    with pytest.raises(DataError, match=r"part-011\.tar: no such file"):
+        list_media(Path(tmp_path, "part-{010..011}.tar"), "speech")
+    with pytest.raises(DataError, match="no-list"):
+        list_media(Path("@no-list.txt"), "speech")
+
+
+def test_lengths_come_from_headers_and_later_from_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("a", 1), ("b", 3)):
+        soundfile.write(tmp_path / f"{name}.flac", np.random.default_rng(0).normal(0, 0.1, 16_000 * seconds), 16_000)
+    read = Counter[str]()
+    readinto = Pieces.readinto
+    monkeypatch.setattr(Pieces, "readinto", lambda self, buffer: read.update(bytes=(n := readinto(self, buffer))) or n)
+    crops = SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+    assert list(crops.amounts) == [1, 3]
+    assert list(crops.weights) == [0.25, 0.75]
+    assert 0 < read["bytes"] < Path(tmp_path, "b.flac").stat().st_size / 2
+    read.clear()
+    assert list(SpeechCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 3]
+    assert not read
+    soundfile.write(tmp_path / "b.flac", np.zeros(16_000 * 2), 16_000)  # changed: measured again
+    assert list(SpeechCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 2]
+
+
+def test_without_a_cache_that_can_be_written_each_start_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder can be in a file")
+    monkeypatch.setenv("VPCODEC_CACHE", str(tmp_path / "file" / "cache"))
+    photos(tmp_path, 2)
+    for _ in range(2):
+        crops = ImageCrops(tmp_path, OPTIONS_OF_PHOTOS, 8, seed=0)
+        assert crops.extent() == "2 photos, 0.02 megapixels"
+
+
+def test_recordings_without_a_sample_are_refused_before_training(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16_000)
+    with pytest.raises(DataError, match="are empty"):
+        SpeechCrops(tmp_path, OPTIONS, 96, seed=0)

@@ -48,6 +48,10 @@ ENVIRONMENT = {
         "vgg16_features_fp16.safetensors or squeezenet1_1_features_fp16.safetensors. Default: what the package lpips "
         "and torch's cache hold, where torchvision has put these networks."
     ),
+    "VPCODEC_CACHE": (
+        "The folder in which `train` keeps lengths of recordings and sizes of photos, and packed shards unpacked. "
+        "Default: vpcodec in $XDG_CACHE_HOME or ~/.cache."
+    ),
     "VPCODEC_INCEPTION": (
         "The file inception-2015-12-05.pt, published with StyleGAN2-ADA, which rFID is measured with. "
         "Default: that file in torch's cache."

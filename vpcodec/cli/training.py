@@ -22,7 +22,15 @@ SECONDS_PER_SPECTRUM = 0.006  # of speech; a position holds as many spectra as t
 
 
 def train(
-    data: Annotated[str, typer.Option("--data", metavar="DIR", help="Folder or tar of recordings or photos.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Folder of recordings or photos, tar shard, 'train-{000..099}.tar', or @FILE with a list of paths. "
+            "Several add up.",
+        ),
+    ],
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder that becomes the model.")],
     recipe: Annotated[
         str | None,
@@ -33,7 +41,9 @@ def train(
             help="A recipe by name, or a TOML file. Default with --resume: that of the run.",
         ),
     ] = None,
-    valid: Annotated[str | None, typer.Option("--valid", metavar="DIR", help="Media to watch the training by.")] = None,
+    valid: Annotated[
+        list[str] | None, typer.Option("--valid", metavar="DIR", help="Media to watch the training by.")
+    ] = None,
     start: Annotated[
         str | None, typer.Option("--start", metavar="MODEL", help="Begin with the weights of a model or checkpoint.")
     ] = None,
@@ -74,9 +84,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     run = Run(
-        data=Path(data),
+        data=[Path(source) for source in data],
         out=Path(output),
-        valid=Path(valid) if valid else None,
+        valid=[Path(source) for source in valid or []] or None,
         start=start_of(start) if start else None,
         resume=resume,
         minutes=minutes,

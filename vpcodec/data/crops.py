@@ -6,28 +6,25 @@ the ones used longest ago go first. A file that cannot be read is skipped, and a
 """
 
 import io
-import tarfile
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.config import Data
 from vpcodec.data.audio import open_audio
 from vpcodec.data.colors import to_signal
-from vpcodec.data.image import open_image
-from vpcodec.data.kinds import SUFFIXES, Kind, is_named
+from vpcodec.data.image import open_image, unlimited
+from vpcodec.data.kinds import Kind
 from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.media import MediaFile, Sources, list_media, measured
 from vpcodec.data.resample import resample
-from vpcodec.data.streams import pieces_of
 from vpcodec.errors import DataError, InputError
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
@@ -40,74 +37,18 @@ MEMORY = 1 << 30  # bytes of decoded media that are kept
 BAD_SHARE = 0.1  # of the files may be unreadable; more than that is no accident
 
 
-@dataclass(frozen=True)
-class MediaFile:
-    """One recording or photo: a range of bytes in a file."""
-
-    path: Path
-    name: str
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        with self.open() as stream:
-            return stream.read()
-
-    @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Its bytes as a stream, read only as far as someone asks."""
-        with self.path.open("rb") as file:
-            yield pieces_of(file, [(self.offset, self.offset + self.size)])
-
-
-def list_media(root: Path, kind: Kind) -> list[MediaFile]:
-    """All media of a kind below a folder (or in one tar file), in the order of their names.
-
-    Args:
-        root: A folder with loose files, tar shards or both; or one tar shard.
-        kind: "speech" or "image".
-
-    Raises:
-        DataError: The place is missing, holds none, or a shard is broken.
-    """
-    if not root.exists():
-        raise DataError(f"{root}: no such folder")
-    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
-    media: list[MediaFile] = []
-    for path in files:
-        if path.suffix == ".tar":
-            media.extend(list_shard(path, kind))
-        elif is_named(path.as_posix(), SUFFIXES[kind]):
-            media.append(MediaFile(path, path.name, 0, path.stat().st_size))
-    if not media:
-        raise DataError(f"{root}: no {kind} files", hint=f"looked for {', '.join(SUFFIXES[kind])} and .tar shards")
-    return media
-
-
-def list_shard(path: Path, kind: Kind) -> list[MediaFile]:
-    """The media of a kind in one tar file, without reading them."""
-    try:
-        with tarfile.open(path, "r:") as shard:  # not packed, or its members could not be read in place
-            return [
-                MediaFile(path, member.name, member.offset_data, member.size)
-                for member in shard
-                if member.isfile() and is_named(member.name, SUFFIXES[kind])
-            ]
-    except (OSError, tarfile.TarError) as error:
-        raise DataError(f"{path}: not a readable tar shard ({error})") from error
-
-
 class Crops(ABC):
     """Crops of one size from one kind of media.
 
     Args:
-        root: Folder of media files or tar shards, or one tar shard.
+        sources: Folders of media files or tar shards, or what else `media` knows.
         options: Batch, crop and augmentation.
         hop: Samples or pixels per position.
         seed: Seed of all draws.
         memory: Bytes of decoded media that are kept; a single file may take more.
 
     Attributes:
+        amounts: Seconds or megapixels of each file, by its header; 0 where that does not tell.
         skipped: Why files could not be read, by their place in `media`.
 
     Raises:
@@ -116,8 +57,8 @@ class Crops(ABC):
 
     kind: Kind
 
-    def __init__(self, root: Path, options: Data, hop: int, seed: int, memory: int = MEMORY) -> None:
-        self.media = list_media(root, self.kind)
+    def __init__(self, sources: Sources, options: Data, hop: int, seed: int, memory: int = MEMORY) -> None:
+        self.media = list_media(sources, self.kind)
         self.options = options
         self.size = options.crop * hop
         self.seed = seed
@@ -126,6 +67,12 @@ class Crops(ABC):
         self.held = 0  # bytes of them
         self.skipped: dict[int, DataError] = {}
         self.places = range(options.batch)  # of the batch that this process draws
+        self.amounts = np.zeros(len(self.media))
+        for index, amount in enumerate(measured(self.media, self.kind, self.measure)):
+            if isinstance(amount, DataError):
+                self.skip(index, amount)
+            else:
+                self.amounts[index] = amount
         self.weights = self.weigh()
 
     def share(self, rank: int, processes: int) -> None:
@@ -186,6 +133,10 @@ class Crops(ABC):
         """How much there is, in words for the log."""
 
     @abstractmethod
+    def measure(self, media: MediaFile) -> float:
+        """Seconds or megapixels of a file, by its header. Raises DataError where it cannot be read."""
+
+    @abstractmethod
     def weigh(self) -> NDArray[np.float64]:
         """Chance of each file to be drawn."""
 
@@ -208,23 +159,21 @@ class SpeechCrops(Crops):
     kind = "speech"
     sample_rate = 16_000
 
-    def weigh(self) -> NDArray[np.float64]:
-        seconds = np.zeros(len(self.media))
-        for index, file in enumerate(self.media):
-            try:
-                seconds[index] = self.duration(file)
-            except DataError as error:
-                self.skip(index, error)
-        self.hours = seconds.sum() / 3600
-        return np.asarray(seconds / seconds.sum())
+    def measure(self, media: MediaFile) -> float:
+        try:
+            with media.open() as file, soundfile.SoundFile(file) as header:
+                return header.frames / header.samplerate
+        except (OSError, soundfile.LibsndfileError):  # what libsndfile cannot read may be read all the same
+            with named(media), media.open() as file, open_audio(file) as audio:
+                return (audio.info.frames or len(audio.read_all())) / audio.info.sample_rate
 
-    def duration(self, file: MediaFile) -> float:
-        """Seconds of a recording, by its header where that tells."""
-        with named(file), file.open() as stream, open_audio(stream) as audio:
-            return (audio.info.frames or len(audio.read_all())) / audio.info.sample_rate
+    def weigh(self) -> NDArray[np.float64]:
+        if not self.amounts.any():
+            raise DataError(f"{self.media[0].source}: the recordings are empty")
+        return np.asarray(self.amounts / self.amounts.sum())
 
     def extent(self) -> str:
-        return f"{len(self.media):,} recordings, {self.hours:.3g} hours"
+        return f"{len(self.media):,} recordings, {self.amounts.sum() / 3600:.3g} hours"
 
     def decode(self, content: bytes) -> NDArray[np.generic]:
         with open_audio(io.BytesIO(content)) as audio:
@@ -257,11 +206,18 @@ class ImageCrops(Crops):
 
     kind = "image"
 
+    def measure(self, media: MediaFile) -> float:
+        try:
+            with media.open() as file, unlimited(), Image.open(file) as header:
+                return header.width * header.height / 1e6
+        except (OSError, ValueError):
+            return 0.0  # Pillow alone does not know it; decoding tells
+
     def weigh(self) -> NDArray[np.float64]:
         return np.full(len(self.media), 1 / len(self.media))
 
     def extent(self) -> str:
-        return f"{len(self.media):,} photos"
+        return f"{len(self.media):,} photos, {self.amounts.sum():,.4g} megapixels"
 
     def decode(self, content: bytes) -> NDArray[np.generic]:
         pixels = open_image(io.BytesIO(content)).pixels

@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
 from vpcodec.data.crops import CROPS, MEMORY, Crops
+from vpcodec.data.media import Sources
 from vpcodec.devices import choose_device
 from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.graphs import write_graphs
@@ -46,9 +47,9 @@ class Run:
     """Where a run reads and writes, and how long it may take.
 
     Attributes:
-        data: Folder of training media, or one tar shard.
+        data: Folders of training media, or what else `data.media` knows as a source; several add up.
         out: Folder that becomes the model.
-        valid: Folder of validation media; None to look at none.
+        valid: Validation media, likewise; None to look at none.
         resume: Go on from the checkpoint in `out`.
         start: A model folder or checkpoint whose weights the run starts from, where their shapes fit.
         minutes: Time budget; None for as many steps as the recipe says.
@@ -56,9 +57,9 @@ class Run:
         memory: Bytes of decoded media that are kept, of training and of validation each.
     """
 
-    data: Path
+    data: Sources
     out: Path
-    valid: Path | None = None
+    valid: Sources | None = None
     resume: bool = False
     start: Path | None = None
     minutes: float | None = None
@@ -123,9 +124,9 @@ class Trainer:
             module for model in (self.model, self.average) for module in model.modules() if isinstance(module, Trunk)
         ]
 
-    def open_crops(self, root: Path) -> Crops:
+    def open_crops(self, sources: Sources) -> Crops:
         hop = self.model.network.hop
-        return CROPS[self.recipe.kind](root, self.recipe.data, hop, self.options.seed, self.run.memory)
+        return CROPS[self.recipe.kind](sources, self.recipe.data, hop, self.options.seed, self.run.memory)
 
     def summary(self) -> str:
         """What is trained, on what and how, in a line."""
