@@ -14,8 +14,8 @@ from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.recordings import Span, decode_span
 from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder, gain_curve
 from vpcodec.container import Frame, Index, Reader, SpeechFacts, Writer
+from vpcodec.data.audio_sink import write_header
 from vpcodec.data.level import gain_of, measure_level
-from vpcodec.data.wav import write_header
 from vpcodec.errors import ContainerError, InputError
 from vpcodec.registry import ModelFolder
 

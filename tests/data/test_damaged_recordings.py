@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from vpcodec.data import mpeg, ogg
+from vpcodec.data import mpeg, survey
 from vpcodec.data.audio import AudioInfo, open_audio
 from vpcodec.data.audio_sink import AudioSink
 from vpcodec.data.streams import LeftOut
@@ -24,8 +24,8 @@ def read(data: bytes, **options: bool) -> tuple[np.ndarray, tuple[str, ...], int
 
 def without_header(data: bytes) -> bytes:
     """An MP3 without its Xing frame and tag, as many programs write it."""
-    part = mpeg.survey(io.BytesIO(data)).parts[0]
-    start, stop = part.ranges[0]
+    part = mpeg.survey_mpeg(io.BytesIO(data)).parts[0]
+    start, stop = part.pieces[0]
     return data[start:stop]
 
 
@@ -135,7 +135,7 @@ def test_every_channel_of_an_ogg_file_comes_back_in_its_place(channels):
     found = np.abs(np.fft.rfft(read(stream.getvalue())[0][:48_000], axis=0)).argmax(axis=0)
     assert found.tolist() == tones
     # The second channel of ours is the right one: third in the order of Vorbis.
-    assert ogg.ORDERS[channels][1] == 2
+    assert survey.ORDERS[channels][1] == 2
 
 
 def in_ogg(flac: bytes) -> bytes:
@@ -149,7 +149,7 @@ def page(contents: bytes, flags: int, number: int) -> bytes:
     sizes = bytes([255] * (len(contents) // 255) + [len(contents) % 255])
     head = struct.pack("<4sBBQIIIB", b"OggS", 0, flags, 0, 1, number, 0, len(sizes)) + sizes
     whole = head + contents
-    return whole[:22] + ogg.checksum(whole).to_bytes(4, "little") + whole[26:]
+    return whole[:22] + survey.checksum(whole).to_bytes(4, "little") + whole[26:]
 
 
 def test_a_gsm_recording_ends_where_its_fact_chunk_says(coded, stereo):

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from vpcodec.data.audio import AudioInfo, RawFormat, open_audio
+from vpcodec.data.audio_sink import write_header
 from vpcodec.data.pcm import bytes_of
-from vpcodec.data.wav import write_header
 from vpcodec.errors import ConfigError, InputError
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"

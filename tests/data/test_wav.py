@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from vpcodec.data.audio import open_audio
+from vpcodec.data.audio_sink import chunk_of, write_header
 from vpcodec.data.pcm import bytes_of
-from vpcodec.data.wav import chunk_of, is_plain, read_header, write_header
+from vpcodec.data.wav import is_plain, read_header
 from vpcodec.errors import InputError
 
 SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]

@@ -4,35 +4,29 @@ WAV and raw PCM are read here, through pipes as well as files; FLAC, OGG, MP3, A
 libsndfile, which must go back and forth: from a pipe they are first copied to a nameless temporary file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.data.kinds import file_type_of
-from vpcodec.data.pcm import FORMATS, PcmReader, depth_of
+from vpcodec.data.mpeg import ID3_BYTES, id3_size, survey_mpeg
+from vpcodec.data.pcm import FORMATS, depth_of, samples_of, whole_frames
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.sndfile import Chain
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
 from vpcodec.data.survey import survey_of
-from vpcodec.data.wav import WavReader, is_plain, read_header
+from vpcodec.data.wav import is_plain, read_header, wav_blocks
 from vpcodec.errors import ConfigError, InputError
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
 MOST_CHANNELS = 255
-ID3_HEADER = 10  # bytes; the last four of them, 7 bits each, are the size of the rest of the tag
-TAGGED = (
-    b"RIFF",
-    b"RF64",
-    b"BW64",
-    b"FORM",
-    b"fLaC",
-    b"OggS",
-)  # beginnings of files that some programs put such a tag before
+TAGGED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"fLaC", b"OggS")  # files that some programs put such a tag before
 LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
 
@@ -44,7 +38,7 @@ class AudioInfo:
         sample_rate: Hz.
         channels: Number of channels.
         subtype: How samples are stored, in libsndfile's words: PCM_16, FLOAT, VORBIS.
-        frames: Samples a channel; None where only reading to the end tells (pipes, MP3).
+        frames: Samples a channel; None where only reading to the end tells (pipes, chains).
         tags: Title, artist, album, date, tracknumber, genre, comment, copyright, license.
     """
 
@@ -79,12 +73,8 @@ class RawFormat:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {self.channels}")
 
 
-class Reader(Protocol):
-    """Hands out blocks [n, channels] of float32, n = 0 at the end; notes gather meanwhile."""
-
-    notes: list[str]
-
-    def read(self, frames: int, /) -> NDArray[np.float32]: ...
+Blocks: TypeAlias = Callable[[int], Iterator[NDArray[np.float32]]]  # [n, channels] each, n at most a number
+Opened: TypeAlias = tuple[AudioInfo, Blocks, list[str]]  # the list gets notes while blocks are read
 
 
 class AudioSource:
@@ -95,10 +85,11 @@ class AudioSource:
         info: What it is.
     """
 
-    def __init__(self, name: str, info: AudioInfo, reader: Reader, resources: ExitStack) -> None:
+    def __init__(self, name: str, info: AudioInfo, blocks: Blocks, notes: list[str], resources: ExitStack) -> None:
         self.name = name
         self.info = info
-        self._reader = reader
+        self._blocks = blocks
+        self._notes = notes
         self._resources = resources
         self._cleaned = 0
 
@@ -106,7 +97,7 @@ class AudioSource:
     def notes(self) -> tuple[str, ...]:
         """Warnings so far; complete once all blocks were read."""
         cleaned = f"{self._cleaned:,} samples were infinite or no number; they are read as silence"
-        return (*self._reader.notes, cleaned) if self._cleaned else tuple(self._reader.notes)
+        return (*self._notes, cleaned) if self._cleaned else tuple(self._notes)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Blocks [n, channels] up to the end, n of 1 or more. Numbers that are no samples become silence.
@@ -114,8 +105,7 @@ class AudioSource:
         Raises InputError where the recording turns out to be damaged, cut short or empty.
         """
         done = 0
-        frames = max(1, BLOCK_SAMPLES // self.info.channels)
-        while len(block := self._reader.read(frames)):
+        for block in self._blocks(max(1, BLOCK_SAMPLES // self.info.channels)):
             done += len(block)
             block, strays = silence_strays(block)
             self._cleaned += strays
@@ -166,26 +156,34 @@ def open_audio(source: Source, *, raw: RawFormat | None = None, salvage: bool = 
     name = shown(source)
     with ExitStack() as resources:
         stream = resources.enter_context(open_input(source))
-        info, reader = open_raw(stream, raw) if raw else open_with_header(stream, name, resources, salvage)
+        if raw:
+            opened = open_raw(stream, raw)
+        else:
+            opened = open_with_header(stream, name, resources, salvage)
+        info = opened[0]
         checked_rate(info.sample_rate, name)
         if info.channels > MOST_CHANNELS:
             raise InputError(f"{name}: {info.channels:,} channels are more than {MOST_CHANNELS}")
-        return AudioSource(name, info, reader, resources.pop_all())
+        return AudioSource(name, *opened, resources.pop_all())
 
 
-def open_raw(stream: BinaryIO, raw: RawFormat) -> tuple[AudioInfo, Reader]:
-    """Facts and reader of samples without a header."""
-    frame_bytes = raw.channels * FORMATS[raw.subtype].size
+def open_raw(stream: BinaryIO, raw: RawFormat) -> Opened:
+    """Samples without a header."""
+    frame_bytes, notes = raw.channels * FORMATS[raw.subtype].size, list[str]()
     frames = size_of(stream) // frame_bytes if at_start(stream) else None
-    return AudioInfo(raw.sample_rate, raw.channels, raw.subtype, frames), PcmReader(stream, raw.channels, raw.subtype)
+
+    def blocks(count: int) -> Iterator[NDArray[np.float32]]:
+        for data in whole_frames(stream, frame_bytes, count, None, notes):
+            yield samples_of(data, raw.subtype).reshape(-1, raw.channels)
+
+    return AudioInfo(raw.sample_rate, raw.channels, raw.subtype, frames), blocks, notes
 
 
 def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     """The beginning and the stream of what an ID3v2 tag was put before, unless that is MP3, where it belongs."""
-    if not head.startswith(b"ID3") or len(head) < ID3_HEADER:
+    if not head.startswith(b"ID3") or len(head) < ID3_BYTES:
         return head, stream
-    sizes = [byte & 0x7F for byte in head[6:ID3_HEADER]]
-    size = ID3_HEADER + sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
+    size = id3_size(head)
     head, stream = peek(stream, size + HEAD_BYTES)
     if not head.startswith(TAGGED, size):
         return head, stream
@@ -193,8 +191,8 @@ def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     return peek(stream)
 
 
-def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage: bool) -> tuple[AudioInfo, Reader]:
-    """Facts and reader of a recording with a header. Raises InputError."""
+def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage: bool) -> Opened:
+    """A recording that says what it is. Raises InputError."""
     head, stream = behind_tag(*peek(stream))
     file_type = file_type_of(head, name)
     if file_type.kind != "speech":
@@ -203,9 +201,11 @@ def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage:
         header = read_header(stream, name, salvage=salvage)
         frames = None if header.piped else header.frames
         info = AudioInfo(header.sample_rate, header.channels, header.subtype, frames, dict(header.tags))
-        return info, WavReader(stream, header, name)
+        return info, partial(wav_blocks, stream, header, name), header.notes
     whole = resources.enter_context(seekable(stream))
-    chain = Chain(whole, survey_of(whole, file_type.format, name), name, salvage=salvage)
+    survey = survey_mpeg(whole) if file_type.format == "mp3" else survey_of(whole, file_type.format, name)
+    chain = Chain(whole, survey, name, salvage=salvage)
     resources.callback(chain.close)
     first = chain.first
-    return AudioInfo(first.sample_rate, first.channels, first.subtype, chain.frames, first.tags), chain
+    info = AudioInfo(first.sample_rate, first.channels, first.subtype, chain.frames, first.tags)
+    return info, chain.blocks, chain.notes

@@ -1,20 +1,26 @@
 """Recordings to files and pipes: WAV and raw PCM written here, FLAC and OGG by libsndfile."""
 
+import io
 import shutil
+import struct
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import BinaryIO, Self
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from vpcodec.data.audio import AudioInfo
-from vpcodec.data.pcm import beyond_full_scale, bytes_of, depth_of, subtype_of
-from vpcodec.data.sndfile import Encoder
+from vpcodec.data.pcm import FORMATS as SAMPLE_FORMATS
+from vpcodec.data.pcm import beyond_full_scale, bytes_of, depth_of, integers_of, subtype_of
+from vpcodec.data.sndfile import Callbacks, Forward
 from vpcodec.data.streams import at_start
-from vpcodec.data.wav import write_header
-from vpcodec.errors import ConfigError
+from vpcodec.data.survey import ORDERS
+from vpcodec.data.wav import EXTENSIBLE, FLOATING, GUID_TAIL, PCM, TAGS, UNKNOWN
+from vpcodec.errors import ConfigError, InputError
 
 # The sample formats that each file format can hold, and what the others become.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -30,6 +36,7 @@ CARRIED_TAGS: dict[str, tuple[str, ...]] = {
     "flac": ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license"),
     "ogg": ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license"),
 }
+WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
 
 
 def stored_as(form: str, info: AudioInfo) -> str:
@@ -79,9 +86,7 @@ class AudioSink:
             if not self._seekable:
                 spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sink
                 self._spool = self._resources.enter_context(spool)
-            self._encoder = Encoder(
-                self._spool or stream, form, info.sample_rate, info.channels, self.subtype, self.tags
-            )
+            self._encoder = Encoder(self._spool or stream, info, form, self.subtype, self.tags)
         elif form == "wav":
             self.stream.write(self._header(info.frames))
 
@@ -120,7 +125,7 @@ class AudioSink:
                 self._complete_wav()
 
     def _complete_wav(self) -> None:
-        if self.frames * self.info.channels * len(bytes_of(np.zeros(1, np.float32), self.subtype)) % 2:
+        if self.frames * self.info.channels * SAMPLE_FORMATS[self.subtype].size % 2:
             self.stream.write(b"\0")
         if self.frames != self.info.frames and self._seekable:
             header = self._header(self.frames)
@@ -144,3 +149,108 @@ class AudioSink:
         with self._resources:
             if self._encoder:
                 self._encoder.abandon()
+
+
+class Encoder:
+    """Writes FLAC or OGG.
+
+    Args:
+        stream: Seekable and empty.
+        info: Rate and channels.
+        form: "flac" or "ogg".
+        subtype: PCM_S8, PCM_16 or PCM_24 for FLAC, VORBIS for OGG.
+        tags: Title, artist and so on.
+
+    Raises InputError for a rate or number of channels that the format lacks; OSError from the stream.
+    """
+
+    def __init__(self, stream: BinaryIO, info: AudioInfo, form: str, subtype: str, tags: dict[str, str]) -> None:
+        rate, channels = info.sample_rate, info.channels
+        self.callbacks = Callbacks(stream)
+        self.bits = 0 if form == "ogg" else depth_of(subtype).bits
+        self.order = np.argsort(ORDERS[channels]) if form == "ogg" and channels in ORDERS else None
+        try:
+            self.file = Forward(self.callbacks, "w", rate, channels, subtype, format=form.upper())
+        except (soundfile.SoundFileError, ValueError):
+            raise InputError(
+                f"{form} cannot hold {channels} channels at {rate:,} Hz", hint="use --format wav"
+            ) from None
+        for key, text in tags.items():
+            setattr(self.file, key, text)
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """[n, channels]; integer formats round and stop at full scale."""
+        samples: NDArray[np.float32] | NDArray[np.int32] = block if self.order is None else block[:, self.order]
+        if self.bits:
+            samples = integers_of(block, self.bits) << (32 - self.bits)
+        for start in range(0, len(samples), WRITE_FRAMES):
+            self.call(self.file.write, samples[start : start + WRITE_FRAMES])
+
+    def close(self) -> None:
+        self.call(self.file.close)
+
+    def abandon(self) -> None:
+        """Let go of a file that will not be completed, without touching its stream again."""
+        self.callbacks.stream = io.BytesIO()
+        with suppress(soundfile.SoundFileError):
+            self.file.close()
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call libsndfile; where the stream failed meanwhile, that error is the one to know about."""
+        try:
+            function(*arguments)
+        except soundfile.SoundFileError:
+            if self.callbacks.error is None:
+                raise
+        if self.callbacks.error:
+            raise self.callbacks.error
+
+
+def write_header(
+    sample_rate: int, channels: int, subtype: str, frames: int | None, tags: dict[str, str] | None = None
+) -> bytes:
+    """The bytes before the samples.
+
+    Args:
+        sample_rate: Hz.
+        channels: Number of channels.
+        subtype: One of `SUBTYPES`.
+        frames: Samples a channel; None if unknown, for sizes of 0xFFFFFFFF. Beyond 4 GiB the header is RF64.
+        tags: Title, artist and so on; those without a place in WAV are left out.
+    """
+    sample_bytes = SAMPLE_FORMATS[subtype].size
+    frame_bytes = channels * sample_bytes
+    tag = PCM if subtype.startswith("PCM") else FLOATING
+    extensible = channels > 2 or (tag == PCM and sample_bytes > 2)
+    fmt = struct.pack(
+        "<HHIIHH",
+        EXTENSIBLE if extensible else tag,
+        channels,
+        sample_rate,
+        min(sample_rate * frame_bytes, UNKNOWN),
+        frame_bytes,
+        8 * sample_bytes,
+    )
+    if extensible:
+        fmt += struct.pack("<HHIH", 22, 8 * sample_bytes, 0, tag) + GUID_TAIL
+    elif tag != PCM:
+        fmt += bytes(2)
+    length = None if frames is None else frames * frame_bytes
+    chunks = chunk_of(b"fmt ", fmt)
+    if tag != PCM or extensible:
+        chunks += chunk_of(b"fact", struct.pack("<I", UNKNOWN if frames is None else min(frames, UNKNOWN)))
+    names = {name: identity for identity, name in TAGS.items()}
+    texts = b"".join(chunk_of(names[key], text.encode() + b"\0") for key, text in (tags or {}).items() if key in names)
+    if texts:
+        chunks += chunk_of(b"LIST", b"INFO" + texts)
+    if length is None:
+        return struct.pack("<4sI4s", b"RIFF", UNKNOWN, b"WAVE") + chunks + struct.pack("<4sI", b"data", UNKNOWN)
+    whole = 4 + len(chunks) + 8 + length + length % 2
+    if whole < 0xFFFFF000:
+        return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + chunks + struct.pack("<4sI", b"data", length)
+    sizes = chunk_of(b"ds64", struct.pack("<QQQI", whole + 36, length, frames, 0))
+    return struct.pack("<4sI4s", b"RF64", UNKNOWN, b"WAVE") + sizes + chunks + struct.pack("<4sI", b"data", UNKNOWN)
+
+
+def chunk_of(identity: bytes, contents: bytes) -> bytes:
+    return identity + struct.pack("<I", len(contents)) + contents + bytes(len(contents) % 2)

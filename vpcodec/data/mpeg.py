@@ -8,14 +8,15 @@ is left out here, so the decoder has nothing to guess from.
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from vpcodec.data.parts import Part, Survey
 from vpcodec.data.streams import LeftOut, failure, size_of
+from vpcodec.data.survey import Part, Survey
 
 HEADER_BYTES = 4
 LOOK_BYTES = 200  # of a frame: reaches behind a LAME header
 DECODER_DELAY = 529  # samples by which a decoder is late, beside the encoder's own delay
 RUN = 3  # frames in a row that make a stream
 COPY_BYTES = 1 << 16
+ID3_BYTES = 10  # of the header of an ID3v2 tag
 TAIL_BYTES = 128  # of an ID3v1 tag
 BEYOND = 1 << 40  # bytes of a gap that keeps the decoder from taking its guess at the length, by the size, for the end
 
@@ -159,8 +160,12 @@ class Walk:
         if self.reservoir is not None and header.side:
             borrowed, own = borrows(head, header)
             if borrowed > self.reservoir:  # the beginning of this frame's data is missing: it becomes silent
+                most, shift = (511, 7) if header.like[0] == 3 else (255, 8)
+                kept = min(self.reservoir, most) << shift  # tells the decoder to keep what the next frame borrows
+                part.pieces.append(
+                    head[: header.size - own - header.side] + kept.to_bytes(2, "big") + bytes(header.side - 2)
+                )
                 self.reservoir += own
-                part.ranges.append(head[: header.size - own - header.side] + bytes(header.side))
                 part.add(at + header.size - own, at + header.size)
                 part.frames += header.samples
                 return at + header.size
@@ -172,7 +177,7 @@ class Walk:
     def begin(self, header: FrameHeader) -> None:
         part = Part("mp3", [], frames=0)
         if self.tag:
-            part.ranges.append(self.tag)
+            part.pieces.append(self.tag)
             self.tag = None
         self.survey.parts.append(part)
         self.like, self.promised, self.trim, self.reservoir = header.like, None, 0, 0
@@ -188,14 +193,14 @@ class Walk:
             self.survey.damage.append(f"{self.promised:,} of the frames that its header promises are missing")
         decoded = part.frames
         part.frames = max(0, decoded - part.skip - (0 if missing else self.trim))
-        part.ranges += [BEYOND, self.tail]
+        part.pieces += [BEYOND, self.tail]
         if not decoded:
             self.survey.parts.pop()
         self.like = None
 
     def step_over(self, at: int, head: bytes) -> int:
         """Find the next frame or tag behind bytes that are neither; returns its position."""
-        if head[:3] == b"ID3" and len(head) > 10:
+        if head[:3] == b"ID3" and len(head) >= ID3_BYTES:
             length = id3_size(head)
             if not self.survey.parts and self.tag is None:
                 self.tag = (at, min(at + length, self.size))
@@ -236,7 +241,7 @@ class Walk:
         return head[:3] in (b"ID3", b"TAG") or head[:8] == b"APETAGEX"
 
 
-def survey(stream: BinaryIO) -> Survey:
+def survey_mpeg(stream: BinaryIO) -> Survey:
     """The recordings in an MPEG audio file. Raises InputError where reading fails."""
     return Walk(stream).go()
 

@@ -5,8 +5,8 @@ ways, so a recording that is only copied keeps every bit (24 at most: float32 ha
 """
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import BinaryIO
 
 import numpy as np
@@ -39,16 +39,14 @@ FORMATS: dict[str, SampleFormat] = {
     "ULAW": SampleFormat(8),
     "ALAW": SampleFormat(8),
 }
-
-# What is read from 16 stored bits or more; lossy formats count as 16 bits, the depth that players give them.
-LOSSY_BITS = 16
+LAWS = ("ULAW", "ALAW")
+DTYPES = {"PCM_16": "<i2", "PCM_32": "<i4", "FLOAT": "<f4", "DOUBLE": "<f8"}  # NumPy's; libsndfile converts the others
+LOSSY_BITS = 16  # lossy formats have no depth of their own; this is the one that players give them
 
 
 def depth_of(subtype: str) -> SampleFormat:
     """Bits and kind of a sample format of libsndfile, lossy ones included."""
-    if subtype in ("ULAW", "ALAW"):
-        return SampleFormat(LOSSY_BITS)
-    return FORMATS.get(subtype, SampleFormat(LOSSY_BITS))
+    return FORMATS[subtype] if subtype in FORMATS and subtype not in LAWS else SampleFormat(LOSSY_BITS)
 
 
 def subtype_of(bits: int, floating: bool) -> str:
@@ -59,35 +57,26 @@ def subtype_of(bits: int, floating: bool) -> str:
 
 
 def samples_of(data: bytes, subtype: str) -> NDArray[np.float32]:
-    """Bytes -> [n] float32. The bytes must hold whole samples."""
-    if subtype in ("ULAW", "ALAW"):
-        return law_of(subtype)[np.frombuffer(data, np.uint8)]
-    if subtype == "FLOAT":
-        return np.frombuffer(data, "<f4").astype(np.float32)
-    if subtype == "DOUBLE":
-        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is dealt with as such
-            return np.frombuffer(data, "<f8").astype(np.float32)
-    if subtype == "PCM_U8":
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
-    if subtype == "PCM_24":
-        left = np.zeros((len(data) // 3, 4), np.uint8)
-        left[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return left.view("<i4")[:, 0].astype(np.float32) / np.float32(1 << 31)
-    integers = np.frombuffer(data, {"PCM_S8": "<i1", "PCM_16": "<i2", "PCM_32": "<i4"}[subtype])
-    return integers.astype(np.float32) / np.float32(1 << (FORMATS[subtype].bits - 1))
+    """Bytes -> [n] float32. The bytes must hold whole samples. A number too large for float32 becomes infinite."""
+    if subtype in DTYPES:
+        with np.errstate(over="ignore", invalid="ignore"):
+            samples = np.frombuffer(data, DTYPES[subtype]).astype(np.float32)
+        return samples if FORMATS[subtype].floating else samples / np.float32(1 << (FORMATS[subtype].bits - 1))
+    layout = {"format": "RAW", "subtype": subtype, "samplerate": 8000, "channels": 1, "endian": "LITTLE"}
+    return np.asarray(soundfile.read(io.BytesIO(data), dtype="float32", **layout)[0])
 
 
 def bytes_of(samples: NDArray[np.float32], subtype: str) -> bytes:
-    """[...] float32 -> bytes; integer formats round and stop at full scale. The two laws are only read."""
-    if FORMATS[subtype].floating:
-        return samples.astype("<f4" if subtype == "FLOAT" else "<f8").tobytes()
-    bits = FORMATS[subtype].bits
-    integers = integers_of(samples, bits)
-    if subtype == "PCM_U8":
-        return (integers + 128).astype(np.uint8).tobytes()
-    if subtype == "PCM_24":
-        return integers.astype("<i4").reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
-    return integers.astype(f"<i{bits // 8}").tobytes()
+    """[...] float32 -> bytes; integer formats round and stop at full scale."""
+    depth = FORMATS[subtype]
+    if depth.floating:
+        return samples.astype(DTYPES[subtype]).tobytes()
+    integers = integers_of(samples.ravel(), depth.bits)
+    if subtype in DTYPES:
+        return integers.astype(DTYPES[subtype]).tobytes()
+    stored = io.BytesIO()
+    soundfile.write(stored, integers << (32 - depth.bits), 8000, subtype, "LITTLE", "RAW")
+    return stored.getvalue()
 
 
 def integers_of(samples: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
@@ -101,50 +90,24 @@ def beyond_full_scale(samples: NDArray[np.float32]) -> int:
     return int(np.count_nonzero(np.abs(samples) > 1))
 
 
-@cache
-def law_of(subtype: str) -> NDArray[np.float32]:
-    """The 256 values of the mu-law or A-law of ITU-T G.711."""
-    codes = io.BytesIO(bytes(range(256)))
-    layout = {"format": "RAW", "subtype": subtype, "samplerate": 8000, "channels": 1}
-    values: NDArray[np.float32] = soundfile.read(codes, dtype="float32", **layout)[0]
-    return values
-
-
-class PcmReader:
-    """Reads samples from where a stream stands.
+def whole_frames(
+    stream: BinaryIO, frame_bytes: int, count: int, length: int | None, notes: list[str]
+) -> Iterator[bytes]:
+    """Samples of all channels from where a stream stands, in blocks.
 
     Args:
-        stream: At the first sample; need not be seekable.
-        channels: Number of channels.
-        subtype: One of `FORMATS`.
+        stream: Need not be seekable.
+        frame_bytes: Of one sample of each channel.
+        count: Frames in a block at most.
         length: Bytes of samples; None for all there are.
-
-    Attributes:
-        left: Bytes that are still to come; None where nobody knows.
-        notes: What the user should know.
+        notes: Gets a note where bytes are left that are no whole frame.
     """
-
-    def __init__(self, stream: BinaryIO, channels: int, subtype: str, length: int | None = None) -> None:
-        self.stream = stream
-        self.channels = channels
-        self.subtype = subtype
-        self.frame_bytes = channels * FORMATS[subtype].size
-        self.left = length
-        self.notes: list[str] = []
-
-    def read(self, frames: int, /) -> NDArray[np.float32]:
-        """The next block [n, channels]; n is 0 at the end."""
-        return samples_of(self.fetch(frames * self.frame_bytes), self.subtype).reshape(-1, self.channels)
-
-    def fetch(self, count: int) -> bytes:
-        """The next bytes, up to a count, of whole samples of all channels."""
-        if self.left is not None:
-            count = min(count, self.left // self.frame_bytes * self.frame_bytes)
-        data = read_exactly(self.stream, count)
-        rest = len(data) % self.frame_bytes
-        data = data[: len(data) - rest]
-        if self.left is not None:
-            self.left -= len(data)
-        elif rest:
-            self.notes.append(LeftOut(f"the last {rest} bytes are no whole sample; they are left out"))
-        return data
+    left = length
+    while data := read_exactly(stream, frame_bytes * (count if left is None else min(count, left // frame_bytes))):
+        rest = len(data) % frame_bytes
+        if rest and left is None:
+            notes.append(LeftOut(f"the last {rest} bytes are no whole sample; they are left out"))
+        if left is not None:
+            left -= len(data)
+        if len(data) > rest:
+            yield data[: len(data) - rest]

@@ -5,25 +5,24 @@ callbacks keep it, and it is raised when the library returns.
 """
 
 import hashlib
-import io
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing
 from typing import BinaryIO, NoReturn
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from vpcodec.data.ogg import ORDERS
-from vpcodec.data.parts import Part, Survey
-from vpcodec.data.pcm import FORMATS, integers_of
+from vpcodec.data.pcm import bytes_of
 from vpcodec.data.streams import LeftOut, failure, pieces_of
+from vpcodec.data.survey import Part, Survey
 from vpcodec.errors import InputError
 
 TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
 ENDLESS = 1 << 48  # libsndfile's count for a stream of unknown length is far above
 SALVAGED = 1024  # samples of a damaged recording read at once: libsndfile drops all of a call that fails
-WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
+TAKE_THE_REST = "encode --salvage takes what is there"
 
 
 class Callbacks:
@@ -76,13 +75,13 @@ class Decoder:
         part: Where the recording is in it.
         name: What to call it in an error.
 
-    Raises InputError for a recording that is damaged or cut short, here or in `read`.
+    Raises InputError for a recording that is damaged or cut short, here or in `blocks`.
     """
 
     def __init__(self, stream: BinaryIO, part: Part, name: str) -> None:
         self.part = part
         self.name = name
-        self.callbacks = Callbacks(pieces_of(stream, part.ranges))
+        self.callbacks = Callbacks(pieces_of(stream, part.pieces))
         try:
             self.file = Forward(self.callbacks)
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
@@ -97,26 +96,25 @@ class Decoder:
         elif part.frames and self.frames and part.frames <= self.frames:
             self.frames = part.frames
         self.tags = {key: text for key, text in self.file.copy_metadata().items() if key in TAGS and text}
-        self.skip = part.skip
-        self.done = 0
-        self.checksum = hashlib.md5(usedforsecurity=False)
+
+    def blocks(self, count: int) -> Iterator[NDArray[np.float32]]:
+        """Its samples in blocks [n, channels], n of 1 to `count`."""
+        skip, done, checksum = self.part.skip, 0, hashlib.md5(usedforsecurity=False)
+        while skip and (dropped := len(self.read(min(count, skip)))):
+            skip -= dropped
+        while len(block := self.read(count if self.most is None else min(count, self.most - done))):
+            done += len(block)
+            if self.part.md5:
+                checksum.update(bytes_of(block, self.subtype))
+            yield block if self.part.order is None else block[:, self.part.order]
+        if self.part.md5 and checksum.digest() != self.part.md5:
+            what = f"{self.name}: its samples do not match their checksum (MD5)"
+            raise InputError(what, hint=f"it is damaged; {TAKE_THE_REST}")
+        if done < (self.frames or 0):
+            what = f"{self.name}: ends after {done:,} of {self.frames:,} samples"
+            raise InputError(what, hint=f"it is damaged or was cut short; {TAKE_THE_REST}")
 
     def read(self, frames: int) -> NDArray[np.float32]:
-        """The next block [n, channels]; n is 0 at the end."""
-        while self.skip and (dropped := len(self.decode(min(frames, self.skip)))):
-            self.skip -= dropped
-        block = self.decode(frames if self.most is None else min(frames, self.most - self.done))
-        self.done += len(block)
-        if self.part.md5:
-            self.check(block)
-        if len(block) == 0 and self.done < (self.frames or 0):
-            raise InputError(
-                f"{self.name}: ends after {self.done:,} of {self.frames:,} samples",
-                hint="it is damaged or was cut short; encode --salvage takes what is there",
-            )
-        return block if self.part.order is None else block[:, self.part.order]
-
-    def decode(self, frames: int) -> NDArray[np.float32]:
         """Up to so many samples from libsndfile."""
         try:
             block: NDArray[np.float32] = self.file.read(frames, dtype="float32", always_2d=True)
@@ -126,38 +124,29 @@ class Decoder:
             self.refuse(self.callbacks.error)
         return block
 
-    def check(self, block: NDArray[np.float32]) -> None:
-        """Compare the checksum of all samples at the end. Raises InputError."""
-        if len(block):
-            size = self.part.bits // 8
-            integers = integers_of(block, self.part.bits).astype("<i4").reshape(-1, 1)
-            self.checksum.update(integers.view(np.uint8)[:, :size].tobytes())
-        elif self.checksum.digest() != self.part.md5:
-            raise InputError(
-                f"{self.name}: its samples do not match their checksum (MD5)",
-                hint="it is damaged; encode --salvage takes what is there",
-            )
-
     def refuse(self, error: Exception) -> NoReturn:
         if self.callbacks.error:
             raise failure(self.name, self.callbacks.error) from None
         reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-        raise InputError(
-            f"{self.name}: damaged or cut short ({reason})", hint="encode --salvage takes what can be read"
-        ) from None
+        raise InputError(f"{self.name}: damaged or cut short ({reason})", hint=TAKE_THE_REST) from None
 
     def close(self) -> None:
         self.file.close()
 
 
 class Chain:
-    """Reads the recordings of a file one after the other, as one.
+    """The recordings of a file, one after the other, as one.
 
     Args:
         stream: The file, seekable.
         survey: What is in it.
         name: What to call it in an error.
         salvage: Whether to take what can be read of a damaged file.
+
+    Attributes:
+        first: The first of them.
+        frames: Samples a channel, if they are known beforehand.
+        notes: What the user should know; complete once all blocks were read.
 
     Raises InputError for a file that is damaged, or whose recordings differ in rate or channels.
     """
@@ -166,105 +155,37 @@ class Chain:
         self.stream = stream
         self.name = name
         self.salvage = salvage
-        self.notes = list(survey.notes)
         if survey.damage and not salvage:
-            raise InputError(
-                f"{name}: damaged or cut short ({survey.damage[0]})", hint="encode --salvage takes what is there"
-            )
-        self.notes += [LeftOut(each) for each in survey.damage]
+            raise InputError(f"{name}: damaged or cut short ({survey.damage[0]})", hint=TAKE_THE_REST)
+        self.notes = [*survey.notes, *map(LeftOut, survey.damage)]
         if not survey.parts:
             raise InputError(f"{name}: holds no samples")
         if len(survey.parts) > 1 and not survey.damage:
             self.notes.append(f"{len(survey.parts)} recordings in a row are taken as one")
-        self.left = survey.parts[1:]
-        self.decoder = Decoder(stream, survey.parts[0], name)
-        self.first = self.decoder
+        self.others = survey.parts[1:]
+        self.first = Decoder(stream, survey.parts[0], name)
+        self.frames = None if self.others or salvage else self.first.frames
 
-    @property
-    def frames(self) -> int | None:
-        """Samples a channel, if they are known beforehand."""
-        return None if self.left or self.salvage else self.first.frames
-
-    def read(self, frames: int) -> NDArray[np.float32]:
-        """The next block [n, channels]; n is 0 at the end."""
-        block = np.zeros((0, self.first.channels), np.float32)
-        while not len(block):
+    def blocks(self, count: int) -> Iterator[NDArray[np.float32]]:
+        """Their samples in blocks [n, channels], n of 1 to `count`."""
+        decoder: Decoder | None = self.first
+        for part in (None, *self.others):
             try:
-                block = self.decoder.read(min(frames, SALVAGED) if self.salvage else frames)
+                with closing(self.first if part is None else self.following(part)) as decoder:
+                    yield from decoder.blocks(min(count, SALVAGED) if self.salvage else count)
             except InputError as error:
                 if not self.salvage:
                     raise
                 self.notes.append(LeftOut(error.what.removeprefix(f"{self.name}: ")))
-            if not len(block):
-                if not self.left:
-                    break
-                self.decoder.close()
-                self.decoder = Decoder(self.stream, self.left.pop(0), self.name)
-                if (self.decoder.sample_rate, self.decoder.channels) != (self.first.sample_rate, self.first.channels):
-                    raise InputError(
-                        f"{self.name}: holds recordings in a row that differ in rate or channels",
-                        hint="make a file of each",
-                    )
-        return block
+
+    def following(self, part: Part) -> Decoder:
+        """One of the other recordings."""
+        decoder = Decoder(self.stream, part, self.name)
+        if (decoder.sample_rate, decoder.channels) != (self.first.sample_rate, self.first.channels):
+            decoder.close()
+            what = f"{self.name}: holds recordings in a row that differ in rate or channels"
+            raise InputError(what, hint="make a file of each")
+        return decoder
 
     def close(self) -> None:
-        self.decoder.close()
-
-
-class Encoder:
-    """Writes FLAC or OGG.
-
-    Args:
-        stream: Seekable and empty.
-        form: "flac" or "ogg".
-        sample_rate: Hz.
-        channels: Number of channels.
-        subtype: PCM_S8, PCM_16 or PCM_24 for FLAC, VORBIS for OGG.
-        tags: Title, artist and so on.
-
-    Raises InputError for a rate or number of channels that the format lacks; OSError from the stream.
-    """
-
-    def __init__(
-        self, stream: BinaryIO, form: str, sample_rate: int, channels: int, subtype: str, tags: dict[str, str]
-    ) -> None:
-        self.callbacks = Callbacks(stream)
-        self.subtype = subtype
-        self.order = np.argsort(ORDERS[channels]) if form == "ogg" and channels in ORDERS else None
-        try:
-            self.file = Forward(self.callbacks, "w", sample_rate, channels, subtype, format=form.upper())
-        except (soundfile.SoundFileError, ValueError):
-            raise InputError(
-                f"{form} cannot hold {channels} channels at {sample_rate:,} Hz", hint="use --format wav"
-            ) from None
-        for key, text in tags.items():
-            if key in TAGS:
-                setattr(self.file, key, text)
-
-    def write(self, block: NDArray[np.float32]) -> None:
-        """[n, channels]; integer formats round and stop at full scale."""
-        samples: NDArray[np.float32] | NDArray[np.int32] = block if self.order is None else block[:, self.order]
-        if self.subtype in FORMATS:
-            bits = FORMATS[self.subtype].bits
-            samples = integers_of(block, bits) << (32 - bits)
-        for start in range(0, len(samples), WRITE_FRAMES):
-            self.call(self.file.write, samples[start : start + WRITE_FRAMES])
-
-    def close(self) -> None:
-        self.call(self.file.close)
-
-    def abandon(self) -> None:
-        """Let go of a file that will not be completed, without touching its stream again."""
-        self.callbacks.stream = io.BytesIO()
-        with suppress(soundfile.SoundFileError):
-            self.file.close()
-
-    def call(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
-        """Call libsndfile; where the stream failed meanwhile, that error is the one to know about."""
-        try:
-            function(*arguments)
-        except soundfile.SoundFileError:
-            if self.callbacks.error is None:
-                raise
-        if self.callbacks.error:
-            raise self.callbacks.error
+        self.first.close()

@@ -1,4 +1,4 @@
-"""WAV: samples and what stands around them, read from pipes as well as files, and headers to write.
+"""WAV files and pipes: their headers, their samples, and what stands around them.
 
     RIFF|RF64|BW64  u32 size  WAVE      then chunks: 4-byte name, u32 size, contents, a zero byte if the size is odd
     ds64   sizes of 64 bits for RF64 and BW64 (EBU Tech 3306)
@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from vpcodec.data.pcm import FORMATS, PcmReader
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.data.pcm import FORMATS, samples_of, whole_frames
 from vpcodec.data.streams import LeftOut, at_start, read_exactly, size_of, skip
 from vpcodec.errors import InputError
 
@@ -225,39 +228,27 @@ def padded(length: int) -> int:
     return length + length % 2
 
 
-class WavReader(PcmReader):
-    """Reads the samples behind a header.
+def wav_blocks(stream: BinaryIO, header: WavHeader, name: str, count: int) -> Iterator[NDArray[np.float32]]:
+    """The samples behind a header in blocks [n, channels], n of 1 to `count`.
 
-    Args:
-        stream: At the first sample; need not be seekable.
-        header: What `read_header` found.
-        name: What to call it in an error.
+    Raises InputError for a recording that was cut short, or holds a second one.
     """
-
-    def __init__(self, stream: BinaryIO, header: WavHeader, name: str) -> None:
-        super().__init__(stream, header.channels, header.subtype, header.length)
-        self.header = header
-        self.name = name
-        self.notes = header.notes
-
-    def fetch(self, count: int) -> bytes:
-        """The next bytes; at the end none, and of a pipe what follows the samples is looked at.
-
-        Raises InputError for a recording that was cut short, or holds a second one.
-        """
-        data = super().fetch(count)
+    found, length = 0, header.length
+    for data in whole_frames(stream, header.frame_bytes, count, length, header.notes):
         if HEADER_AMONG_SAMPLES in data:
-            raise second_recording(self.name)
-        if not data and self.left is not None:
-            length = self.header.length or 0
-            missing = self.left - len(read_exactly(self.stream, self.left % self.frame_bytes))
-            if missing:
-                check_missing(self.header, length - missing, self.name)
-            elif self.header.piped:
-                skip(self.stream, length % 2)
-                read_tail(self.stream, self.header, self.name)
-                skip(self.stream, DRAINED)
-        return data
+            raise second_recording(name)
+        found += len(data)
+        yield samples_of(data, header.subtype).reshape(-1, header.channels)
+    if length is None:
+        return
+    if length - found < header.frame_bytes:
+        found += len(read_exactly(stream, length - found))
+    if found < length:
+        check_missing(header, found, name)
+    elif header.piped:
+        skip(stream, length % 2)
+        read_tail(stream, header, name)
+        skip(stream, DRAINED)
 
 
 def read_format(header: WavHeader, fmt: bytes, name: str) -> None:
@@ -302,53 +293,3 @@ def readable(text: bytes) -> str:
         return text.decode()
     except UnicodeDecodeError:
         return text.decode("latin-1")
-
-
-def write_header(
-    sample_rate: int, channels: int, subtype: str, frames: int | None, tags: dict[str, str] | None = None
-) -> bytes:
-    """The bytes before the samples.
-
-    Args:
-        sample_rate: Hz.
-        channels: Number of channels.
-        subtype: One of `SUBTYPES`.
-        frames: Samples a channel; None if unknown, for sizes of 0xFFFFFFFF. Beyond 4 GiB the header is RF64.
-        tags: Title, artist and so on; those without a place in WAV are left out.
-    """
-    sample_bytes = FORMATS[subtype].size
-    frame_bytes = channels * sample_bytes
-    tag = PCM if subtype.startswith("PCM") else FLOATING
-    extensible = channels > 2 or (tag == PCM and sample_bytes > 2)
-    fmt = struct.pack(
-        "<HHIIHH",
-        EXTENSIBLE if extensible else tag,
-        channels,
-        sample_rate,
-        min(sample_rate * frame_bytes, UNKNOWN),
-        frame_bytes,
-        8 * sample_bytes,
-    )
-    if extensible:
-        fmt += struct.pack("<HHIH", 22, 8 * sample_bytes, 0, tag) + GUID_TAIL
-    elif tag != PCM:
-        fmt += bytes(2)
-    length = None if frames is None else frames * frame_bytes
-    chunks = chunk_of(b"fmt ", fmt)
-    if tag != PCM or extensible:
-        chunks += chunk_of(b"fact", struct.pack("<I", UNKNOWN if frames is None else min(frames, UNKNOWN)))
-    names = {name: identity for identity, name in TAGS.items()}
-    texts = b"".join(chunk_of(names[key], text.encode() + b"\0") for key, text in (tags or {}).items() if key in names)
-    if texts:
-        chunks += chunk_of(b"LIST", b"INFO" + texts)
-    if length is None:
-        return struct.pack("<4sI4s", b"RIFF", UNKNOWN, b"WAVE") + chunks + struct.pack("<4sI", b"data", UNKNOWN)
-    whole = 4 + len(chunks) + 8 + length + length % 2
-    if whole < 0xFFFFF000:
-        return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + chunks + struct.pack("<4sI", b"data", length)
-    sizes = chunk_of(b"ds64", struct.pack("<QQQI", whole + 36, length, frames, 0))
-    return struct.pack("<4sI4s", b"RF64", UNKNOWN, b"WAVE") + sizes + chunks + struct.pack("<4sI", b"data", UNKNOWN)
-
-
-def chunk_of(identity: bytes, contents: bytes) -> bytes:
-    return identity + struct.pack("<I", len(contents)) + contents + bytes(len(contents) % 2)
