@@ -1,7 +1,7 @@
-"""Documents that are made from the code, so that they cannot lie.
+"""Generates the documents that follow from the code.
 
 python scripts/docs.py            write them all
-python scripts/docs.py --check    exit with 1, naming them, if any is not what it would be now
+python scripts/docs.py --check    exit with 1 and name those that are out of date
 
 A further document is a function that returns its text, and a line in DOCUMENTS.
 """
@@ -34,9 +34,9 @@ from vpcodec.version import __version__  # noqa: E402
 MADE_BY = "made by scripts/docs.py from the definitions of the commands"
 
 RECIPES_NOTE = """\
-A recipe is everything that decides a training run, apart from the data: a TOML file, or the name of one that ships.
-`--set training.steps=500` changes one option for one run. Every run keeps its recipe, with each option explained, in
-the folder of its model. The options of `[quantizer]` are those of the method: see [quantizers.md](quantizers.md).
+A recipe holds all options of a training run except the data. It is a TOML file, or the name of one that ships with
+vpcodec. `--set training.steps=500` changes one option. A run stores its recipe, with an explanation of each option, in
+the folder of its model. The options of `[quantizer]` depend on the method: see [quantizers.md](quantizers.md).
 """
 
 # README's tables: the codecs, the columns, and what stands above them.
@@ -62,7 +62,7 @@ def commands() -> dict[str, Any]:
 
 
 def arguments(command: Any) -> str:
-    """What stands before the options in the usage line."""
+    """The arguments in the usage line."""
     return " ".join(param.metavar for param in command.params if isinstance(param, TyperArgument))
 
 
@@ -95,7 +95,7 @@ def command_reference() -> str:
 def manual_page() -> str:
     """docs/vpcodec.1, for man"""
     text = f'.\\" {MADE_BY}\n.TH VPCODEC 1 "" "vpcodec {__version__}" "User Commands"\n'
-    text += ".SH NAME\nvpcodec \\- speech and images to small token files, and back\n.SH SYNOPSIS\n"
+    text += ".SH NAME\nvpcodec \\- encode speech and photos as small token files, and decode them\n.SH SYNOPSIS\n"
     for name, command in commands().items():
         text += f".B vpcodec {name}\n{troff(arguments(command))} [OPTIONS]\n.br\n".replace("\n [", "\n[")
     text += ".SH COMMANDS\n"
@@ -111,16 +111,16 @@ def manual_page() -> str:
 
 
 def troff(text: str) -> str:
-    """Text in which troff finds nothing to do."""
+    """Text with troff's special characters escaped."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
 
 
 def mistakes() -> str:
     """docs/mistakes.md"""
-    text = "# Mistakes, and what the command says to them\n\n"
+    text = "# Errors and their messages\n\n"
     text += f"<!-- made by scripts/docs.py from tests/cli/mistakes.py -->\n\n{FOLDER_NOTE}\n"
-    text += "Each answer is one line; `...` stands for words that are left out here.\n\n"
+    text += "Every message is one line. `...` stands for words that are left out here.\n\n"
     text += "| command line | what is printed | exit code |\n| --- | --- | --- |\n"
     for line, printed, code in MISTAKES:
         text += f"| `{f'vpcodec {line}'.strip()}` | {cell(f'vpcodec: {printed}')} | {code} |\n"
@@ -130,7 +130,8 @@ def mistakes() -> str:
 def recipes() -> str:
     """docs/recipes.md"""
     text = "# Recipes\n\n<!-- made by scripts/docs.py from vpcodec/config.py and training/recipes -->\n\n"
-    text += f"{RECIPES_NOTE}\n## Those that ship\n\n| name | kind | method | codebook sizes | width | blocks |\n"
+    text += f"{RECIPES_NOTE}\n## Recipes that ship with vpcodec\n\n"
+    text += "| name | kind | method | codebook sizes | width | blocks |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"
     for name in recipe_names():
         recipe = find_recipe(name)
@@ -164,12 +165,12 @@ def section(part: type, name: str = "") -> str:
 
 
 def cell(text: str) -> str:
-    """Code in a cell of a table, whatever it holds."""
+    """Any text as code in a table cell."""
     return escaped(f"`` {text} ``")
 
 
 def escaped(text: str) -> str:
-    """Text that does not end the cell of a table that it stands in."""
+    """Text with the bars of table cells escaped."""
     return text.replace("|", "\\|")
 
 

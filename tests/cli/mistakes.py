@@ -1,6 +1,6 @@
-"""Mistakes that people make: the command line, the line that is printed, the exit code.
+"""Common mistakes: the command line, the line that is printed, the exit code.
 
-`...` stands for anything. `docs/mistakes.md` is made from this table, and a test types every line of it.
+`...` stands for anything. `docs/mistakes.md` is generated from this table, and a test runs every line.
 """
 
 import os
@@ -8,9 +8,9 @@ import zlib
 from pathlib import Path
 
 FOLDER_NOTE = """\
-The folder holds `speech.wav`, `photo.png` and their token files `sound.tok` and `picture.tok`; `folder` with media in
-it, `empty-folder`; `notes.txt`, `empty.wav`, `film.mp4`; `cut.wav` and `cut.tok`, which end too early; `broken.tok`
-with a wrong byte, `future.tok` of a later version, `foreign.tok` of a model that is not installed; `taken.tok`.
+The folder holds `speech.wav`, `photo.png` and their token files `sound.tok` and `picture.tok`; `folder` with media
+files, `empty-folder`; `notes.txt`, `empty.wav`, `film.mp4`; `cut.wav` and `cut.tok`, which are truncated; `broken.tok`
+with a wrong byte, `future.tok` of a later format, `foreign.tok` of a model that is not installed; `taken.tok`.
 """
 
 # Command line after `vpcodec`, what is printed after `vpcodec: `, exit code.
@@ -50,7 +50,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encode speech.wav -o taken.tok", "taken.tok: exists already; use -f to replace it", 1),
     ("encode speech.wav photo.png -o both.tok", "-o and -c take one input; use --output-dir for several", 2),
     ("encode speech.wav -c -o speech.tok", "-o and -c contradict each other; keep one", 2),
-    ("encode --raw speech.pcm", "--raw: the sample rate is unknown; add --sample-rate 16000, for instance", 2),
+    ("encode --raw speech.pcm", "--raw: the sample rate is unknown; add it, for example --sample-rate 16000", 2),
     (
         "encode --raw --sample-rate 0 speech.pcm",
         "speech.pcm: a sample rate of 0 Hz is not readable; it must be 1,000 to 1,000,000 Hz",
@@ -63,12 +63,12 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ),
     (
         "encode --sample-rate 16000 speech.wav",
-        "--sample-rate, --channels and --sample-format are for samples without a header; add --raw",
+        "--sample-rate, --channels and --sample-format are for raw samples; add --raw",
         2,
     ),
     (
         "encode --channels 2 speech.wav",
-        "--sample-rate, --channels and --sample-format are for samples without a header; add --raw",
+        "--sample-rate, --channels and --sample-format are for raw samples; add --raw",
         2,
     ),
     ("encode --from 2 --to 1 speech.wav", "--from 2 --to 1: --to must come after --from", 2),
@@ -89,7 +89,11 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ),
     ("encode --rm speech.wav -c", "--rm needs files on both sides; name the output with -o", 2),
     ("encode --rm --from 1 speech.wav", "--rm would lose what --from and --to leave out; keep the input", 2),
-    ("encode --json speech.wav -c", "--json and the output would mix on standard output; name the output with -o", 2),
+    (
+        "encode --json speech.wav -c",
+        "--json and the output cannot both go to standard output; name the output with -o",
+        2,
+    ),
     ("encode --engine gpu speech.wav", "unknown engine 'gpu'; use auto, torch, onnx, onnx-8-bits", 2),
     ("encode -j -1 speech.wav", "invalid value for '-j' / '--jobs': ...; `vpcodec encode -h` shows how", 2),
     (
@@ -124,10 +128,10 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("info nowhere.tok", "nowhere.tok: no such file or directory", 1),
     ("info folder", "folder: is a directory without a model", 1),
     ("test nowhere.tok", "nowhere.tok: no such file or directory", 1),
-    ("export sound.tok", "export needs an output; name it with -o, tokens.npz for instance", 2),
+    ("export sound.tok", "export needs an output; name it with -o, for example tokens.npz", 2),
     ("export sound.tok -o tokens.csv", "cannot export to 'tokens.csv'; use --to npz, parquet, webdataset", 2),
     ("export -r empty-folder -o tokens.npz", "nothing to decode in empty-folder; looked for .tok", 2),
-    ("export speech-vp --to onnx -o out", "--to onnx writes into the folders of models; leave -o, -m and -r out", 2),
+    ("export speech-vp --to onnx -o out", "--to onnx writes into the folders of models; remove -o, -m and -r", 2),
     ("evaluate --dataset folder -j -1", "invalid value for '-j' / '--jobs': ...; `vpcodec evaluate -h` shows how", 2),
     ("evaluate --dataset folder --json taken.tok", "taken.tok: exists already; use -f to replace it", 1),
     ("evaluate --dataset folder --csv nowhere/a.csv", "nowhere/a.csv: there is no folder nowhere; make it first", 1),
@@ -163,7 +167,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("train --data folder -o model --resume", "model/recipe.toml: ...", 2),
     (
         "train --recipe speech-fsp-tiny --data folder -o model --minutes 0",
-        "--minutes 0: a run takes longer than that",
+        "--minutes 0: must be more than 0",
         2,
     ),
     ("train --recipe recipe.toml --data folder -o model", "recipe.toml: ...", 2),

@@ -52,7 +52,7 @@ def test_equal_names_are_told_apart_by_their_folders(vpcodec: Command, tokens: P
 
 def test_ids_of_several_codebooks_in_one_export_are_said(vpcodec: Command, tokens: Path) -> None:
     said = vpcodec("export", "speech.tok", "photo.tok", "-o", "t.npz").stderr.decode()
-    assert "their ids are of different codebooks: image-vp (" in said
+    assert "the ids come from different codebooks: image-vp (" in said
     assert ") with codebook 256, speech-vp (" in said
     assert b"codebooks" not in vpcodec("export", "speech.tok", "-o", "u.npz").stderr
 

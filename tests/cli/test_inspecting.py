@@ -93,7 +93,7 @@ def test_test_says_what_is_broken_where(vpcodec: Command, tokens: Path) -> None:
     ended = vpcodec("test", "speech.tok", "photo.tok")
     assert ended.returncode == 1
     assert b"speech.tok: frame 0 at byte " in ended.stderr
-    assert ended.stderr.endswith(b"1 sound, 1 broken\n")
+    assert ended.stderr.endswith(b"1 sound, 1 damaged\n")
 
 
 def test_test_says_when_the_model_does_not_fit(vpcodec: Command, tokens: Path) -> None:

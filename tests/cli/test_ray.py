@@ -39,4 +39,4 @@ def test_rule_5_a_cluster_has_no_pipes(vpcodec: Command) -> None:
     ended = vpcodec("encode", "speech.wav", "-c", "--ray", "local")
     assert ended.returncode == 2
     assert ended.stdout == b""
-    assert b"no pipes" in ended.stderr
+    assert b"does not work with pipes" in ended.stderr

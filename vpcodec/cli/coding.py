@@ -61,14 +61,16 @@ def encode(
     force: Force = False,
     remove: Remove = False,
     salvage: Salvage = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Inputs are samples without a header.")] = False,
-    sample_rate: Annotated[int | None, typer.Option("--sample-rate", metavar="HZ", help="Of raw samples.")] = None,
-    channels: Annotated[int, typer.Option("--channels", metavar="N", help="Of raw samples.")] = 1,
+    raw: Annotated[bool, typer.Option("--raw", help="The inputs are raw samples without a header.")] = False,
+    sample_rate: Annotated[
+        int | None, typer.Option("--sample-rate", metavar="HZ", help="Sample rate of raw samples.")
+    ] = None,
+    channels: Annotated[int, typer.Option("--channels", metavar="N", help="Channels of raw samples.")] = 1,
     sample_format: Annotated[
-        str, typer.Option("--sample-format", metavar="F", help="Of raw samples, little-endian: PCM_16, FLOAT...")
+        str, typer.Option("--sample-format", metavar="F", help="Format of raw samples, little-endian: PCM_16, FLOAT...")
     ] = PCM,
     most_pixels: Annotated[
-        int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse photos of more pixels than this.")
+        int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse photos with more pixels.")
     ] = MOST_PIXELS,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -77,19 +79,19 @@ def encode(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Turn recordings and photos into token files.
+    """Encode recordings and photos as token files.
 
-    speech.wav becomes speech.tok. In directories, outputs that are complete are not made again.
+    speech.wav becomes speech.tok. With -r, inputs whose output is complete are skipped.
     """
     from vpcodec.corpus.formats import TOKENS, is_medium_name
 
     if output is not None and is_medium_name(output):
         raise ConfigError(f"-o {output}: encode writes token files", hint=f"name it {TOKENS}")
     if raw and sample_rate is None:
-        raise ConfigError("--raw: the sample rate is unknown", hint="add --sample-rate 16000, for instance")
+        raise ConfigError("--raw: the sample rate is unknown", hint="add it, for example --sample-rate 16000")
     if not raw and (sample_rate, channels, sample_format) != (None, 1, PCM):
         options = "--sample-rate, --channels and --sample-format"
-        raise ConfigError(f"{options} are for samples without a header", hint="add --raw")
+        raise ConfigError(f"{options} are for raw samples", hint="add --raw")
     items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
     check_span(items, start, stop, remove)
 
@@ -122,7 +124,7 @@ def decode(
     to_stdout: Stdout = False,
     output_dir: OutputDir = None,
     form: Annotated[
-        str | None, typer.Option("--format", metavar="F", help="wav, flac, ogg, raw; png, webp, jpeg.")
+        str | None, typer.Option("--format", metavar="F", help="Output format: wav, flac, ogg, raw; png, webp, jpeg.")
     ] = None,
     model: ModelName = None,
     start: Start = None,
@@ -143,9 +145,9 @@ def decode(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Turn token files back into recordings and photos.
+    """Decode token files to recordings and photos.
 
-    speech.tok becomes speech.decoded.wav, and a photo's .decoded.png, unless -o or --format says otherwise.
+    speech.tok becomes speech.decoded.wav, photo.tok becomes photo.decoded.png. -o and --format change this.
     """
     from vpcodec.corpus.formats import checked_form
 
@@ -153,7 +155,7 @@ def decode(
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
     check_span(items, start, stop, remove)
     if resync and (start is not None or stop is not None or remove):
-        raise ConfigError("--resync is for whole files that stay", hint="leave --from, --to and --rm out")
+        raise ConfigError("--resync does not combine with --from, --to or --rm", hint="leave those out")
 
     from vpcodec.codec.recordings import Span
     from vpcodec.corpus.outcome import Settings
@@ -184,7 +186,7 @@ def planned(
     recursive: bool,
     shard: str | None,
 ) -> "list[Item]":
-    """The plan that the options ask for. Raises ConfigError where they contradict each other."""
+    """The plan for the given options. Raises ConfigError if they contradict each other."""
     from vpcodec.corpus.plan import make_plan
     from vpcodec.corpus.shards import parse_shard
     from vpcodec.data.streams import STANDARD
@@ -204,12 +206,12 @@ def planned(
 
 
 def check_span(items: "list[Item]", start: float | None, stop: float | None, remove: bool) -> None:
-    """Raise ConfigError for a stretch without length, and where the rest of an input would be lost or forgotten."""
+    """Raise ConfigError for an empty range, and for a range of inputs that would be deleted or taken for whole."""
     if start is None and stop is None:
         return
     if remove:
         raise ConfigError("--rm would lose what --from and --to leave out", hint="keep the input")
-    if any(item.mirrored for item in items):  # a later run would take the stretch for the whole
+    if any(item.mirrored for item in items):  # a later run would take the range for the whole
         raise ConfigError("--from and --to are for single recordings", hint="name the files instead of -r")
     if stop is not None and stop <= (start or 0.0):
         raise ConfigError(f"--from {start or 0:g} --to {stop:g}: --to must come after --from")
@@ -235,9 +237,9 @@ def carry_out(
     check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
     check_codebook(settings.model, settings.codebook)
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
-        raise ConfigError("--ray has no pipes to other machines", hint="name files on both sides")
+        raise ConfigError("--ray does not work with pipes", hint="name files for input and output")
     if as_json and any(item.target == STANDARD for item in items):
-        raise ConfigError("--json and the output would mix on standard output", hint="name the output with -o")
+        raise ConfigError("--json and the output cannot both go to standard output", hint="name the output with -o")
     if manifest is not None:
         check_manifest(manifest)
     coder = Coder(settings)
@@ -294,7 +296,7 @@ def report(
     if len(items) != 1 or items[0].mirrored:
         messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
     if settings.remove and whole["skipped"]:
-        messages.note("--rm keeps the inputs of outputs that were there already; -f codes them again")
+        messages.note("--rm keeps the inputs of files that were skipped; use -f to code them again")
     for outcome in failures:
         messages.error(outcome.error, outcome.hint)
     messages.peak_memory()

@@ -15,48 +15,48 @@ SHOWN_REASONS = 3  # of measurements that failed
 def evaluate(
     dataset: Annotated[
         str,
-        typer.Option("--dataset", metavar="NAME|DIR", help="A data set, with its split after a slash; or a folder."),
+        typer.Option("--dataset", metavar="NAME|DIR", help="Name of a data set, NAME/SPLIT, or a folder."),
     ],
-    root: Annotated[str | None, typer.Option("--root", metavar="DIR", help="Where the data set lies.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data set to --root first.")] = False,
+    root: Annotated[str | None, typer.Option("--root", metavar="DIR", help="Folder of the data set.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Download the data set to --root first.")] = False,
     model: Annotated[
         list[str] | None,
-        typer.Option(
-            "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Model; may be given many times."
-        ),
+        typer.Option("-m", "--model", metavar="NAME", autocompletion=complete_models, help="Model; can be repeated."),
     ] = None,
     codebook: Annotated[
         str | None, typer.Option("--codebook", metavar="K,...", help="Codebook sizes. Default: each model's largest.")
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="CODEC,...", help="Others to compare with: opus:6, avif:0.15, webp:q20..."),
+        typer.Option("--against", metavar="CODEC,...", help="Codecs to compare with: opus:6, avif:0.15, webp:q20..."),
     ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
             "--metrics",
             metavar="NAME,...",
-            help="Metrics to measure. Default: all but rfid, which has to be asked for.",
+            help="Metrics to measure. Default: all except rfid.",
         ),
     ] = None,
-    report: Annotated[str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page.")] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="FILE", help="Write a report as an HTML page.")
+    ] = None,
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
     csv_file: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write a table as CSV.")] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Put the result into each model's evaluation.json and card.")
+        bool, typer.Option("--record", help="Store the results in each model's evaluation.json and card.")
     ] = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite existing files.")] = False,
     jobs: Jobs = 1,
     engine: Engine = "auto",
     device: Device = "auto",
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Measure models on a data set: rate, quality, speed.
+    """Measure models on a data set: rate, quality and speed.
 
-    Beside NAME.json, .csv or .html, rows are kept in NAME.items.jsonl until all is done: an interrupted evaluation
-    goes on where it was. Media are coded one by one, for the sake of their times; --jobs is for the metrics of speech.
+    An interrupted evaluation resumes from NAME.items.jsonl, which stands next to NAME.json, .csv or .html until the
+    end. Items are coded one at a time, so that their times are comparable; --jobs applies to the metrics of speech.
     """
     codebooks = parse_codebooks(codebook)
 

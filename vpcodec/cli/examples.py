@@ -1,4 +1,4 @@
-"""Three examples for each command, shown by -h and in the documents."""
+"""Three examples per command, shown by -h and in docs/commands.md."""
 
 EXAMPLES = {
     "vpcodec": (
@@ -23,7 +23,7 @@ EXAMPLES = {
     ),
     "test": (
         "vpcodec test speech.tok",
-        "vpcodec test -q *.tok && echo all sound",
+        "vpcodec test -q *.tok && echo no damage",
         "vpcodec test --json *.tok",
     ),
     "models": (
@@ -50,5 +50,5 @@ EXAMPLES = {
 
 
 def epilog(examples: tuple[str, ...]) -> str:
-    """Examples as the end of a help text; the mark keeps their lines as they are."""
+    """The examples as the end of a help text. `\b` keeps their line breaks."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)

@@ -19,25 +19,27 @@ def export(
     output: Output = None,
     form: Annotated[
         str | None,
-        typer.Option("--to", metavar="F", help="npz, parquet, webdataset, or onnx for models; by OUT's suffix."),
+        typer.Option(
+            "--to", metavar="F", help="npz, parquet or webdataset; onnx for models. Default: the suffix of OUT."
+        ),
     ] = None,
     model: ModelName = None,
     recursive: Recursive = False,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Gather tokens for the training of language models.
+    """Export tokens as arrays, for example to train language models.
 
-    Lengths, names and the model go with them. With --to onnx, write into the folders of models what the onnx engine
-    needs, in place of what is there.
+    The output also has lengths, names and the model. --to onnx instead writes the graphs of the onnx engine into the
+    folders of the given models.
     """
     if form == "onnx":
         if output is not None or recursive or model is not None:
-            raise ConfigError("--to onnx writes into the folders of models", hint="leave -o, -m and -r out")
+            raise ConfigError("--to onnx writes into the folders of models", hint="remove -o, -m and -r")
         export_models(inputs, Messages(quiet=quiet))
         return
     if output is None:
-        raise ConfigError("export needs an output", hint="name it with -o, tokens.npz for instance")
+        raise ConfigError("export needs an output", hint="name it with -o, for example tokens.npz")
     from vpcodec.corpus.plan import make_plan, names_of
     from vpcodec.data.output import open_output, shown_output
     from vpcodec.data.streams import shown
@@ -62,14 +64,14 @@ def export(
                 codebooks.add("{model} ({weights}) with codebook {codebook}".format_map(tokens.facts))
                 yield tokens
         if len(failures) == len(names):
-            raise InputError(f"{shown_output(output)}: not written, nothing could be read")
+            raise InputError(f"{shown_output(output)}: not written, because no input could be read")
 
     with open_output(output, force=force) as out:
         write(readable(), out)
     size = f", {os.path.getsize(output):,} bytes" if os.path.isfile(output) else ""
     messages.note(f"{len(names) - len(failures)} token files -> {shown_output(output)}{size}")
     if len(codebooks) > 1:
-        messages.note(f"their ids are of different codebooks: {', '.join(sorted(codebooks))}")
+        messages.note(f"the ids come from different codebooks: {', '.join(sorted(codebooks))}")
     if failures:
         raise typer.Exit(1)
 

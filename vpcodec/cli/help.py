@@ -1,11 +1,11 @@
-"""Help as people read it: `-h` is short, `--help` lists every option."""
+"""Help texts: `-h` is short, `--help` lists every option."""
 
 import sys
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand
 
-# Options that most people never need, as help shows them: left out by -h.
+# Options that -h leaves out, as they appear in the help.
 RARE = {
     *("--output-dir DIR", "--shard I/N", "--manifest FILE", "--skip-existing", "--rm", "--from T", "--to T", "--json"),
     *("--raw", "--sample-rate HZ", "--channels N", "--sample-format F", "--engine E", "--device D", "--no-progress"),
@@ -13,7 +13,7 @@ RARE = {
 
 
 class Command(TyperCommand):
-    """A command whose help has two lengths."""
+    """A command with a short and a long help text."""
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         pieces = [param.metavar for param in self.params if isinstance(param, TyperArgument)]
@@ -30,7 +30,7 @@ class Command(TyperCommand):
 
 
 def row_of(param: Any, ctx: Any) -> tuple[str, str]:
-    """Name and explanation of an argument or option."""
+    """Name and help text of an argument or option."""
     name, text = param.get_help_record(ctx)
     if isinstance(param, TyperArgument):
         return param.metavar or name, param.help or ""

@@ -15,7 +15,7 @@ from vpcodec.errors import VpcodecError
 def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None:
     """Show what is in token files, recordings, photos and models.
 
-    Rates are given by name (nominal), as an ideal coder of single tokens would need (entropy), and on disk.
+    There are three rates: nominal (from the codebook size), entropy (an ideal coder of single tokens) and on disk.
     """
     from vpcodec.corpus.facts import describe
     from vpcodec.data.streams import shown
@@ -39,7 +39,7 @@ def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None
 
 
 def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Read token files whole, and say what is broken where. Exit with 1 if anything is."""
+    """Check token files and report damage. The exit code is 1 if a file is damaged."""
     from vpcodec.corpus.facts import problems_of
     from vpcodec.data.streams import shown
 
@@ -56,7 +56,7 @@ def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet:
         print_json(reports)
     broken = sum(not report["sound"] for report in reports)
     if len(reports) > 1:
-        messages.note(f"{len(reports) - broken} sound, {broken} broken")
+        messages.note(f"{len(reports) - broken} sound, {broken} damaged")
     if broken:
         raise typer.Exit(1)
 

@@ -1,7 +1,6 @@
-"""The command `vpcodec`: its commands by name, and the one place where failures become a line and an exit code.
+"""The command `vpcodec`: the table of commands, and the one handler that turns failures into a line and an exit code.
 
-Modules of numbers and networks are imported inside the commands, so that --help, --version and wrong usage
-answer at once.
+Heavy modules are imported inside the commands, so that --help, --version and usage errors answer at once.
 """
 
 import io
@@ -33,36 +32,36 @@ INTERRUPTED = 128 + signal.SIGINT
 CLOSED_PIPE = 128 + signal.SIGPIPE
 TERMINATED = 128 + signal.SIGTERM
 EXIT_CODES = {
-    0: "Everything was done.",
-    1: "An input failed; the others were done.",
-    2: "Wrong usage.",
-    INTERRUPTED: "Ctrl-C.",
-    CLOSED_PIPE: "Whoever read the output has gone.",
-    TERMINATED: "SIGTERM.",
+    0: "Success.",
+    1: "At least one input failed; the others were processed.",
+    2: "Usage error.",
+    INTERRUPTED: "Interrupted by Ctrl-C.",
+    CLOSED_PIPE: "The reader of the output closed the pipe.",
+    TERMINATED: "Terminated by SIGTERM.",
 }
 ENVIRONMENT = {
-    "VPCODEC_MODELS": "A folder of models, searched before those that come with the program.",
+    "VPCODEC_MODELS": "A folder with models. It is searched before the models that come with the program.",
     "VPCODEC_LPIPS": (
-        "A folder with the weights of LPIPS, which models of images are trained and measured with: "
+        "A folder with the weights of LPIPS, for training and evaluating image models: "
         "lpips_lin_v0.1.safetensors, and of torchvision's networks alexnet_features_fp16.safetensors, "
-        "vgg16_features_fp16.safetensors or squeezenet1_1_features_fp16.safetensors. Default: what the package lpips "
-        "and torch's cache hold, where torchvision has put these networks."
+        "vgg16_features_fp16.safetensors or squeezenet1_1_features_fp16.safetensors. Default: the package lpips, and "
+        "torchvision's networks in torch's cache."
     ),
     "VPCODEC_CACHE": (
         "The folder in which `train` keeps lengths of recordings and sizes of photos, and packed shards unpacked. "
         "Default: vpcodec in $XDG_CACHE_HOME or ~/.cache."
     ),
     "VPCODEC_INCEPTION": (
-        "The file inception-2015-12-05.pt, published with StyleGAN2-ADA, which rFID is measured with. "
+        "The file inception-2015-12-05.pt, published with StyleGAN2-ADA, for the metric rFID. "
         "Default: that file in torch's cache."
     ),
-    "OMP_NUM_THREADS": "How many threads a process computes with. Default: one a core.",
-    "NO_COLOR": "Set to anything, it takes the colours from the progress bar.",
+    "OMP_NUM_THREADS": "Number of threads per process. Default: one per core.",
+    "NO_COLOR": "If set, the progress bar has no colors.",
 }
 
 
 class Commands(TyperGroup):
-    """The commands, ending without a word when whoever read their output has gone, and naming a package they lack."""
+    """The commands. A closed pipe ends them silently; a missing package becomes an error that names it."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -113,21 +112,21 @@ def program(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
-    """Speech and images to small token files, and back."""
+    """Encode speech and photos as small token files, and decode them."""
 
 
 def main() -> None:
-    """Run the command line, and exit."""
+    """Run the command line and exit."""
     stop_on_terminate()
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what libraries warn programmers of; `python -W default -m` still shows it
-    # A program that was started with a standard stream closed has None there.
+        warnings.simplefilter("ignore")  # warnings of libraries; `python -W default -m vpcodec` shows them
+    # A standard stream that was closed before the start is None.
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
-    # Nothing can be written there, so that what should have been printed is not lost without a word.
+    # Read-only, so that printing fails with an error instead of being lost silently.
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # whose encoding may lack a name's letters: these are then escaped
+        if isinstance(stream, io.TextIOWrapper):  # escape what the encoding cannot write
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
@@ -140,7 +139,7 @@ def main() -> None:
         code = report_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except OSError as error:  # the commands have dealt with all others
+    except OSError as error:  # the commands handle errors of named files themselves
         if error.filename is not None:
             raise
         report_error(failure(Path("standard output"), error))
@@ -155,8 +154,8 @@ def main() -> None:
 
 
 def report_usage(error: Any) -> int:
-    """Print wrong usage as one line; returns the exit code."""
-    context = getattr(error, "ctx", None)  # an option without its value comes without
+    """Print a usage error as one line and return the exit code."""
+    context = getattr(error, "ctx", None)  # None for an option without its value
     command = [PROGRAM, *(word for word in sys.argv[1:2] if word in COMMANDS)]
     help_line = f"`{context.command_path if context else ' '.join(command)} -h` shows how"
     message = error.format_message().rstrip(".")

@@ -1,4 +1,4 @@
-"""What a command says on the standard error: messages, and progress where there is a terminal to see it."""
+"""Messages and the progress bar, both on standard error."""
 
 import resource
 import sys
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 PROGRAM = "vpcodec"
-PATIENCE = 1.0  # seconds of work without a progress bar
-TICK = 0.2  # seconds between looks at the progress
+DELAY = 1.0  # seconds before a progress bar appears
+TICK = 0.2  # seconds between updates of the bar
 MEBIBYTE = 1 << 20
 
 
 class Messages:
-    """Says things on the standard error.
+    """Prints messages to standard error.
 
     Args:
-        quiet: Errors only.
-        verbose: Details too.
-        progress: Whether a progress bar is welcome.
+        quiet: Print errors only.
+        verbose: Print details too.
+        progress: Show a progress bar if standard error is a terminal.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, progress: bool = True) -> None:
@@ -35,11 +35,11 @@ class Messages:
         self.bar: Progress | None = None
 
     def error(self, what: str, hint: str = "") -> None:
-        """One line about a failure: what, which, and what to do next."""
+        """Print one line about a failure: what, which, and what to do next."""
         self.write(f"{PROGRAM}: {one_line(what, hint)}")
 
     def failure(self, source: str, error: VpcodecError) -> None:
-        """The line of one input that failed, naming it where the error does not."""
+        """Print the line of an input that failed, with its name if the error has none."""
         self.error(error.what if source in error.what else f"{source}: {error.what}", error.hint)
 
     def note(self, text: str) -> None:
@@ -57,16 +57,16 @@ class Messages:
             print(text, file=sys.stderr, flush=True)
 
     def peak_memory(self) -> None:
-        """Say how much memory was in use at most, by this process or one of its workers."""
+        """Print the peak memory of this process and its workers."""
         peak = max(own_peak(), recorded_peak(resource.RUSAGE_CHILDREN))
         self.detail(f"peak memory {peak / MEBIBYTE:,.0f} MiB")
 
     @contextmanager
     def progress(self, state: Callable[[], tuple[float, str]]) -> Iterator[None]:
-        """Show a bar while the block runs, once it has run for a second.
+        """Show a bar while the block runs, starting after one second.
 
         Args:
-            state: Asked for the share that is done, 0 to 1, and a few words on speed.
+            state: Returns the share that is done, 0 to 1, and a short text, such as the speed.
         """
         if not self.lively:
             yield
@@ -81,8 +81,8 @@ class Messages:
             ticker.join()
 
     def tick(self, state: Callable[[], tuple[float, str]], done: threading.Event) -> None:
-        """Keep a bar up to date until the work is done."""
-        if done.wait(PATIENCE):
+        """Update the bar until the work is done."""
+        if done.wait(DELAY):
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -109,13 +109,13 @@ def report_error(error: VpcodecError) -> None:
 
 
 def own_peak() -> int:
-    """Bytes that this process occupied at most.
+    """Peak memory of this process in bytes.
 
-    On Linux from the process's own status: what `getrusage` says goes on from whoever started the program.
+    On Linux from /proc, because `getrusage` includes the peak of the process that started this one.
     """
     return resident_peak() or recorded_peak(resource.RUSAGE_SELF)
 
 
 def recorded_peak(who: int) -> int:
-    """Bytes by `getrusage`, which counts in KiB on Linux and in bytes on macOS."""
+    """Peak memory in bytes by `getrusage`, which counts in KiB on Linux and in bytes on macOS."""
     return resource.getrusage(who).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

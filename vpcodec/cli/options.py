@@ -25,7 +25,7 @@ def parse_codebook(text: str) -> str:
 
 
 def parse_output(text: str) -> str:
-    """The name of an output, `-` for the others that standard output has."""
+    """The name of an output; `-` for every name of standard output."""
     return "-" if text in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1") else text
 
 
@@ -50,35 +50,45 @@ Output = Annotated[
 ]
 Stdout = Annotated[bool, typer.Option("-c", "--stdout", help="Write to standard output.")]
 OutputDir = Annotated[str | None, typer.Option("--output-dir", metavar="DIR", help="Folder for the outputs.")]
-Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Take the files in directories, at any depth.")]
-Start = Annotated[
-    float | None, typer.Option("--from", metavar="T", parser=parse_time, help="Begin there: seconds or [h:]m:s.")
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Take all files in directories and their subdirectories.")
 ]
-Stop = Annotated[float | None, typer.Option("--to", metavar="T", parser=parse_time, help="End there.")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace what is there; write binary to a terminal.")]
-SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that are there alone.")]
-Remove = Annotated[bool, typer.Option("--rm", help="Delete each input whose output was read back and holds all of it.")]
-Salvage = Annotated[bool, typer.Option("--salvage", help="Take what is there of a recording that was cut short.")]
-Resync = Annotated[bool, typer.Option("--resync", help="Step over damage; what is lost becomes silence or grey.")]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Work on N files at once; 0: one a core.")]
+Start = Annotated[
+    float | None, typer.Option("--from", metavar="T", parser=parse_time, help="Start of the range: seconds or [h:]m:s.")
+]
+Stop = Annotated[float | None, typer.Option("--to", metavar="T", parser=parse_time, help="End of the range.")]
+Force = Annotated[
+    bool, typer.Option("-f", "--force", help="Overwrite existing outputs; write binary data to a terminal.")
+]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Skip inputs whose output exists.")]
+Remove = Annotated[bool, typer.Option("--rm", help="Delete each input after its output was read back and is complete.")]
+Salvage = Annotated[
+    bool, typer.Option("--salvage", help="Encode what can be read of a damaged or truncated recording.")
+]
+Resync = Annotated[
+    bool, typer.Option("--resync", help="Go on after damaged frames; lost parts become silence or gray.")
+]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Number of files to process at once; 0: one per core.")
+]
 Ray = Annotated[
     str | None,
-    typer.Option("--ray", metavar="ADDRESS", help="Work on a Ray cluster: its address, auto, or local for one here."),
+    typer.Option("--ray", metavar="ADDRESS", help="Use a Ray cluster: its address, auto, or local to start one."),
 ]
 ShardPart = Annotated[
     str | None,
-    typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts; auto asks torchrun's or Slurm's environment."),
+    typer.Option("--shard", metavar="I/N", help="Process part I of N; auto takes both from torchrun or Slurm."),
 ]
 Manifest = Annotated[
     str | None,
     typer.Option(
-        "--manifest", metavar="FILE", parser=parse_output, help="Write what became of each input, as JSON lines."
+        "--manifest", metavar="FILE", parser=parse_output, help="Write the result of each input as a line of JSON."
     ),
 ]
 ModelName = Annotated[
     str | None,
     typer.Option(
-        "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Model by name or path of its folder."
+        "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Name of a model, or path of its folder."
     ),
 ]
 Codebook = Annotated[
@@ -90,9 +100,9 @@ Codebook = Annotated[
         help="Codebook size, one of the model's: 1024, or 2x1024. Default: its largest.",
     ),
 ]
-Engine = Annotated[str, typer.Option("--engine", metavar="E", help="What computes: auto, onnx, onnx-8-bits or torch.")]
-Device = Annotated[str, typer.Option("--device", metavar="D", help="Where: auto, cpu or cuda.")]
-Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON on standard output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say what takes how long and how much memory.")]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show no progress on a terminal.")]
+Engine = Annotated[str, typer.Option("--engine", metavar="E", help="Engine: auto, onnx, onnx-8-bits or torch.")]
+Device = Annotated[str, typer.Option("--device", metavar="D", help="Device: auto, cpu or cuda.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also print times and peak memory.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="Do not show a progress bar.")]

@@ -27,48 +27,51 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="Folder of recordings or photos, tar shard, 'train-{000..099}.tar', or @FILE with a list of paths. "
-            "Several add up.",
+            help="Folder of recordings or photos, a tar file, 'train-{000..099}.tar', or @FILE with a list of paths. "
+            "Can be repeated.",
         ),
     ],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder that becomes the model.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder for the model.")],
     recipe: Annotated[
         str | None,
         typer.Option(
             "--recipe",
             metavar="NAME|FILE",
             autocompletion=complete_recipes,
-            help="A recipe by name, or a TOML file. Default with --resume: that of the run.",
+            help="Name of a recipe, or a TOML file. Default with --resume: the recipe of the run.",
         ),
     ] = None,
-    valid: Annotated[
-        list[str] | None, typer.Option("--valid", metavar="DIR", help="Media to watch the training by.")
-    ] = None,
+    valid: Annotated[list[str] | None, typer.Option("--valid", metavar="DIR", help="Validation data.")] = None,
     start: Annotated[
-        str | None, typer.Option("--start", metavar="MODEL", help="Begin with the weights of a model or checkpoint.")
+        str | None, typer.Option("--start", metavar="MODEL", help="Start from the weights of a model or checkpoint.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the output folder.")] = False,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", metavar="M", help="Train that long. Default: the recipe's steps.")
+        float | None, typer.Option("--minutes", metavar="M", help="Minutes to train. Default: the recipe's steps.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change an option of the recipe.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change an option of the recipe, for example training.steps=500."
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Cores to use; 0: all.")] = 0,
+    threads: Annotated[
+        int, typer.Option("--threads", metavar="N", min=0, help="Number of threads; 0: one per core.")
+    ] = 0,
     device: Device = "auto",
     memory: Annotated[
-        float, typer.Option("--memory", metavar="GB", help="Decoded recordings or photos to keep in memory.")
+        float, typer.Option("--memory", metavar="GB", help="Memory for decoded recordings or photos.")
     ] = 1.0,
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Train a model. Ctrl-C stops it after the present step and keeps its state."""
+    """Train a model. Ctrl-C stops after the current step and keeps the state for --resume."""
     from vpcodec.config import override
     from vpcodec.registry import ModelFolder
     from vpcodec.training.recipes import find_recipe
 
     if minutes is not None and minutes <= 0:
-        raise ConfigError(f"--minutes {minutes:g}: a run takes longer than that")
+        raise ConfigError(f"--minutes {minutes:g}: must be more than 0")
     if recipe is None:
         if not resume:
             raise ConfigError("missing option '--recipe'", hint="`vpcodec train -h` shows how")
@@ -105,7 +108,7 @@ def train(
     skipped = Path(output, "skipped.csv")
     if skipped.exists():
         count = len(skipped.read_text(encoding="utf-8").splitlines()) - 1
-        messages.note(f"{skipped}: {count} files could not be read and were left out")
+        messages.note(f"{skipped}: {count} files could not be read and were skipped")
     messages.note(f"{output}: {facts.kind} model, trained for {facts.steps:,} steps in {facts.minutes:g} minutes")
 
 
