@@ -19,9 +19,9 @@ from tables import put_table
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.data.colors import to_signal
-from vpcodec.evaluation.candidates import Signal
+from vpcodec.metrics.table import Signal
 from vpcodec.evaluation.datasets import open_dataset
-from vpcodec.evaluation.signals import read_signal
+from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.registry import ModelFolder, list_models
 
 
@@ -49,7 +49,7 @@ def compare(model: ModelFolder, folder: Path) -> dict[str, Any]:
     counts = dict.fromkeys(("files", "tokens", "latents apart", "searches apart"), 0)
     furthest = {"latents": 0.0, "signal": 0.0}
     for item in open_dataset(str(folder)).items:
-        signal = prepared(read_signal(item.path, model.facts.kind), model.facts.hop)
+        signal = prepared(SIGNALS[model.facts.kind].read(item.path, None), model.facts.hop)
         counts["files"] += 1
         ours = onnx.run(ENCODER, signal[None])[0]
         theirs = encoder.encode(torch.from_numpy(signal[None]))[0]

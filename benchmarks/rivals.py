@@ -24,10 +24,12 @@ import soundfile
 import soxr
 from PIL import Image
 from tables import put_table
+from vpcodec.evaluation.candidates import ModelCandidate
 
 from vpcodec.errors import VpcodecError
-from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
-from vpcodec.evaluation.models import ModelCandidate
+from vpcodec.evaluation.candidates import Candidate
+from vpcodec.evaluation.signals import SAMPLE_RATE
+from vpcodec.metrics.table import Signal
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.registry import find_model
 
@@ -74,18 +76,18 @@ def codecs(kind: str, signal: Signal) -> Iterator[tuple[str, Steps]]:
     """All that can run here, by name."""
     for engine in ("onnx", "torch"):
         ours = ModelCandidate(find_model(MODELS[kind]), RATE, engine=engine)
-        yield f"{MODELS[kind]}@{RATE}, {engine}", steps(ours, kind, signal)
+        yield f"{MODELS[kind]}@{RATE}, {engine}", steps(ours, signal)
     if kind == "speech" and importlib.util.find_spec("transformers"):
         yield "EnCodec 24 kHz", encodec(signal)
     for name in OTHERS[kind]:
         try:
-            yield name, steps(parse_rival(name, kind), kind, signal)
+            yield name, steps(parse_rival(name, kind), signal)
         except VpcodecError as error:
             print(f"left out: {error}")
 
 
-def steps(candidate: Candidate, kind: str, signal: Signal) -> Steps:
-    return lambda: candidate.encode(signal, Facts(kind, "clip")), candidate.decode
+def steps(candidate: Candidate, signal: Signal) -> Steps:
+    return lambda: candidate.encode(signal), candidate.decode
 
 
 def encodec(signal: Signal) -> Steps:

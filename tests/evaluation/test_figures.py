@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from vpcodec.evaluation.summary import estimate
+from vpcodec.evaluation.candidates import multiplications
+from vpcodec.evaluation.results import Row
 
 from tests.evaluation.conftest import MuLaw
-from vpcodec.evaluation.bootstrap import estimate
-from vpcodec.evaluation.models import multiplications
 from vpcodec.evaluation.results import bitrates
-from vpcodec.evaluation.rows import Row
 from vpcodec.registry import ModelFolder, list_models
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vpcodec.evaluation.evaluate import Outputs, run_evaluation
+from vpcodec.evaluation.examples import choose
 
 from tests.evaluation.conftest import MuLaw
 from vpcodec.evaluation.datasets import open_dataset
@@ -14,8 +16,6 @@ from vpcodec.evaluation.plots import Axis, Line, Point, quantile, rate_plot, spr
 from vpcodec.evaluation.report import write_report
 from vpcodec.evaluation.results import Results
 from vpcodec.evaluation.rivals import parse_rival
-from vpcodec.evaluation.run import Outputs, run_evaluation
-from vpcodec.evaluation.showcase import choose
 from vpcodec.evaluation.workers import Workers
 from vpcodec.metrics.usage import Usage
 

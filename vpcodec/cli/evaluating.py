@@ -61,11 +61,12 @@ def evaluate(
     codebooks = parse_codebooks(codebook)
 
     from vpcodec.codec.pipeline import DEFAULT_MODELS
-    from vpcodec.evaluation.cards import markdown_table, write_card
+    from vpcodec.evaluation.candidates import ModelCandidate
     from vpcodec.evaluation.cards import record as record_results
+    from vpcodec.evaluation.cards import write_card
     from vpcodec.evaluation.datasets import open_dataset
-    from vpcodec.evaluation.models import ModelCandidate
-    from vpcodec.evaluation.run import Outputs, run_evaluation
+    from vpcodec.evaluation.evaluate import Outputs, run_evaluation
+    from vpcodec.evaluation.tables import markdown_table
     from vpcodec.registry import find_model
 
     outputs = Outputs(*(Path(name) if name else None for name in (report, json_file, csv_file)))
@@ -93,8 +94,8 @@ def evaluate(
             device="cpu" if device == "auto" else device,
             progress=follow,
         )
-    print(markdown_table(data.kind, results.candidates))
-    for name, why in results.unavailable.items():
+    print(markdown_table(data.kind, results.summary.candidates))
+    for name, why in results.summary.unavailable.items():
         messages.note(f"{name} was not measured: {why}")
     if record:
         for folder in folders:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vpcodec.devices import resident_peak
 from vpcodec.errors import VpcodecError
-from vpcodec.evaluation.memory import resident_peak
 
 if TYPE_CHECKING:
     from rich.progress import Progress

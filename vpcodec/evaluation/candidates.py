@@ -1,31 +1,19 @@
-"""What is evaluated: anything that turns a signal into bytes and bytes into a signal.
+"""What is evaluated: anything that turns a signal into bytes and bytes into a signal, such as this package's models."""
 
-Speech is a mono recording [N] float32 at 16 kHz, full scale at 1. An image is [H, W, 3] uint8, RGB.
-"""
-
-from dataclasses import dataclass
+import hashlib
+import io
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-SAMPLE_RATE = 16_000  # Hz, of all speech that is evaluated
-
-Signal = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a candidate may know about a signal besides the signal itself.
-
-    Attributes:
-        kind: "speech" or "image".
-        name: The item's name in its data set.
-        budget: Bytes that the first candidate needed for this item, where the candidate is matched to it.
-    """
-
-    kind: str
-    name: str
-    budget: int | None = None
+from vpcodec.codec.decoded import Picture
+from vpcodec.codec.pipeline import Codec
+from vpcodec.container import prior_identity
+from vpcodec.evaluation.signals import SAMPLE_RATE
+from vpcodec.metrics.table import Signal
+from vpcodec.registry import ModelFacts, ModelFolder
 
 
 class Candidate(Protocol):
@@ -58,8 +46,13 @@ class Candidate(Protocol):
     parameters: int | None = None
     multiplications: float | None = None
 
-    def encode(self, signal: Signal, facts: Facts) -> bytes:
-        """The file that this signal becomes. Raises VpcodecError where it cannot be encoded."""
+    def encode(self, signal: Signal, budget: int | None = None) -> bytes:
+        """The file that a signal becomes. Raises VpcodecError where it cannot be encoded.
+
+        Args:
+            signal: Speech [N] float32 at 16 kHz, or an image [H, W, 3] uint8.
+            budget: Bytes that the first candidate needed for it, where this one is matched to that.
+        """
 
     def decode(self, content: bytes) -> Signal:
         """The signal of a file, of the shape of the one encoded; speech may be up to 0.1 s longer or shorter.
@@ -70,3 +63,66 @@ class Candidate(Protocol):
     def tokens(self, content: bytes) -> NDArray[Any] | None:
         """Integer ids in a file, of any shape, without padding; None for a codec without tokens."""
         return None
+
+
+class ModelCandidate(Candidate):
+    """One of this package's models with one codebook; its files are those that `vpcodec encode` writes.
+
+    Args:
+        model: Which.
+        codebook: Codebook size, 1024 or "2x1024"; None for the largest.
+        engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
+        device: "auto", "cpu" or "cuda".
+    """
+
+    ours = True
+
+    def __init__(
+        self, model: ModelFolder, codebook: int | str | None = None, *, engine: str = "auto", device: str = "auto"
+    ) -> None:
+        self.codec = Codec.load(model, engine=engine, device=device)
+        self.rate = model.checked_codebook(codebook)
+        facts = model.facts
+        self.kind = facts.kind
+        self.family = model.name
+        self.name = model.name if len(facts.rates) == 1 else f"{model.name}@{model.codebook_name(self.rate)}"
+        self.identity = f"{files_of(model, self.rate)}, {self.codec.engine.name}"
+        self.codebook = self.rate
+        self.vocabulary = facts.vocabularies[facts.rates.index(self.rate)]
+        self.parameters = facts.parameters
+        self.multiplications = multiplications(facts)
+
+    def encode(self, signal: Signal, budget: int | None = None) -> bytes:
+        if self.kind == "speech":
+            return self.codec.encode_samples(signal, SAMPLE_RATE, codebook=self.rate)
+        photo = io.BytesIO()
+        Image.fromarray(signal).save(photo, "PNG", compress_level=0)
+        photo.seek(0)
+        return self.codec.encode(photo, codebook=self.rate)
+
+    def decode(self, content: bytes) -> Signal:
+        decoded = self.codec.decode(content)
+        return decoded.pixels if isinstance(decoded, Picture) else np.ascontiguousarray(decoded.samples[:, 0])
+
+    def tokens(self, content: bytes) -> NDArray[np.int64]:
+        return self.codec.tokens(content)
+
+
+def files_of(model: ModelFolder, rate: int) -> str:
+    """Names the files of a model that decide its results: weights, the prior of a rate, and graphs."""
+    prior = prior_identity(model.prior(rate)).hex() or "none"
+    graphs = hashlib.sha256(repr(sorted(model.facts.graphs.items())).encode()).hexdigest()[:8]
+    return f"{model.facts.weights_sha256}, prior {prior}, graphs {graphs}"
+
+
+def multiplications(facts: ModelFacts) -> float:
+    """Multiply-adds per second of speech or per pixel, encoder and decoder together.
+
+    Every weight is used once a position, or once a spectrum where it works at that rate; the fixed Fourier matrices
+    of the speech network are not weights and come on top.
+    """
+    if facts.kind == "speech":
+        fourier = 2 * 386 * 384
+        at_tokens = facts.parameters - facts.spectral_parameters
+        return (at_tokens + facts.network.stride * (facts.spectral_parameters + fourier)) * SAMPLE_RATE / facts.hop
+    return facts.parameters / facts.hop**2

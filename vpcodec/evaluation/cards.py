@@ -1,4 +1,4 @@
-"""Cards of models and tables of results, written from measurements and never by hand.
+"""Cards of models and tables of results, written from measurements.
 
 A model's `evaluation.json` holds the summary of its last run on each data set; `card.md` and the tables between
 markers in other documents are made from it.
@@ -7,14 +7,14 @@ markers in other documents are made from it.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from vpcodec.data.output import open_output
 from vpcodec.errors import InputError, ModelError
 from vpcodec.evaluation.datasets import title_of
-from vpcodec.evaluation.results import FORMAT, Results
-from vpcodec.evaluation.tables import Column, columns_of, count, name_in_full
+from vpcodec.evaluation.results import FORMAT, Results, Summary, from_json, to_json, write_text
+from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.evaluation.tables import count, markdown_table
 from vpcodec.metrics.usage import TOKENS_A_CODE
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder
 
@@ -43,23 +43,37 @@ def record(results: Results, model: ModelFolder) -> Path:
         ModelError: The file that is there is damaged, or the model was not part of the run.
         InputError: The file cannot be written.
     """
-    run = results.summary()
-    own = [each for each in run["candidates"] if each["ours"] and each["family"] == model.name]
+    run = results.summary
+    own = [each for each in run.candidates if each.ours and each.family == model.name]
     if not own:
         raise ModelError(f"{model.name} was not part of this evaluation")
-    # What was looked for, and where, belongs to the machine.
-    run["unavailable"] = {name: why.partition(":")[0] for name, why in run["unavailable"].items()}
-    run["candidates"] = own + [each for each in run["candidates"] if not each["ours"]]
-    runs = [other for other in read_runs(model) if other["dataset"] != run["dataset"]]
-    runs = sorted([*runs, run], key=lambda each: str(each["dataset"]))
+    run = replace(
+        run,
+        # What was looked for, and where, belongs to the machine.
+        unavailable={name: why.partition(":")[0] for name, why in run.unavailable.items()},
+        candidates=own + [each for each in run.candidates if not each.ours],
+    )
+    runs = [other for other in read_runs(model) if other.dataset != run.dataset]
     path = model.path / EVALUATION
-    text = json.dumps({"format": FORMAT, "runs": runs}, indent=1, ensure_ascii=False)
-    with open_output(path, force=True) as file:
-        file.write(f"{text}\n".encode())
+    write_text(path, evaluation_text([*runs, run]))
     return path
 
 
-def read_runs(model: ModelFolder) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Evaluations:
+    """What a model's `evaluation.json` holds: its last run on each data set."""
+
+    format: int
+    runs: list[Summary]
+
+
+def evaluation_text(runs: Sequence[Summary]) -> str:
+    """The text of an `evaluation.json`."""
+    content = Evaluations(FORMAT, sorted(runs, key=lambda run: run.dataset))
+    return json.dumps(to_json(content), indent=1, ensure_ascii=False) + "\n"
+
+
+def read_runs(model: ModelFolder) -> list[Summary]:
     """Runs in a model's `evaluation.json`; none where it was never evaluated. Raises ModelError for a damaged one."""
     path = model.path / EVALUATION
     if not path.is_file():
@@ -68,8 +82,8 @@ def read_runs(model: ModelFolder) -> list[dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ModelError(f"{path}: format {content['format']}, this program reads {FORMAT}")
-        runs: list[dict[str, Any]] = content["runs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        runs: list[Summary] = from_json(Evaluations, content).runs
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a readable evaluation", hint="evaluate the model again") from error
     return runs
 
@@ -77,9 +91,7 @@ def read_runs(model: ModelFolder) -> list[dict[str, Any]]:
 def write_card(model: ModelFolder) -> Path:
     """Write a model's `card.md`. Raises as `card_text`, and InputError where the card cannot be written."""
     path = model.path / CARD
-    text = card_text(model)
-    with open_output(path, force=True) as file:
-        file.write(text.encode())
+    write_text(path, card_text(model))
     return path
 
 
@@ -94,8 +106,7 @@ def card_text(model: ModelFolder) -> str:
         recipe = (model.path / RECIPE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{model.path / RECIPE}: cannot be read ({error})") from error
-    suffix = {"speech": "wav", "image": "png"}[facts.kind]
-    extent = {"speech": f"{facts.hop} samples at 16 kHz", "image": f"{facts.hop}x{facts.hop} pixels"}[facts.kind]
+    signal = SIGNALS[facts.kind]
     rates = ", ".join(
         f"{rate:,} ({vocabulary:,} codes)" if rate != vocabulary else f"{rate:,}"
         for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
@@ -104,7 +115,7 @@ def card_text(model: ModelFolder) -> str:
         "kind": facts.kind,
         "method": str(facts.quantizer.get("method", "")),
         "codebook sizes": rates,
-        "one token": extent,
+        "one token": signal.token.format(hop=facts.hop),
         "parameters": f"{facts.parameters:,}",
         "trained": f"{facts.steps:,} steps, {facts.minutes:,.0f} minutes",
         "SHA-256 of the weights": f"`{facts.weights_sha256}`",
@@ -120,8 +131,8 @@ def card_text(model: ModelFolder) -> str:
 {rows}
 
 ```
-vpcodec encode in.{suffix} --model {facts.name} -o out.tok
-vpcodec decode out.tok -o back.{suffix}
+vpcodec encode in.{signal.suffix} --model {facts.name} -o out.tok
+vpcodec decode out.tok -o back.{signal.suffix}
 ```
 
 {read_notes(model)}## Results
@@ -143,40 +154,14 @@ def read_notes(model: ModelFolder) -> str:
     return f"{path.read_text(encoding='utf-8').strip()}\n\n" if path.is_file() else ""
 
 
-def run_section(run: dict[str, Any]) -> str:
+def run_section(run: Summary) -> str:
     """One run as a heading, a line on the data, and a table."""
-    what = {"speech": "recording", "image": "image"}[run["kind"]]
-    if run["kind"] == "speech":
-        extent = f"{run['total_extent'] / 60:.1f} minutes at 16 kHz"
-    else:
-        form = f"cut to {run['side']}x{run['side']} pixels" if run["side"] else "whole"
-        extent = f"{form}, {run['total_extent'] / 1e6:,.1f} megapixels"
-    unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run["unavailable"].items())
-    table = markdown_table(run["kind"], run["candidates"])
-    title = f"### {run['kind'].capitalize()}: {title_of(run['dataset'])}"
-    return f"{title}\n\n{count(run['items'], what)}, {extent}.\n\n{table}{unavailable}\n"
-
-
-def markdown_table(kind: str, candidates: Sequence[dict[str, Any]], titles: Sequence[str] = ()) -> str:
-    """Candidates and their figures: all that do not depend on the machine, or those of some columns."""
-    columns = [column for column in columns_of(kind, candidates) if column.title not in ("encode", "decode", "memory")]
-    columns = [column for column in columns if not titles or column.title in titles]
-    head = ["codec", *map(title_with_unit, columns)]
-    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * len(columns) + "|"]
-    for candidate in candidates:
-        values = [column.value(candidate) for column in columns]
-        shown = [
-            column.shown(value) if value is not None else "–" for column, value in zip(columns, values, strict=True)
-        ]
-        lines.append(f"| {' | '.join([name_in_full(candidate), *shown])} |")
-    return "\n".join(lines) + "\n"
-
-
-def title_with_unit(column: Column) -> str:
-    """`on disk (kbit/s)`, `PESQ-WB ↑`"""
-    if column.more_is_better is not None:
-        return f"{column.title} {'↑' if column.more_is_better else '↓'}"
-    return f"{column.title} ({column.unit})" if column.unit else column.title
+    signal = SIGNALS[run.kind]
+    unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run.unavailable.items())
+    table = markdown_table(run.kind, run.candidates)
+    title = f"### {run.kind.capitalize()}: {title_of(run.dataset)}"
+    data = f"{count(run.items, signal.item)}, {signal.described(run.total_extent, run.side)}."
+    return f"{title}\n\n{data}\n\n{table}{unavailable}\n"
 
 
 def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> str:
@@ -188,15 +173,13 @@ def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> st
         models: In the order of the rows.
         kind: "speech" or "image"; None for both.
     """
-    merged: dict[tuple[str, str], dict[str, Any]] = {}
-    for model in models:
-        for run in read_runs(model):
-            if kind in (None, run["kind"]):
-                together = merged.setdefault((run["kind"], run["dataset"]), run | {"candidates": [], "unavailable": {}})
-                known = {name_in_full(each) for each in together["candidates"]}
-                together["candidates"] += [each for each in run["candidates"] if name_in_full(each) not in known]
-    for run in merged.values():
-        run["candidates"].sort(key=lambda each: not each["ours"])  # ours first, else as they came
+    merged: dict[tuple[str, str], Summary] = {}
+    for run in (run for model in models for run in read_runs(model) if kind in (None, run.kind)):
+        before = merged.get((run.kind, run.dataset), replace(run, candidates=[], unavailable={}))
+        known = {each.full_name for each in before.candidates}
+        candidates = before.candidates + [each for each in run.candidates if each.full_name not in known]
+        # Ours first, else as they came.
+        merged[run.kind, run.dataset] = replace(before, candidates=sorted(candidates, key=lambda each: not each.ours))
     sections = [run_section(merged[name]).rstrip() + "\n" for name in sorted(merged)]
     return "\n".join([EXPLAINED, *sections]) if sections else ""
 
@@ -219,8 +202,7 @@ def fill_tables(document: Path, models: Sequence[ModelFolder]) -> bool:
         raise InputError(f"{document}: has no place for results", hint=hint)
     filled = with_tables(text, models)
     if filled != text:
-        with open_output(document, force=True) as file:
-            file.write(filled.encode())
+        write_text(document, filled)
     return filled != text
 
 

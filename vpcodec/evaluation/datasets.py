@@ -6,14 +6,19 @@ by the classes of torchaudio and torchvision, which decode as well and need comp
 """
 
 import csv
+import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.errors import ConfigError, DataError
-from vpcodec.evaluation.downloads import download
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,21 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A file on the web that anybody may download.
+
+    Attributes:
+        address: Where it is.
+        size: About how large, for the one who waits.
+        sha256: Of its content; None where its source states none.
+    """
+
+    address: str
+    size: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Layout:
     """How a data set lies on disk.
 
@@ -62,6 +82,7 @@ class Layout:
         drawing: Of the folder expected, with {split}.
         source: Where to get it.
         find: Files of a split below a root; empty where the layout is another.
+        downloads: Files of each split, of a set whose official source hands it out to anybody.
     """
 
     title: str
@@ -71,6 +92,7 @@ class Layout:
     drawing: str
     source: str
     find: Callable[[Path, str], Sequence[Path]]
+    downloads: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
 
 
 def first_folder(*places: Path) -> Path | None:
@@ -124,15 +146,27 @@ def kodak(root: Path, split: str) -> list[Path]:
     return [path for path in media(first_folder(root), "image") if re.fullmatch(r"kodim\d\d", path.stem)]
 
 
+LIBRISPEECH = {  # size and SHA-256 of each split
+    "test-clean": ("346 MB", "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23"),
+    "test-other": ("328 MB", "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29"),
+    "dev-clean": ("337 MB", "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3"),
+    "dev-other": ("314 MB", "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365"),
+}
+COCO = "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05"
+
 LAYOUTS: dict[str, Layout] = {
     "librispeech": Layout(
         title="LibriSpeech",
         kind="speech",
-        splits=("test-clean", "test-other", "dev-clean", "dev-other"),
+        splits=tuple(LIBRISPEECH),
         side=None,
         drawing="LibriSpeech/{split}/<speaker>/<chapter>/<utterance>.flac",
         source="openslr.org/12, or --download",
         find=librispeech,
+        downloads={
+            split: (Source(f"https://www.openslr.org/resources/12/{split}.tar.gz", size, sha256),)
+            for split, (size, sha256) in LIBRISPEECH.items()
+        },
     ),
     "common-voice": Layout(
         title="Common Voice",
@@ -151,6 +185,7 @@ LAYOUTS: dict[str, Layout] = {
         drawing="{split}/<id>.jpg",
         source="cocodataset.org, or --download",
         find=coco,
+        downloads={"val2017": (Source("http://images.cocodataset.org/zips/val2017.zip", "815 MB", COCO),)},
     ),
     "imagenet": Layout(
         title="ImageNet",
@@ -178,6 +213,11 @@ LAYOUTS: dict[str, Layout] = {
         drawing="kodim01.png to kodim24.png",
         source="r0k.us/graphics/kodak, or --download",
         find=kodak,
+        downloads={
+            "": tuple(
+                Source(f"https://r0k.us/graphics/kodak/kodak/kodim{number:02}.png", "0.6 MB") for number in range(1, 25)
+            )
+        },
     ),
 }
 
@@ -241,3 +281,61 @@ def open_folder(name: str, root: Path | None, fetch: bool) -> Dataset:
 def named(files: list[Path], root: Path) -> tuple[Item, ...]:
     """Items called by their paths below a folder: file names alone may be equal in several folders."""
     return tuple(Item(path.relative_to(root).as_posix(), path) for path in files)
+
+
+def download(name: str, split: str, root: Path) -> None:
+    """Bring a data set into a folder, unpacked. What is there already is not fetched again.
+
+    Raises:
+        ConfigError: Its source wants an agreement or an account first.
+        DataError: It cannot be fetched, is not what was expected, or cannot be unpacked.
+    """
+    if split not in LAYOUTS[name].downloads:
+        which = ", ".join(sorted(known for known, layout in LAYOUTS.items() if layout.downloads))
+        raise ConfigError(f"{name} is not for anybody to download", hint=f"--download works for {which}")
+    for source in LAYOUTS[name].downloads[split]:
+        archive = root / source.address.rsplit("/", 1)[1]
+        if not archive.is_file():
+            fetch(source, archive)
+        unpack(archive, root)
+
+
+def fetch(source: Source, target: Path) -> None:
+    """One file, whole or not at all. Raises DataError."""
+    partial = target.with_name(target.name + ".part")
+    digest = hashlib.sha256()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with urlopen(source.address, timeout=60) as response, partial.open("wb") as file:
+            while block := response.read(1 << 20):
+                digest.update(block)
+                file.write(block)
+            expected = response.headers.get("Content-Length")
+            if expected is not None and file.tell() != int(expected):
+                raise DataError(f"{source.address}: the connection ended after {file.tell():,} of {expected} bytes")
+        if source.sha256 is not None and digest.hexdigest() != source.sha256:
+            raise DataError(f"{source.address}: its content is not the known one (SHA-256 {digest.hexdigest()})")
+        partial.replace(target)
+    except (URLError, OSError) as error:
+        hint = f"fetch it ({source.size}) some other way and put it into {target.parent}"
+        raise DataError(f"{source.address}: cannot be downloaded ({error})", hint=hint) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def unpack(archive: Path, root: Path) -> None:
+    """Archives are unpacked beside themselves; other files are left as they are. Raises DataError."""
+    done = archive.with_name(archive.name + ".unpacked")
+    if done.exists():
+        return
+    try:
+        if archive.name.endswith(".tar.gz"):
+            with tarfile.open(archive) as members:
+                members.extractall(root, filter="data")
+        elif archive.suffix == ".zip":
+            shutil.unpack_archive(archive, root)
+        else:
+            return
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error})", hint="remove it and download it again") from error
+    done.touch()

@@ -1,4 +1,4 @@
-"""Every candidate over every item of a data set, and what came of it.
+"""Every candidate over every item of a data set, and what came of it; what `vpcodec evaluate` calls.
 
 An item is read and prepared once; each candidate encodes it, decodes its own file, and is measured against the
 prepared signal. Rows are kept as they come, so an interrupted run goes on where it was, and a run over
@@ -6,27 +6,104 @@ complete rows only sums them up again. What fails is counted under its name and 
 """
 
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-import numpy as np
-
-from vpcodec.errors import ConfigError, InputError, VpcodecError
-from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
+from vpcodec.data.output import check_output
+from vpcodec.data.streams import STANDARD
+from vpcodec.devices import peak, reset_peak
+from vpcodec.errors import ConfigError, VpcodecError
+from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset, Item
-from vpcodec.evaluation.memory import peak, reset_peak
-from vpcodec.evaluation.meters import DIED, Meter, open_meter
-from vpcodec.evaluation.results import Results, make_results
-from vpcodec.evaluation.rows import Row, RowLog, pack_features, pack_tokens, row_key
-from vpcodec.evaluation.signals import read_signal
+from vpcodec.evaluation.results import DIED, Results, Row, RowLog, pack_features, pack_tokens, row_key
+from vpcodec.evaluation.rivals import parse_rival
+from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.evaluation.summary import summarize
+from vpcodec.evaluation.workers import Workers
+from vpcodec.metrics.table import METRICS, Measure, Scores, Signal, chosen, score
 from vpcodec.version import __version__
 
 CHUNK = 16  # items that are measured together
-SLACK = SAMPLE_RATE // 10  # samples by which decoded speech may differ in length
 
 Progress = Callable[[int, int], None]
+Pair = tuple[Signal, Signal]  # decoded, original
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write; None for those that are not wanted."""
+
+    report: Path | None = None
+    json: Path | None = None
+    csv: Path | None = None
+
+    def check(self, *, force: bool) -> None:
+        """Look for what would keep the files from being written in the end, before any work is done for them.
+
+        Raises:
+            ConfigError: One is standard output, which has the table.
+            InputError: One is there already, and not to be replaced by force, or its folder is missing or read-only.
+        """
+        for option, path in vars(self).items():
+            if path is None:
+                continue
+            if str(path) == STANDARD:
+                raise ConfigError(f"--{option} -: standard output has the table", hint="name a file")
+            check_output(path, force=force)
+
+    def log(self) -> Path | None:
+        """Where rows are kept until all is done: beside the first file, under its name. None without any file."""
+        first = self.json or self.csv or self.report
+        return first and first.with_name(f"{first.stem}.items.jsonl")
+
+
+def run_evaluation(
+    dataset: Dataset,
+    models: Sequence[Candidate],
+    against: Sequence[str] = (),
+    outputs: Outputs | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    jobs: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Results:
+    """Evaluate models, and the codecs that they are compared with, and write what came of it.
+
+    Args:
+        dataset: From `open_dataset`.
+        models: Our own candidates; rivals without a setting are matched to the first.
+        against: Rivals as `parse_rival` reads them.
+        outputs: Files to write, in place of older ones. An interrupted run can go on only where there are any.
+        metrics, jobs, device, progress: As in `evaluate`.
+
+    Raises:
+        ConfigError: An option makes no sense.
+        DependencyError: A rival is not installed.
+        InputError: A file cannot be written.
+    """
+    from vpcodec.evaluation.report import write_report
+
+    outputs = outputs or Outputs()
+    candidates = [*models, *(parse_rival(spec, dataset.kind) for spec in against)]
+    kept = outputs.log()
+    with tempfile.TemporaryDirectory(prefix="vpcodec-") as scratch:
+        log = kept or Path(scratch, "items.jsonl")
+        results = evaluate(dataset, candidates, log, metrics=metrics, jobs=jobs, device=device, progress=progress)
+    if outputs.json:
+        results.write_json(outputs.json)
+    if outputs.csv:
+        results.write_csv(outputs.csv)
+    if outputs.report:
+        write_report(results, dataset, candidates, outputs.report)
+    if kept and results.complete():
+        kept.unlink()
+    return results
 
 
 def evaluate(
@@ -46,9 +123,9 @@ def evaluate(
         dataset: From `open_dataset`.
         candidates: Of the data set's kind; others are matched to the size of the first one's files.
         log: File that rows are kept in; taken up if it exists.
-        metrics: Keys of `METRICS[kind]`, all by default, or of `SET_METRICS[kind]`.
-        jobs: Processes for speech metrics; 0 measures in this one.
-        device: torch's name of the device for image metrics.
+        metrics: Names in `METRICS`; by default all that have a value for each item.
+        jobs: Processes for metrics of speech; 0 measures in this one.
+        device: torch's name of the device for metrics of images.
         seed: Of the bootstrap.
         progress: Called with the number of rows done and of all rows.
 
@@ -63,8 +140,8 @@ def evaluate(
         if candidate.kind != dataset.kind:
             raise ConfigError(f"{candidate.name} is for {candidate.kind}, {dataset.name} holds {dataset.kind}")
     rows: list[Row] = []
-    with open_meter(dataset.kind, metrics, jobs, device) as meter:
-        run = Run(dataset, candidates, meter, RowLog(log))
+    with Measures(dataset.kind, metrics, jobs, device) as measures:
+        run = Run(dataset, candidates, measures, RowLog(log))
         try:
             for start in range(0, len(dataset.items), CHUNK):
                 rows += run.chunk(dataset.items[start : start + CHUNK])
@@ -72,16 +149,56 @@ def evaluate(
                     progress(len(rows), len(dataset.items) * len(candidates))
         finally:
             run.log.close()
-    return make_results(dataset, candidates, rows, meter.unavailable, seed)
+    return summarize(dataset, candidates, rows, measures.unavailable, seed)
+
+
+class Measures:
+    """Measures pairs of signals with what can be measured of the metrics asked for.
+
+    Args:
+        kind: "speech" or "image".
+        names: As in `evaluate`.
+        jobs: Processes, for a kind that is measured in processes of its own; 0 measures in this one.
+        device: torch's name of what computes the metrics of images.
+
+    Attributes:
+        opened: What measures each metric.
+        unavailable: Metrics that cannot be measured here, and why.
+    """
+
+    def __init__(self, kind: str, names: Sequence[str] | None = None, jobs: int = 0, device: str = "cpu") -> None:
+        self.device = device
+        self.opened: dict[str, Measure] = {}
+        self.unavailable: dict[str, str] = {}
+        for name in chosen(kind, names):
+            try:
+                self.opened[name] = METRICS[name].open(device)
+            except VpcodecError as error:
+                self.unavailable[name] = str(error).replace("\n  hint: ", "; ")
+        self.workers = Workers(score, jobs if SIGNALS[kind].in_workers else 0)
+
+    def measure(self, pairs: Sequence[Pair]) -> list[Scores]:
+        """The scores of each pair, in order."""
+        lost = Scores(failures=dict.fromkeys(self.opened, DIED))
+        return [scores or lost for scores in self.workers.run([(*pair, self.opened) for pair in pairs])]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.workers.close()
 
 
 class Run:
     """What is shared by the chunks of one evaluation."""
 
-    def __init__(self, dataset: Dataset, candidates: Sequence[Candidate], meter: Meter, log: RowLog) -> None:
+    def __init__(self, dataset: Dataset, candidates: Sequence[Candidate], measures: Measures, log: RowLog) -> None:
         self.dataset = dataset
+        self.signal = SIGNALS[dataset.kind]
         self.candidates = candidates
-        self.meter = meter
+        self.measures = measures
         self.log = log
         self.warm: set[str] = set()
 
@@ -92,7 +209,7 @@ class Run:
         by_candidate: list[list[Row]] = []
         for candidate in self.candidates:
             done: list[Row] = []
-            fresh: list[tuple[int, str, Signal, Signal]] = []  # place, key, decoded, original
+            fresh: list[tuple[int, str, Pair]] = []  # place, key, decoded and original
             for place, item in enumerate(items):
                 budget = by_candidate[0][place].size if candidate.matched and by_candidate else None
                 key = self.key(candidate, digests[item.name], budget)
@@ -100,13 +217,14 @@ class Run:
                 if row is None:
                     if item.name not in signals:
                         signals[item.name] = self.read(item)
-                    row, decoded = self.code(candidate, item, signals[item.name], budget)
-                    if decoded is None:
+                    row, pair = self.code(candidate, item, signals[item.name], budget)
+                    if pair is None:
                         self.log.add(key, row)
                     else:
-                        fresh.append((place, key, *decoded))
+                        fresh.append((place, key, pair))
                 done.append(replace(row, item=item.name))
-            for (place, key, *_), scores in zip(fresh, self.meter.measure([each[2:] for each in fresh]), strict=True):
+            all_scores = self.measures.measure([pair for *_, pair in fresh])
+            for (place, key, _), scores in zip(fresh, all_scores, strict=True):
                 values = {name: round(value, 6) for name, value in scores.values.items()}
                 features = None if scores.features is None else pack_features(scores.features)
                 done[place] = replace(done[place], values=values, failures=scores.failures, features=features)
@@ -117,31 +235,30 @@ class Run:
 
     def key(self, candidate: Candidate, content: str, budget: int | None) -> str:
         """Names everything that a row depends on."""
-        measured = (self.meter.names, self.meter.device, __version__)
+        measured = (list(self.measures.opened), self.measures.device, __version__)
         return row_key(content, self.dataset.side, candidate.name, candidate.identity, budget, *measured)
 
     def read(self, item: Item) -> Signal | str:
         """The item's signal, or why there is none."""
         try:
-            return read_signal(item.path, self.dataset.kind, self.dataset.side)
+            return self.signal.read(item.path, self.dataset.side)
         except VpcodecError as error:
             return error.what.replace(str(item.path), item.name)
 
     def code(
         self, candidate: Candidate, item: Item, signal: Signal | str, budget: int | None
-    ) -> tuple[Row, tuple[Signal, Signal] | None]:
+    ) -> tuple[Row, Pair | None]:
         """Encode and decode one item: its row so far, and the pair to measure unless something failed."""
         row = Row(candidate.name, item.name)
         if isinstance(signal, str):
             return replace(row, failures={"read": signal}), None
-        row = replace(row, extent=extent_of(signal, self.dataset.kind))
-        facts = Facts(self.dataset.kind, item.name, budget)
-        self.warm_up(candidate, signal, facts)
+        row = replace(row, extent=self.signal.extent_of(signal))
+        self.warm_up(candidate, signal, budget)
         step = "encode"
         try:
             reset_peak()
             start = time.perf_counter()
-            content = candidate.encode(signal, facts)
+            content = candidate.encode(signal, budget)
             row = replace(row, size=len(content), encode_seconds=round(time.perf_counter() - start, 6))
             step = "decode"
             start = time.perf_counter()
@@ -149,17 +266,17 @@ class Run:
             row = replace(row, decode_seconds=round(time.perf_counter() - start, 6), peak_memory=peak())
             tokens = candidate.tokens(content)
             row = replace(row, tokens=None if tokens is None else pack_tokens(tokens))
-            return row, (fitted(decoded, signal), signal)
+            return row, (self.signal.fitted(decoded, signal), signal)
         except VpcodecError as error:
             return replace(row, failures={step: error.what}), None
 
-    def warm_up(self, candidate: Candidate, signal: Signal, facts: Facts) -> None:
+    def warm_up(self, candidate: Candidate, signal: Signal, budget: int | None) -> None:
         """Code once before times are taken: the first call loads and allocates."""
         if candidate.name in self.warm:
             return
         self.warm.add(candidate.name)
         try:
-            candidate.decode(candidate.encode(signal, facts))
+            candidate.decode(candidate.encode(signal, budget))
         except VpcodecError:
             return  # the same happens again at once, and is counted then
 
@@ -171,22 +288,3 @@ def digest(item: Item) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return f"unreadable {item.name}"
-
-
-def extent_of(signal: Signal, kind: str) -> float:
-    """Seconds of speech, or pixels."""
-    return len(signal) / SAMPLE_RATE if kind == "speech" else float(signal.shape[0] * signal.shape[1])
-
-
-def fitted(decoded: Signal, original: Signal) -> Signal:
-    """The decoded signal in the original's shape; speech is cut or filled by up to 0.1 s. Raises InputError."""
-    if decoded.dtype.kind == "f" and not np.isfinite(decoded).all():
-        raise InputError("decoded to numbers that are not finite")
-    if original.ndim == 1 and decoded.ndim == 1 and abs(len(decoded) - len(original)) <= SLACK:
-        missing = max(0, len(original) - len(decoded))
-        return np.pad(decoded[: len(original)], (0, missing)).astype(np.float32)
-    if decoded.shape != original.shape:
-        raise InputError(f"decoded to {list(decoded.shape)}, the original is {list(original.shape)}")
-    if original.ndim == 3 and decoded.dtype != np.uint8:
-        raise InputError(f"decoded to {decoded.dtype} pixels, expected uint8")
-    return decoded

@@ -16,7 +16,9 @@ import soundfile
 
 from vpcodec.data.resample import resample
 from vpcodec.errors import ConfigError, DependencyError, InputError
-from vpcodec.evaluation.candidates import SAMPLE_RATE, Candidate, Facts, Signal
+from vpcodec.evaluation.candidates import Candidate
+from vpcodec.evaluation.signals import SAMPLE_RATE
+from vpcodec.metrics.table import Signal
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,8 @@ class ProgramRival(Candidate):
         self.matched = rate is None
         self.identity = version_of(self.program)
 
-    def encode(self, signal: Signal, facts: Facts) -> bytes:
-        rate = self.rate or self.matched_rate(facts.budget, len(signal) / SAMPLE_RATE)
+    def encode(self, signal: Signal, budget: int | None = None) -> bytes:
+        rate = self.rate or self.matched_rate(budget, len(signal) / SAMPLE_RATE)
         with tempfile.TemporaryDirectory(prefix="vpcodec-") as folder:
             source = Path(folder, "source.raw" if self.program.raw else "source.wav")
             target = Path(folder, "coded" + self.program.suffix)

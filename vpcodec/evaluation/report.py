@@ -7,16 +7,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from vpcodec.data.output import open_output
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
-from vpcodec.evaluation.meters import METRICS, SET_METRICS
+from vpcodec.evaluation.examples import Example, decisive_metric, examples_section, make_examples
 from vpcodec.evaluation.plots import Line, Point, rate_plot, spread_plot, swatch, usage_plot
-from vpcodec.evaluation.results import Results
-from vpcodec.evaluation.showcase import Exhibit, decisive_metric, exhibit
-from vpcodec.evaluation.tables import Column, columns_of, count, name_in_full
-from vpcodec.evaluation.versions import exhibit_section
-from vpcodec.metrics.usage import TOKENS_A_CODE, corrected
+from vpcodec.evaluation.results import Figures, Results, Summary, write_text
+from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.evaluation.tables import Column, columns_of, count
+from vpcodec.metrics.table import METRICS
+from vpcodec.metrics.usage import TOKENS_A_CODE
 
 TOO_FEW = f"CVU and entropy need {TOKENS_A_CODE} tokens a code or more"
 
@@ -35,19 +34,18 @@ def write_report(results: Results, dataset: Dataset, candidates: Sequence[Candid
     Raises:
         InputError: The file cannot be written.
     """
-    text = page(results, exhibit(results, dataset, candidates))
-    with open_output(path, force=True) as file:
-        file.write(text.encode(errors="backslashreplace"))
+    write_text(path, page(results, make_examples(results, dataset, candidates)))
 
 
-def page(results: Results, exhibits: Sequence[Exhibit]) -> str:
+def page(results: Results, examples: Sequence[Example]) -> str:
     """The whole page."""
+    summary = results.summary
     sections = {
-        "summary": ("Summary", summary(results)),
-        "rates": ("Quality over bitrate", rate_section(results)),
+        "summary": ("Summary", summary_section(summary)),
+        "rates": ("Quality over bitrate", rate_section(summary)),
         "codes": ("Use of the codes", usage_section(results)),
         "spread": ("Spread over the items", spread_section(results)),
-        "examples": ("Before and after", exhibit_section(results, exhibits)),
+        "examples": ("Before and after", examples_section(summary, examples)),
         "items": ("Every item", item_section(results)),
     }
     filled = {name: section for name, section in sections.items() if section[1]}
@@ -56,15 +54,15 @@ def page(results: Results, exhibits: Sequence[Exhibit]) -> str:
         f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>{content}</section>'
         for name, (title, content) in filled.items()
     )
-    title = f"{', '.join(each['name'] for each in results.candidates[:2])} on {results.dataset}"
+    title = f"{', '.join(each.name for each in summary.candidates[:2])} on {summary.dataset}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{asset('report.css')}</style></head><body>"
         '<a class="skip" href="#summary">Skip to the summary</a>'
-        f'<header><p class="eyebrow">vpcodec evaluation</p><h1>{escape(heading(results))}</h1>'
-        f'<p class="lead">{escape(lead(results))}</p><nav aria-label="Sections">{links}</nav></header>'
-        f"<main>{notes(results)}{body}</main>{footer()}<script>{asset('report.js')}</script></body></html>\n"
+        f'<header><p class="eyebrow">vpcodec evaluation</p><h1>{escape(heading(summary))}</h1>'
+        f'<p class="lead">{escape(lead(summary))}</p><nav aria-label="Sections">{links}</nav></header>'
+        f"<main>{notes(summary)}{body}</main>{footer()}<script>{asset('report.js')}</script></body></html>\n"
     )
 
 
@@ -72,12 +70,12 @@ def asset(name: str) -> str:
     return files("vpcodec.evaluation").joinpath(name).read_text(encoding="utf-8")
 
 
-def heading(results: Results) -> str:
-    ours = [each["family"] for each in results.candidates if each["ours"]]
-    rest = [each["family"] for each in results.candidates if not each["ours"]]
+def heading(summary: Summary) -> str:
+    ours = [each.family for each in summary.candidates if each.ours]
+    rest = [each.family for each in summary.candidates if not each.ours]
     parts = [codecs(ours, "model", "codebook size")] if ours else []
     parts += [codecs(rest, "classical codec" if ours else "codec", "setting")] if rest else []
-    return f"{' and '.join(parts)} on {results.dataset}"
+    return f"{' and '.join(parts)} on {summary.dataset}"
 
 
 def codecs(families: Sequence[str], what: str, setting: str) -> str:
@@ -86,64 +84,57 @@ def codecs(families: Sequence[str], what: str, setting: str) -> str:
     return count(number, what) + (f" at {count(len(families), setting)}" if len(families) > number else "")
 
 
-def lead(results: Results) -> str:
+def lead(summary: Summary) -> str:
     """What was evaluated and how, in two sentences."""
-    if results.kind == "speech":
-        minutes, seconds = divmod(round(results.extent), 60)
-        what = f"{count(results.items, 'recording')}, {minutes} min {seconds} s, mono at 16 kHz."
-    else:
-        how = f"cut to {results.side}x{results.side} pixels" if results.side else "whole"
-        what = f"{count(results.items, 'image')}, {how}, RGB, {results.extent / 1e6:,.1f} megapixels."
+    signal = SIGNALS[summary.kind]
+    what = f"{count(summary.items, signal.item)}, {signal.described(summary.total_extent, summary.side)}."
     return f"{what} Every item was encoded to a file, decoded from it, and measured; rates are those of the files."
 
 
-def notes(results: Results) -> str:
+def notes(summary: Summary) -> str:
     """What failed or could not be measured, before anything else is said."""
-    known = METRICS[results.kind] | SET_METRICS[results.kind]
-    lines = [f"{known[name].title}: {why}" for name, why in results.unavailable.items()]
     blocks = ""
-    if lines:
+    if summary.unavailable:
+        lines = [f"{METRICS[name].label}: {why}" for name, why in summary.unavailable.items()]
         listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
-        names = ", ".join(known[name].title for name in results.unavailable)
+        names = ", ".join(METRICS[name].label for name in summary.unavailable)
         head = f"<summary><b>Not measured:</b> {escape(names)}</summary>"
         blocks += f'<details class="card note">{head}<ul>{listed}</ul></details>'
-    failed = [line for candidate in results.candidates for line in failure_lines(candidate, results.kind)]
+    failed = [line for figures in summary.candidates for line in failure_lines(figures)]
     if failed:
         listed = "".join(f"<li>{escape(line)}</li>" for line in failed)
         blocks += f'<div class="card note"><p><b>Failed, and left out of the means</b></p><ul>{listed}</ul></div>'
     return blocks
 
 
-def failure_lines(candidate: dict[str, Any], kind: str) -> list[str]:
+def failure_lines(figures: Figures) -> list[str]:
     """What failed with one candidate: a line for all steps and metrics that failed for the same reasons."""
     steps: dict[str, list[str]] = {}
-    for step, failure in candidate["failures"].items():
-        reasons = sorted(failure["reasons"].items(), key=lambda pair: -pair[1])
+    for step, failure in figures.failures.items():
+        reasons = sorted(failure.reasons.items(), key=lambda pair: -pair[1])
         shown = "; ".join(f"{reason} ({count(times, 'item')})" for reason, times in reasons[:3])
         more = f"; and {count(len(reasons) - 3, 'other reason')}" if len(reasons) > 3 else ""
-        name = METRICS[kind][step].title if step in METRICS[kind] else step
+        name = METRICS[step].label if step in METRICS else step
         steps.setdefault(shown + more, []).append(name)
-    return [f"{candidate['name']}, {', '.join(names)}: {reasons}" for reasons, names in steps.items()]
+    return [f"{figures.name}, {', '.join(names)}: {reasons}" for reasons, names in steps.items()]
 
 
-def series_of(results: Results) -> dict[str, int]:
-    """A number for each family of candidates, which decides its colour and marker."""
-    return {
-        family: number for number, family in enumerate(dict.fromkeys(each["family"] for each in results.candidates))
-    }
+def series_of(summary: Summary) -> dict[str, int]:
+    """A number for each family of candidates, which decides its color and marker."""
+    return {family: number for number, family in enumerate(dict.fromkeys(each.family for each in summary.candidates))}
 
 
-def summary(results: Results) -> str:
+def summary_section(summary: Summary) -> str:
     """One row a candidate, one column a figure, the best of each metric marked."""
-    series = series_of(results)
-    columns = columns_of(results.kind, results.candidates)
+    series = series_of(summary)
+    columns = columns_of(summary.kind, summary.candidates)
     head = "".join(f'<th scope="col">{escape(column.title)}<small>{column.unit}</small></th>' for column in columns)
     rows = "".join(
-        f'<tr><th scope="row">{swatch(series[candidate["family"]])}{escape(candidate["name"])}'
-        + (f"<small>matched to {escape(candidate['matched'])}</small></th>" if candidate["matched"] else "</th>")
-        + "".join(cell(column, candidate, results.candidates) for column in columns)
+        f'<tr><th scope="row">{swatch(series[figures.family])}{escape(figures.name)}'
+        + (f"<small>matched to {escape(figures.matched)}</small></th>" if figures.matched else "</th>")
+        + "".join(cell(column, figures, summary.candidates) for column in columns)
         + "</tr>"
-        for candidate in results.candidates
+        for figures in summary.candidates
     )
     return (
         '<p class="soft">Means over the items; small, the 95 % bootstrap interval. A star marks the best of a metric,'
@@ -153,38 +144,36 @@ def summary(results: Results) -> str:
     )
 
 
-def cell(column: Column, candidate: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> str:
-    value = column.value(candidate)
+def cell(column: Column, figures: Figures, candidates: Sequence[Figures]) -> str:
+    value = column.value(figures)
     if value is None:
         return "<td>–</td>"
     best = ""
     if column.more_is_better is not None and len(candidates) > 1:
         others = [other for each in candidates if (other := column.value(each)) is not None]
         best = ' class="best"' if value == (max if column.more_is_better else min)(others) else ""
-    small = column.detail(candidate)
+    small = column.detail(figures)
     return f"<td><span{best}>{column.shown(value)}</span>{f'<small>{small}</small>' if small else ''}</td>"
 
 
-def rate_section(results: Results) -> str:
+def rate_section(summary: Summary) -> str:
     """A plot of each metric over the bitrate on disk."""
-    series = series_of(results)
+    series = series_of(summary)
     plots = []
-    unit = results.candidates[0]["bitrate"]["unit"]
-    for name in results.metrics():
-        metric = METRICS[results.kind][name]
+    for name in summary.metrics():
         lines: dict[str, list[Point]] = {}
-        for candidate in results.candidates:
-            figures, rate = candidate["metrics"].get(name), candidate["bitrate"].get("file")
-            if figures and rate and rate["mean"] > 0:
-                point = Point(rate["mean"], figures["mean"], figures["low"], figures["high"], name_in_full(candidate))
-                lines.setdefault(candidate["family"], []).append(point)
+        for figures in summary.candidates:
+            found, rate = figures.metrics.get(name), figures.bitrate.file
+            if found and rate and rate.mean > 0:
+                point = Point(rate.mean, found.mean, found.low, found.high, figures.full_name)
+                lines.setdefault(figures.family, []).append(point)
         if lines:
+            metric = METRICS[name]
             drawn = [Line(series[family], points) for family, points in lines.items()]
             better = "up" if metric.more_is_better else "down"
-            caption = f"{metric.title} <span class='soft'>(better {better})</span>"
-            plots.append(
-                f'<div class="card"><h3>{caption}</h3>{rate_plot(drawn, f"{unit} on disk", metric.title)}</div>'
-            )
+            caption = f"{metric.label} <span class='soft'>(better {better})</span>"
+            plot = rate_plot(drawn, f"{SIGNALS[summary.kind].rate.unit} on disk", metric.label)
+            plots.append(f'<div class="card"><h3>{caption}</h3>{plot}</div>')
     if not plots:
         return ""
     legend = "".join(f"<li>{swatch(number)}{escape(family)}</li>" for family, number in series.items())
@@ -200,10 +189,11 @@ def usage_section(results: Results) -> str:
         even = usage.tokens / len(usage.counts)
         curves.append((number, [float(value) / even for value in usage.counts]))
         used = f"{usage.used:,} of {len(usage.counts):,} codes used by {usage.tokens:,} tokens"
-        true = corrected(usage.figures())
-        share = "CVU {cvu_corrected:.4f}, {entropy_bits_corrected:.2f} bits a token".format(**true) if true else TOO_FEW
-        figures = f"{share}, {used}"
-        listed.append(f"<li>{swatch(number)}<span><b>{escape(name)}</b><br>{figures}</span></li>")
+        true = usage.figures()
+        share = TOO_FEW
+        if true.cvu_corrected is not None:
+            share = f"CVU {true.cvu_corrected:.4f}, {true.entropy_bits_corrected:.2f} bits a token"
+        listed.append(f"<li>{swatch(number)}<span><b>{escape(name)}</b><br>{share}, {used}</span></li>")
     explained = (
         "The dashed line is even use by infinitely many tokens. With few tokens a code, even use lies above it on the"
         " left and below it on the right by chance, and some codes do not occur; a curve ends where those begin."
@@ -218,48 +208,42 @@ def usage_section(results: Results) -> str:
 
 def spread_section(results: Results) -> str:
     """Where the single items lie, metric by metric."""
-    series = series_of(results)
+    series = series_of(results.summary)
     plots = []
-    for name in results.metrics():
+    for name in results.summary.metrics():
         groups = []
-        for candidate in results.candidates:
-            own = [row for row in results.rows if row.candidate == candidate["name"]]
+        for figures in results.summary.candidates:
+            own = [row for row in results.rows if row.candidate == figures.name]
             values = [row.values[name] for row in own if name in row.values]
             if values:
-                groups.append((series[candidate["family"]], name_in_full(candidate), values))
-        metric = METRICS[results.kind][name]
-        plots.append(f'<div class="card"><h3>{metric.title}</h3>{spread_plot(groups, metric.title)}</div>')
+                groups.append((series[figures.family], figures.full_name, values))
+        label = METRICS[name].label
+        plots.append(f'<div class="card"><h3>{label}</h3>{spread_plot(groups, label)}</div>')
     explained = "A stroke is an item, the box holds the middle half, the bar is the median, the line spans 5 to 95 %."
     return f'<p class="soft">{explained}</p><div class="plots">{"".join(plots)}</div>' if plots else ""
 
 
 def item_section(results: Results) -> str:
     """The sortable table; its rows travel as JSON and are drawn by the page's script."""
-    names = results.metrics()
-    titles = [
-        "item",
-        f"{results.candidates[0]['bitrate']['unit']}",
-        *(METRICS[results.kind][name].title for name in names),
-    ]
-    scale = 8 / (1000 if results.kind == "speech" else 1)
-    rows: dict[str, list[list[Any]]] = {candidate["name"]: [] for candidate in results.candidates}
+    summary, rate = results.summary, SIGNALS[results.summary.kind].rate
+    names = summary.metrics()
+    titles = ["item", rate.unit, *(METRICS[name].label for name in names), "failures"]
+    rows: dict[str, list[list[Any]]] = {figures.name: [] for figures in summary.candidates}
     for row in results.rows:
-        rate = row.size * scale / row.extent if row.size is not None and row.extent else None
+        size = None if row.rate is None else rate.of(row.rate)
         why = "; ".join(f"{step}: {reason}" for step, reason in row.failures.items()) or None
-        rows[row.candidate].append([row.item, rate, *(row.values.get(name) for name in names), why])
-    decisive = decisive_metric(results)
+        rows[row.candidate].append([row.item, size, *(row.values.get(name) for name in names), why])
     columns = [{"digits": 0, "better": 0}, {"digits": 3, "better": -1}]
-    for name in names:
-        metric = METRICS[results.kind][name]
+    for metric in map(METRICS.__getitem__, names):
         columns.append({"digits": metric.digits, "better": 1 if metric.more_is_better else -1})
     columns.append({"digits": 0, "better": 0})
+    decisive = decisive_metric(summary)
     start = 2 + names.index(decisive) if decisive in names else 0
     data = json.dumps({"columns": columns, "rows": rows, "start": start}, ensure_ascii=False).replace("<", "\\u003c")
     head = "".join(
-        f'<th scope="col" aria-sort="none"><button type="button">{escape(title)}</button></th>'
-        for title in [*titles, "failures"]
+        f'<th scope="col" aria-sort="none"><button type="button">{escape(title)}</button></th>' for title in titles
     )
-    options = "".join(f"<option>{escape(candidate['name'])}</option>" for candidate in results.candidates)
+    options = "".join(f"<option>{escape(figures.name)}</option>" for figures in summary.candidates)
     return (
         '<div class="controls"><label>Codec<select id="candidate">' + options + "</select></label>"
         '<label>Names that contain<input type="search" id="filter"></label>'

@@ -1,66 +1,196 @@
-"""Rows summed up: what each candidate costs, how good it is, and how sure that is. To JSON and CSV.
+"""What comes out of an evaluation, as typed values: rows of single items, and a summary of each candidate and run.
 
-Everything follows from the rows, so the same rows give the same files.
+Summaries stand as JSON in a model's `evaluation.json` and in the file of `--json`; `from_json` reads them back. A field
+without a value is left out there.
 """
 
+import base64
 import csv
+import hashlib
 import io
 import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpcodec.data.output import open_output
-from vpcodec.evaluation.bootstrap import estimate
-from vpcodec.evaluation.candidates import Candidate
-from vpcodec.evaluation.datasets import Dataset
-from vpcodec.evaluation.meters import DIED, METRICS
-from vpcodec.evaluation.rows import Row, unpack_features, unpack_tokens
-from vpcodec.metrics.usage import Usage
+from vpcodec.errors import ContainerError, InputError
+from vpcodec.metrics.table import METRICS
+from vpcodec.metrics.usage import Usage, UsageFigures
 
 FORMAT = 1
-RATE_UNITS = {"speech": "kbit/s", "image": "bit/pixel"}
-SPEED_UNITS = {"speech": "times real time", "image": "megapixels/s"}
-# What one unit of rate or speed is in bits, seconds and pixels.
-RATE_SCALE = {"speech": 1000.0, "image": 1.0}
-SPEED_SCALE = {"speech": 1.0, "image": 1e6}
+DIED = "the process that measured it died"  # out of memory perhaps: worth another try in the next run
 
 
 @dataclass(frozen=True)
-class Results:
-    """The outcome of a run.
+class Estimate:
+    """A mean with the interval that holds it with 95 percent confidence, over so many items."""
+
+    mean: float
+    low: float
+    high: float
+    items: int
+
+
+@dataclass(frozen=True)
+class Bitrate:
+    """Bits a second or a pixel: by name, by an ideal coder of single tokens, and on disk."""
+
+    unit: str
+    nominal: float | None = None
+    entropy: float | None = None
+    file: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Speed on the machine that measured, size of the model, multiply-adds, and bytes of memory at the peak."""
+
+    speed_unit: str
+    encode: float | None = None
+    decode: float | None = None
+    parameters: int | None = None
+    multiplications: float | None = None
+    peak_memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How often a step or metric failed, and how often for each reason."""
+
+    count: int
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All figures of one candidate.
+
+    Attributes:
+        name, family, identity, ours: As in `Candidate`.
+        matched: Name of the candidate whose sizes it was given, if any.
+        metrics: Means over the items, by name of the metric.
+        set_metrics: Metrics of all items together, by name.
+        codes: How it uses its codes; None without tokens.
+        failures: By step or metric.
+    """
+
+    name: str
+    family: str
+    identity: str
+    ours: bool
+    bitrate: Bitrate
+    speed: Speed
+    matched: str | None = None
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+    set_metrics: dict[str, float] = field(default_factory=dict)
+    codes: UsageFigures | None = None
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """With what decided its size where that was another's: `avif, matched to image-vp@256`."""
+        return f"{self.name}, matched to {self.matched}" if self.matched else self.name
+
+    def failed(self) -> int:
+        """Number of failures."""
+        return sum(failure.count for failure in self.failures.values())
+
+    def flat(self) -> dict[str, Any]:
+        """Names and numbers without nesting: metrics.psnr.mean is psnr_mean, bitrate.nominal is nominal."""
+        line: dict[str, Any] = {}
+        for group in ("metrics", "set_metrics", "bitrate", "codes", "speed"):
+            for name, value in (to_json(self).get(group) or {}).items():
+                parts = {f"_{part}": each for part, each in value.items()} if isinstance(value, dict) else {"": value}
+                line |= {name + part: each for part, each in parts.items()}
+        return line | {"failures": self.failed()}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run without its rows.
 
     Attributes:
         dataset: Name of the data set, with its split.
         kind: "speech" or "image".
         items: Number of items.
-        extent: Seconds or pixels of all items that could be read.
-        side: Pixels of the squares that images were cut to; None for whole ones, and for speech.
+        extent: "seconds" or "pixels", and
+        total_extent: how many of all items that could be read.
         seed: Of the bootstrap.
+        candidates: In the order in which they were given.
+        side: Pixels of the squares that images were cut to; None for whole ones, and for speech.
         unavailable: Metrics that could not be measured, and why.
-        candidates: A summary of each, as `summarize` makes it.
-        rows: Of all items and candidates.
-        usage: Histogram of each candidate that has tokens, for plots.
     """
 
+    format: int
     dataset: str
     kind: str
     items: int
-    extent: float
-    side: int | None
+    extent: str
+    total_extent: float
     seed: int
-    unavailable: dict[str, str]
-    candidates: list[dict[str, Any]]
-    rows: list[Row]
-    usage: dict[str, Usage]
+    candidates: list[Figures]
+    side: int | None = None
+    unavailable: dict[str, str] = field(default_factory=dict)
 
     def metrics(self) -> list[str]:
-        """Metrics that at least one candidate has a value of, in the order of `METRICS`."""
-        return [name for name in METRICS[self.kind] if any(name in each["metrics"] for each in self.candidates)]
+        """Metrics that at least one candidate has a mean of, in the order of `METRICS`."""
+        return [name for name in METRICS if any(name in each.metrics for each in self.candidates)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item with one candidate.
+
+    Attributes:
+        candidate: The candidate's name.
+        item: The item's name.
+        extent: Seconds of speech, or pixels; 0 where the item could not be read.
+        size: Bytes of its file; None where it could not be encoded.
+        encode_seconds: Time to encode it, and
+        decode_seconds: to decode it.
+        peak_memory: Bytes that the process occupied at most meanwhile; None where that cannot be told.
+        tokens: Its tokens by `pack_tokens`; None for a codec without.
+        features: What metrics of a whole set need of it, by `pack_features`; usually none.
+        values: Metrics by name.
+        failures: Names of steps and metrics, and why they failed.
+    """
+
+    candidate: str
+    item: str
+    extent: float = 0.0
+    size: int | None = None
+    encode_seconds: float | None = None
+    decode_seconds: float | None = None
+    peak_memory: int | None = None
+    tokens: str | None = None
+    features: str | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float | None:
+        """Bits over extent, on disk; None where there is no file."""
+        return self.size * 8 / self.extent if self.size is not None and self.extent else None
+
+    def shown(self) -> dict[str, Any]:
+        """The row as it stands in the results: without what only sums are made of."""
+        return {key: value for key, value in asdict(self).items() if key not in ("tokens", "features")}
+
+
+@dataclass(frozen=True)
+class Results:
+    """A whole run: its summary, the rows that it sums up, and the histogram of each candidate that has tokens."""
+
+    summary: Summary
+    rows: list[Row]
+    usage: dict[str, Usage]
 
     def failures(self) -> int:
         """Number of failures, those of single metrics included."""
@@ -78,164 +208,114 @@ class Results:
         """Whether another run would find no more: no process died over a measurement."""
         return not any(DIED in row.failures.values() for row in self.rows)
 
-    def summary(self) -> dict[str, Any]:
-        """All but the rows, ready for JSON."""
-        facts = {
-            "format": FORMAT,
-            "dataset": self.dataset,
-            "kind": self.kind,
-            "items": self.items,
-            "extent": {"speech": "seconds", "image": "pixels"}[self.kind],
-            "total_extent": round(self.extent, 6),
-            "side": self.side,
-            "seed": self.seed,
-            "unavailable": self.unavailable,
-        }
-        return facts | {"candidates": self.candidates}
-
     def write_json(self, path: Path) -> None:
         """Summary and rows, in place of an older file. Raises InputError where it cannot be written."""
         rows = ",\n  ".join(json.dumps(row.shown(), ensure_ascii=False) for row in self.rows)
-        text = json.dumps(self.summary(), indent=1, ensure_ascii=False)
-        with open_output(path, force=True) as file:
-            file.write(f'{text[:-2]},\n "rows": [\n  {rows}\n ]\n}}\n'.encode(errors="backslashreplace"))
+        text = json.dumps(to_json(self.summary), indent=1, ensure_ascii=False)
+        write_text(path, f'{text[:-2]},\n "rows": [\n  {rows}\n ]\n}}\n')
 
     def write_csv(self, path: Path) -> None:
         """One line a candidate, in place of an older file. Raises InputError where it cannot be written."""
-        lines = [self.flat(candidate) for candidate in self.candidates]
+        run = {"dataset": self.summary.dataset, "candidate": "", "items": self.summary.items}
+        lines = [run | {"candidate": each.name} | each.flat() for each in self.summary.candidates]
         columns = list(dict.fromkeys(column for line in lines for column in line))
         text = io.StringIO()
         table = csv.DictWriter(text, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(lines)
-        with open_output(path, force=True) as file:
-            file.write(text.getvalue().encode(errors="backslashreplace"))
-
-    def flat(self, candidate: dict[str, Any]) -> dict[str, Any]:
-        """A candidate's summary without nesting: metrics.psnr.mean becomes psnr_mean."""
-        line: dict[str, Any] = {"dataset": self.dataset, "candidate": candidate["name"], "items": self.items}
-        for group in ("metrics", "set_metrics", "bitrate", "codes", "speed"):
-            for name, value in candidate[group].items():
-                if isinstance(value, dict):
-                    line |= {f"{name}_{part}": number for part, number in value.items()}
-                else:
-                    line[name] = value
-        line["failures"] = sum(failure["count"] for failure in candidate["failures"].values())
-        return line
+        write_text(path, text.getvalue())
 
 
-def summarize(
-    candidate: Candidate, rows: Sequence[Row], kind: str, seed: int, first: str
-) -> tuple[dict[str, Any], Usage | None]:
-    """All figures of one candidate over all of its rows, and the histogram of its tokens if it has any.
+def write_text(path: Path, text: str) -> None:
+    """A file in place of an older one, whole or not at all. Raises InputError where it cannot be written."""
+    with open_output(path, force=True) as file:
+        file.write(text.encode(errors="backslashreplace"))
+
+
+def to_json(value: Any) -> dict[str, Any]:
+    """A dataclass as JSON objects, without the fields that are None."""
+    return asdict(value, dict_factory=lambda pairs: {key: each for key, each in pairs if each is not None})
+
+
+def from_json(wanted: Any, value: Any) -> Any:
+    """The value of a type from what `to_json` made of it. Raises TypeError or KeyError where it is something else."""
+    arguments = get_args(wanted)
+    if is_dataclass(wanted):
+        hints = get_type_hints(wanted)
+        return wanted(**{name: from_json(hints[name], each) for name, each in value.items()})  # type: ignore[operator]
+    if isinstance(wanted, UnionType):  # X | None
+        return None if value is None else from_json(arguments[0], value)
+    if get_origin(wanted) is dict:
+        return {name: from_json(arguments[1], each) for name, each in dict(value).items()}
+    if get_origin(wanted) is list:
+        return [from_json(arguments[0], each) for each in value]
+    if not isinstance(value, (int, float) if wanted is float else wanted):
+        raise TypeError(f"{value!r} is not a {wanted.__name__}")
+    return value
+
+
+def row_key(*parts: object) -> str:
+    """A name for everything that a row depends on."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+class RowLog:
+    """A file of rows, one JSON object a line, each under its key, so that an interrupted run can go on.
 
     Args:
-        candidate: Which.
-        rows: Its own.
-        kind: "speech" or "image".
-        seed: Of the bootstrap.
-        first: Name of the first candidate, whose sizes matched ones were given.
+        path: The file; taken up if it exists. A line cut short by an interruption is dropped.
+
+    Raises:
+        InputError: The file cannot be read or written.
     """
-    coded = [row for row in rows if row.size is not None]
-    usage = count_tokens(candidate, coded)
-    names = [name for name in METRICS[kind] if any(name in row.values for row in rows)]
-    values = {name: [row.values[name] for row in rows if name in row.values] for name in names}
-    summary = {
-        "name": candidate.name,
-        "family": candidate.family,
-        "identity": candidate.identity,
-        "ours": candidate.ours,
-        "matched": first if candidate.matched else None,
-        "metrics": {name: asdict(estimate(values[name], seed=seed)) for name in names},
-        "set_metrics": set_metrics(rows),
-        "bitrate": bitrates(candidate, coded, kind, usage, seed),
-        "codes": {name: rounded(value) for name, value in usage.figures().items()} if usage else {},
-        "speed": speeds(candidate, coded, kind),
-        "failures": failures(rows),
-    }
-    return summary, usage
+
+    def __init__(self, path: Path) -> None:
+        self.rows: dict[str, Row] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = path.open("ab+")
+            self.file.seek(0)
+            content = self.file.read()
+            whole = content.rfind(b"\n") + 1
+            self.file.truncate(whole)
+        except OSError as error:
+            raise InputError(f"{path}: cannot keep results of items there ({error.strerror})") from error
+        for line in content[:whole].splitlines():
+            try:
+                record = json.loads(line)
+                self.rows[record["key"]] = Row(**record["row"])
+            except (ValueError, KeyError, TypeError):
+                continue  # of another version: its item is evaluated again
+
+    def add(self, key: str, row: Row) -> None:
+        """Keep a row, on disk before this returns."""
+        self.rows[key] = row
+        self.file.write(json.dumps({"key": key, "row": asdict(row)}).encode() + b"\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
 
 
-def set_metrics(rows: Sequence[Row]) -> dict[str, float]:
-    """Metrics of all items together; none unless their features were measured."""
-    features = [unpack_features(row.features) for row in rows if row.features is not None]
-    if len(features) < 2:
-        return {}
-    from vpcodec.metrics.fid import frechet_distance
-
-    decoded, originals = np.stack(features, axis=1)
-    return {"rfid": rounded(frechet_distance(decoded, originals))}
+def pack_tokens(tokens: NDArray[Any]) -> str:
+    """Which ids occur how often, as text: their sorted list, as differences, compressed."""
+    steps = np.diff(np.sort(tokens.ravel()), prepend=0).astype("<u4")
+    return base64.b64encode(zlib.compress(steps.tobytes(), 9)).decode()
 
 
-def count_tokens(candidate: Candidate, coded: Sequence[Row]) -> Usage | None:
-    packed = [row.tokens for row in coded if row.tokens is not None]
-    if candidate.vocabulary is None or not packed:
-        return None
-    total = Usage(np.zeros(candidate.vocabulary, np.int64), candidate.codebook)
-    for text in packed:
-        total = total + Usage.of(unpack_tokens(text), candidate.vocabulary, candidate.codebook)
-    return total if total.tokens else None
+def unpack_tokens(text: str) -> NDArray[np.int64]:
+    """The sorted ids of `pack_tokens`. Raises ContainerError for other text."""
+    try:
+        return np.cumsum(np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u4"), dtype=np.int64)
+    except (ValueError, zlib.error) as error:
+        raise ContainerError("the tokens kept for an item are damaged", hint="remove the file of items") from error
 
 
-def bitrates(candidate: Candidate, coded: Sequence[Row], kind: str, usage: Usage | None, seed: int) -> dict[str, Any]:
-    """By name (`nominal`), by an ideal coder of single tokens (`entropy`), and on disk (`file`)."""
-    found: dict[str, Any] = {"unit": RATE_UNITS[kind]}
-    extent = sum(row.extent for row in coded)
-    if not extent:
-        return found
-    scale = RATE_SCALE[kind]
-    if usage:
-        found["nominal"] = rounded(usage.tokens * np.log2(usage.nominal) / extent / scale)
-        found["entropy"] = rounded(usage.tokens * usage.entropy_bits / extent / scale)
-    elif candidate.nominal_rate is not None:
-        found["nominal"] = rounded(candidate.nominal_rate / scale)
-    rates = [(row.size or 0) * 8 / row.extent / scale for row in coded]
-    found["file"] = asdict(estimate(rates, [row.extent for row in coded], seed))
-    return found
+def pack_features(features: NDArray[np.float32]) -> str:
+    """[2, D] features as text; 16 bits are enough for means over many items."""
+    return base64.b64encode(features.astype("<f2").tobytes()).decode()
 
 
-def speeds(candidate: Candidate, coded: Sequence[Row], kind: str) -> dict[str, Any]:
-    """Speed on this machine, sizes of the model, and memory."""
-    found: dict[str, Any] = {"speed_unit": SPEED_UNITS[kind]}
-    for step in ("encode", "decode"):
-        timed = [(row.extent, getattr(row, f"{step}_seconds")) for row in coded]
-        seconds = sum(time for _, time in timed if time is not None)
-        if seconds:
-            extent = sum(extent for extent, time in timed if time is not None)
-            found[step] = rounded(extent / seconds / SPEED_SCALE[kind])
-    found["parameters"] = candidate.parameters
-    found["multiplications"] = candidate.multiplications
-    if candidate.ours:
-        found["peak_memory"] = max((row.peak_memory or 0 for row in coded), default=0) or None
-    return found
-
-
-def failures(rows: Sequence[Row]) -> dict[str, Any]:
-    """By step or metric: how many, and for what reasons."""
-    reasons: dict[str, Counter[str]] = {}
-    for row in rows:
-        for step, reason in row.failures.items():
-            reasons.setdefault(step, Counter())[reason] += 1
-    return {step: {"count": counts.total(), "reasons": dict(counts)} for step, counts in reasons.items()}
-
-
-def make_results(
-    dataset: Dataset, candidates: Sequence[Candidate], rows: list[Row], unavailable: dict[str, str], seed: int
-) -> Results:
-    """Sum up the rows of a run."""
-    summaries, usage = [], {}
-    for candidate in candidates:
-        own = [row for row in rows if row.candidate == candidate.name]
-        summary, counted = summarize(candidate, own, dataset.kind, seed, candidates[0].name)
-        summaries.append(summary)
-        if counted:
-            usage[candidate.name] = counted
-    extent = sum({row.item: row.extent for row in rows}.values())
-    count = len(dataset.items)
-    facts = (dataset.name, dataset.kind, count, extent, dataset.side, seed, unavailable)
-    return Results(*facts, summaries, rows, usage)
-
-
-def rounded(value: float) -> float:
-    """To six digits after the point; whole numbers stay whole."""
-    return value if isinstance(value, int) else round(float(value), 6)
+def unpack_features(text: str) -> NDArray[np.float32]:
+    """[2, D]: of the decoded item and of the original."""
+    return np.frombuffer(base64.b64decode(text), "<f2").reshape(2, -1).astype(np.float32)

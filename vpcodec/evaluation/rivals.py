@@ -8,10 +8,134 @@
 Images: jpeg, webp, avif, jxl.
 """
 
-from vpcodec.errors import ConfigError
+import importlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import PIL
+from PIL import Image, features
+
+from vpcodec.errors import ConfigError, DependencyError, InputError
 from vpcodec.evaluation.candidates import Candidate
-from vpcodec.evaluation.pictures import FORMATS, PictureRival
 from vpcodec.evaluation.programs import PROGRAMS, ProgramRival
+from vpcodec.metrics.table import Signal
+
+
+@dataclass(frozen=True)
+class Format:
+    """How Pillow writes a format.
+
+    Attributes:
+        title: Its name for readers.
+        format: Pillow's name of it.
+        feature: Pillow's name of the library behind it, whose version decides the bytes.
+        lowest: Lowest quality that it takes; all go up to 100.
+        options: As people use it; one thread, for the same bytes every time.
+        plugin: Package that adds the format, and
+        module: what of it is imported; empty for Pillow itself.
+    """
+
+    title: str
+    format: str
+    feature: str = ""
+    lowest: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    plugin: str = ""
+    module: str = ""
+
+
+FORMATS: dict[str, Format] = {
+    "jpeg": Format("JPEG", "JPEG", "jpg", lowest=1, options={"optimize": True, "progressive": True}),
+    "webp": Format("WebP", "WEBP", "webp", options={"method": 6}),
+    "avif": Format("AVIF", "AVIF", "avif", options={"speed": 6, "max_threads": 1}),
+    "jxl": Format("JPEG XL", "JXL", lowest=1, plugin="pillow-jxl-plugin", module="pillow_jxl"),
+}
+
+
+class ImageRival(Candidate):
+    """An image codec at one quality, at a rate, or at the size of the first candidate's file.
+
+    Where a size is given, each picture gets the highest quality whose file is not larger, or the lowest one
+    there is.
+
+    Args:
+        codec: A key of `FORMATS`.
+        quality: 0 to 100; None for the best that fits.
+        bits_per_pixel: Size that must not be exceeded; with neither, the size is the first candidate's.
+
+    Raises:
+        DependencyError: Pillow cannot write the format here.
+    """
+
+    kind = "image"
+
+    def __init__(self, codec: str, quality: int | None = None, bits_per_pixel: float | None = None) -> None:
+        self.format = FORMATS[codec]
+        self.quality = quality
+        self.bits_per_pixel = bits_per_pixel
+        if quality is not None:
+            self.name = f"{codec}:q{quality}"
+        else:
+            self.name = codec if bits_per_pixel is None else f"{codec}:{bits_per_pixel:g}"
+        self.family = self.format.title
+        self.nominal_rate = bits_per_pixel
+        self.matched = quality is None and bits_per_pixel is None
+        self.identity = f"Pillow {PIL.__version__}, {load_format(self.format)}"
+
+    def encode(self, signal: Signal, budget: int | None = None) -> bytes:
+        picture = Image.fromarray(signal)
+        if self.quality is not None:
+            return self.save(picture, self.quality)
+        if self.bits_per_pixel is not None:
+            budget = int(self.bits_per_pixel * picture.width * picture.height / 8)
+        if budget is None:
+            raise InputError("nothing to match: the first candidate has no file for this item")
+        return self.best_within(picture, budget)
+
+    def best_within(self, picture: Image.Image, budget: int) -> bytes:
+        """The file of the highest quality that is at most `budget` bytes; of the lowest where none is."""
+        low, high = self.format.lowest, 100
+        best = self.save(picture, low)
+        while low < high:
+            middle = (low + high + 1) // 2
+            content = self.save(picture, middle)
+            if len(content) <= budget:
+                low, best = middle, content
+            else:
+                high = middle - 1
+        return best
+
+    def save(self, picture: Image.Image, quality: int) -> bytes:
+        file = io.BytesIO()
+        try:
+            picture.save(file, self.format.format, quality=max(quality, self.format.lowest), **self.format.options)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InputError(f"{self.family} cannot write this picture: {error}") from error
+        return file.getvalue()
+
+    def decode(self, content: bytes) -> Signal:
+        try:
+            with Image.open(io.BytesIO(content)) as picture:
+                return np.asarray(picture.convert("RGB"))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InputError(f"{self.family} cannot read its own file: {error}") from error
+
+
+def load_format(wanted: Format) -> str:
+    """The version of what writes a format. Raises DependencyError where nothing does."""
+    if wanted.module:
+        try:
+            plugin = importlib.import_module(wanted.module)
+        except ImportError as error:
+            what = f"{wanted.title} needs the package {wanted.plugin}"
+            raise DependencyError(what, hint=f"pip install {wanted.plugin}") from error
+        return f"{wanted.plugin} {getattr(plugin, '__version__', '')}".strip()
+    if not features.check(wanted.feature):
+        raise DependencyError(f"this Pillow cannot write {wanted.title}", hint="pip install --upgrade pillow")
+    return f"{wanted.feature} {features.version(wanted.feature)}"
 
 
 def parse_rival(spec: str, kind: str) -> Candidate:
@@ -37,8 +161,8 @@ def parse_rival(spec: str, kind: str) -> Candidate:
         quality = positive(spec, setting[1:], zero=True)
         if quality > 100 or not quality.is_integer():
             raise ConfigError(f"{spec}: quality is a whole number from 0 to 100")
-        return PictureRival(name, quality=int(quality))
-    return PictureRival(name, bits_per_pixel=positive(spec, setting) if setting else None)
+        return ImageRival(name, quality=int(quality))
+    return ImageRival(name, bits_per_pixel=positive(spec, setting) if setting else None)
 
 
 def positive(spec: str, setting: str, zero: bool = False) -> float:

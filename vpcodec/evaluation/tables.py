@@ -1,21 +1,16 @@
-"""Columns of the tables that sum a run up, for the report and for Markdown alike."""
+"""Tables that sum a run up: their columns, for the report and for Markdown alike."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from vpcodec.evaluation.meters import METRICS, SET_METRICS
-from vpcodec.evaluation.results import RATE_UNITS, SPEED_UNITS
-from vpcodec.metrics.usage import corrected
-
-# How multiply-adds are counted.
-WORK_UNITS = {"speech": "millions a second", "image": "thousands a pixel"}
-WORK_SCALE = {"speech": 1e6, "image": 1e3}
+from vpcodec.evaluation.results import Figures
+from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.metrics.table import Metric, metrics_of
 
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of a candidate's summary.
+    """A figure of a candidate.
 
     Attributes:
         title: Its name for readers.
@@ -28,103 +23,98 @@ class Column:
 
     title: str
     unit: str
-    value: Callable[[dict[str, Any]], float | None]
+    value: Callable[[Figures], float | None]
     shown: Callable[[float], str]
-    detail: Callable[[dict[str, Any]], str] = lambda candidate: ""
+    detail: Callable[[Figures], str] = lambda figures: ""
     more_is_better: bool | None = None
 
+    @property
+    def heading(self) -> str:
+        """`on disk (kbit/s)`, `PESQ-WB ↑`"""
+        if self.more_is_better is not None:
+            return f"{self.title} {'↑' if self.more_is_better else '↓'}"
+        return f"{self.title} ({self.unit})" if self.unit else self.title
 
-def columns_of(kind: str, candidates: Sequence[dict[str, Any]]) -> list[Column]:
-    """All columns that at least one candidate's summary has a value in."""
+
+def columns_of(kind: str, candidates: Sequence[Figures], *, machine: bool = True) -> list[Column]:
+    """All columns that at least one candidate has a value in.
+
+    Args:
+        kind: "speech" or "image".
+        candidates: Whose figures are shown.
+        machine: Whether speeds and memory are among them, which depend on the machine.
+    """
+    signal = SIGNALS[kind]
     columns = [
-        Column(title, RATE_UNITS[kind], value, lambda rate: f"{rate:.3f}")
-        for title, value in (("on disk", file_rate), ("nominal", nominal_rate), ("entropy", entropy_rate))
-    ]
-    columns += [metric_column(kind, name) for name in METRICS[kind]]
-    columns += [set_metric_column(kind, name) for name in SET_METRICS[kind]]
-    columns += [
-        Column("tokens", "", lambda each: each["codes"].get("tokens"), lambda value: f"{value:,.0f}"),
-        Column("CVU", "", lambda each: corrected(each["codes"]).get("cvu_corrected"), lambda value: f"{value:.4f}"),
-        Column("codes used", "", lambda each: each["codes"].get("used"), lambda value: f"{value:,.0f}", of_all_codes),
-        speed_column(kind, "encode"),
-        speed_column(kind, "decode"),
+        Column("on disk", signal.rate.unit, file_rate, "{:.3f}".format),
+        Column("nominal", signal.rate.unit, lambda each: each.bitrate.nominal, "{:.3f}".format),
+        Column("entropy", signal.rate.unit, entropy_rate, "{:.3f}".format),
+        *(metric_column(name, metric) for name, metric in metrics_of(kind).items()),
+        Column("tokens", "", lambda each: each.codes.tokens if each.codes else None, "{:,.0f}".format),
+        Column("CVU", "", lambda each: each.codes.cvu_corrected if each.codes else None, "{:.4f}".format),
+        Column("codes used", "", lambda each: each.codes.used if each.codes else None, "{:,.0f}".format, all_codes),
+        Column("encode", signal.speed.unit, lambda each: each.speed.encode if machine else None, "{:.3g}".format),
+        Column("decode", signal.speed.unit, lambda each: each.speed.decode if machine else None, "{:.3g}".format),
+        Column("parameters", "", lambda each: each.speed.parameters or None, lambda value: f"{value / 1e6:.2f} M"),
         Column(
-            "parameters", "", lambda each: each["speed"]["parameters"] or None, lambda value: f"{value / 1e6:.2f} M"
+            "multiply-adds",
+            signal.work.unit,
+            lambda each: each.speed.multiplications,
+            lambda value: f"{signal.work.of(value):.3g}",
         ),
-        Column("multiply-adds", WORK_UNITS[kind], multiplications, lambda value: f"{value / WORK_SCALE[kind]:.3g}"),
         Column(
-            "memory", "peak", lambda each: each["speed"].get("peak_memory"), lambda value: f"{value / 2**20:,.0f} MiB"
+            "memory",
+            "peak",
+            lambda each: each.speed.peak_memory if machine else None,
+            lambda value: f"{value / 2**20:,.0f} MiB",
         ),
-        Column("failures", "", lambda each: failed(each) or None, lambda value: f"{value:,.0f}"),
+        Column("failures", "", lambda each: each.failed() or None, "{:,.0f}".format),
     ]
     return [column for column in columns if any(column.value(each) is not None for each in candidates)]
 
 
-def file_rate(candidate: dict[str, Any]) -> float | None:
-    return candidate["bitrate"].get("file", {}).get("mean")
+def metric_column(name: str, metric: Metric) -> Column:
+    def value(figures: Figures) -> float | None:
+        return figures.metrics[name].mean if name in figures.metrics else figures.set_metrics.get(name)
+
+    def interval(figures: Figures) -> str:
+        if name not in figures.metrics:
+            return ""
+        return f"{metric.shown(figures.metrics[name].low)} to {metric.shown(figures.metrics[name].high)}"
+
+    unit = "higher is better" if metric.more_is_better else "lower is better"
+    return Column(metric.label, unit, value, metric.shown, interval, metric.more_is_better)
 
 
-def nominal_rate(candidate: dict[str, Any]) -> float | None:
-    return candidate["bitrate"].get("nominal")
+def file_rate(figures: Figures) -> float | None:
+    return figures.bitrate.file.mean if figures.bitrate.file else None
 
 
-def entropy_rate(candidate: dict[str, Any]) -> float | None:
-    """What the summary says of the counts, with the entropy corrected; None for too few tokens."""
-    rate, codes = candidate["bitrate"].get("entropy"), candidate["codes"]
-    bits = corrected(codes).get("entropy_bits_corrected")
-    if rate is None or bits is None:
+def entropy_rate(figures: Figures) -> float | None:
+    """The rate of an ideal coder of single tokens, its entropy corrected; None for too few tokens."""
+    rate, codes = figures.bitrate.entropy, figures.codes
+    if rate is None or codes is None or codes.entropy_bits_corrected is None:
         return None
-    return rate * bits / codes["entropy_bits"] if rate else 0.0
+    return rate * codes.entropy_bits_corrected / codes.entropy_bits if rate else 0.0
 
 
-def metric_column(kind: str, name: str) -> Column:
-    metric = METRICS[kind][name]
-
-    def value(candidate: dict[str, Any]) -> float | None:
-        return candidate["metrics"].get(name, {}).get("mean")
-
-    def interval(candidate: dict[str, Any]) -> str:
-        figures = candidate["metrics"][name]
-        return f"{figures['low']:.{metric.digits}f} to {figures['high']:.{metric.digits}f}"
-
-    unit = "higher is better" if metric.more_is_better else "lower is better"
-    return Column(metric.title, unit, value, lambda mean: f"{mean:.{metric.digits}f}", interval, metric.more_is_better)
+def all_codes(figures: Figures) -> str:
+    return f"of {figures.codes.vocabulary:,.0f}" if figures.codes else ""
 
 
-def set_metric_column(kind: str, name: str) -> Column:
-    metric = SET_METRICS[kind][name]
-
-    def value(candidate: dict[str, Any]) -> float | None:
-        return candidate.get("set_metrics", {}).get(name)  # summaries kept from older evaluations have none
-
-    unit = "higher is better" if metric.more_is_better else "lower is better"
-    return Column(
-        metric.title, unit, value, lambda figure: f"{figure:.{metric.digits}f}", more_is_better=metric.more_is_better
-    )
-
-
-def speed_column(kind: str, step: str) -> Column:
-    return Column(step, SPEED_UNITS[kind], lambda each: each["speed"].get(step), lambda speed: f"{speed:.3g}")
-
-
-def multiplications(candidate: dict[str, Any]) -> float | None:
-    return candidate["speed"].get("multiplications")
-
-
-def of_all_codes(candidate: dict[str, Any]) -> str:
-    return f"of {candidate['codes']['vocabulary']:,.0f}"
-
-
-def failed(candidate: dict[str, Any]) -> int:
-    return sum(failure["count"] for failure in candidate["failures"].values())
+def markdown_table(kind: str, candidates: Sequence[Figures], titles: Sequence[str] = ()) -> str:
+    """Candidates and their figures: all that do not depend on the machine, or those of some columns."""
+    columns = columns_of(kind, candidates, machine=False)
+    columns = [column for column in columns if not titles or column.title in titles]
+    head = ["codec", *(column.heading for column in columns)]
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * len(columns) + "|"]
+    for figures in candidates:
+        values = [column.value(figures) for column in columns]
+        shown = ["–" if value is None else column.shown(value) for column, value in zip(columns, values, strict=True)]
+        lines.append(f"| {' | '.join([figures.full_name, *shown])} |")
+    return "\n".join(lines) + "\n"
 
 
 def count(number: int, what: str) -> str:
     """ "1 item", "2 items"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def name_in_full(candidate: dict[str, Any]) -> str:
-    """`opus:6`, and with what decided its size where that was another's: `avif, matched to image-vp@256`"""
-    matched = candidate.get("matched")  # summaries kept from older evaluations do not say
-    return f"{candidate['name']}, matched to {matched}" if matched else candidate["name"]

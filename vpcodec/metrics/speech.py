@@ -9,35 +9,17 @@ pystoi; SI-SDR by Le Roux et al., SDR - half-baked or well done?, arXiv 1811.025
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.errors import DependencyError, InputError
+from vpcodec.errors import InputError
 
 SAMPLE_RATE = 16_000  # Hz
 LOSSLESS = 120.0  # dB, given to equal recordings so that a mean stays finite
 
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What was measured on one pair, and what could not be.
-
-    Attributes:
-        values: Name of a measure and its value.
-        failures: Name of a measure and why it has no value.
-        features: [2, D] of the decoded signal and of the original, for measures of a whole set; usually none.
-    """
-
-    values: dict[str, float] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    features: NDArray[np.float32] | None = None
 
 
 def pesq_wb(decoded: Samples, original: Samples) -> float:
@@ -96,51 +78,6 @@ def si_sdr(decoded: Samples, original: Samples) -> float:
 def mel_distance(decoded: Samples, original: Samples) -> float:
     """Mean absolute difference of natural-log mel spectra: 80 bands, 64 ms windows every 16 ms, floor 1e-5."""
     return float(np.abs(log_mel(decoded) - log_mel(original)).mean())
-
-
-MEASURES: dict[str, Callable[[Samples, Samples], float]] = {
-    "pesq_wb": pesq_wb,
-    "pesq_nb": pesq_nb,
-    "stoi": stoi,
-    "si_sdr": si_sdr,
-    "mel_distance": mel_distance,
-}
-
-PACKAGES = {"pesq_wb": "pesq", "pesq_nb": "pesq", "stoi": "pystoi"}
-
-
-def require(name: str) -> None:
-    """Raise DependencyError where the package behind a measure is not installed."""
-    package = PACKAGES.get(name)
-    if package and find_spec(package) is None:
-        raise DependencyError(f"{name} needs the package {package}", hint=f"pip install {package}")
-
-
-def score_speech(decoded: Samples, original: Samples, names: Sequence[str] = tuple(MEASURES)) -> Scores:
-    """All the measures asked for on one pair.
-
-    Args:
-        decoded: [N] at 16 kHz.
-        original: [N] at 16 kHz.
-        names: Keys of `MEASURES`.
-
-    Raises:
-        InputError: The two differ in length, are empty, or hold numbers that are not finite.
-    """
-    if decoded.shape != original.shape or decoded.ndim != 1:
-        shapes = f"{list(decoded.shape)} and {list(original.shape)}"
-        raise InputError(f"recordings are compared with originals of the same length, got {shapes}")
-    if original.size == 0:
-        raise InputError("the recording is empty")
-    if not np.isfinite(decoded).all() or not np.isfinite(original).all():
-        raise InputError("the recording holds numbers that are not finite")
-    scores = Scores()
-    for name in names:
-        try:
-            scores.values[name] = MEASURES[name](decoded, original)
-        except InputError as error:
-            scores.failures[name] = error.what
-    return scores
 
 
 def refuse_silence(decoded: Samples, original: Samples) -> None:

@@ -9,7 +9,6 @@ Correction of the entropy: Miller, Note on the bias of information estimates, 19
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ class Usage:
     """How often each code occurred.
 
     Entropy, perplexity and CVU are those of the counts. They are too low for few tokens: an evenly used codebook
-    shows a CVU of about exp(-(K - 1) / 2N) with N tokens. `corrected` takes the bias away.
+    shows a CVU of about exp(-(K - 1) / 2N) with N tokens. `figures` also has them with the bias taken away.
 
     Attributes:
         counts: [K] int64. K is the number of codes that can occur, which is not always the nominal size.
@@ -108,33 +107,53 @@ class Usage:
         """Perplexity over the nominal codebook size, as a published table may have it."""
         return self.perplexity / self.nominal
 
-    def figures(self) -> dict[str, float]:
-        """All of the above by name, as reports hold them, and what `corrected` makes of them."""
-        plain = {
-            "tokens": self.tokens,
-            "vocabulary": len(self.counts),
-            "entropy_bits": self.entropy_bits,
-            "perplexity": self.perplexity,
-            "cvu": self.cvu,
-            "cvu_target": self.cvu_target,
-            "used": self.used,
-            "dead": self.dead,
-            "usage_rate": self.usage_rate,
-        }
-        return plain | corrected(plain)
+    def figures(self) -> "UsageFigures":
+        """All of the above, as results hold them. Raises DataError where nothing was counted."""
+        bits = corrected(self.tokens, len(self.counts), self.used, self.entropy_bits)
+        return UsageFigures(
+            tokens=self.tokens,
+            vocabulary=len(self.counts),
+            entropy_bits=self.entropy_bits,
+            perplexity=self.perplexity,
+            cvu=self.cvu,
+            cvu_target=self.cvu_target,
+            used=self.used,
+            dead=self.dead,
+            usage_rate=self.usage_rate,
+            entropy_bits_corrected=bits,
+            cvu_corrected=None if bits is None else 2**bits / len(self.counts),
+        )
 
 
-def corrected(figures: Mapping[str, float]) -> dict[str, float]:
-    """Entropy and CVU without the bias of few tokens, by Miller and Madow's correction.
+@dataclass(frozen=True)
+class UsageFigures:
+    """What a `Usage` says, each under the name that it has there; corrected ones are None for too few tokens."""
+
+    tokens: int
+    vocabulary: int
+    entropy_bits: float
+    perplexity: float
+    cvu: float
+    cvu_target: float
+    used: int
+    dead: int
+    usage_rate: float
+    entropy_bits_corrected: float | None = None
+    cvu_corrected: float | None = None
+
+
+def corrected(tokens: int, vocabulary: int, used: int, entropy_bits: float) -> float | None:
+    """The entropy of a token in bits, without the bias of few tokens, by Miller and Madow's correction.
 
     Args:
-        figures: Those of `Usage.figures`; empty for a codec without tokens.
+        tokens: How many were counted.
+        vocabulary: Codes that can occur.
+        used: Codes that occurred.
+        entropy_bits: That of the counts.
 
     Returns:
-        "entropy_bits_corrected" and "cvu_corrected"; empty below `TOKENS_A_CODE`, where the correction fails, too.
+        None below `TOKENS_A_CODE` tokens a code, where the correction fails, too.
     """
-    if not figures or figures["tokens"] < TOKENS_A_CODE * figures["vocabulary"]:
-        return {}
-    unseen = (figures["used"] - 1) / (2 * figures["tokens"] * math.log(2))
-    bits = min(figures["entropy_bits"] + unseen, math.log2(figures["vocabulary"]))
-    return {"entropy_bits_corrected": bits, "cvu_corrected": 2**bits / figures["vocabulary"]}
+    if tokens < TOKENS_A_CODE * vocabulary:
+        return None
+    return min(entropy_bits + (used - 1) / (2 * tokens * math.log(2)), math.log2(vocabulary))
