@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from tables import put_table
-from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.evaluate import run_evaluation
 
 from vpcodec.config import Data, ImageLoss, Network, Recipe, SpeechLoss, Training, load_recipe
 from vpcodec.errors import VpcodecError
+from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.metrics.usage import corrected
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train

@@ -19,9 +19,9 @@ from tables import put_table
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.data.colors import to_signal
-from vpcodec.metrics.table import Signal
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.metrics.table import Signal
 from vpcodec.registry import ModelFolder, list_models
 
 

@@ -24,13 +24,12 @@ import soundfile
 import soxr
 from PIL import Image
 from tables import put_table
-from vpcodec.evaluation.candidates import ModelCandidate
 
 from vpcodec.errors import VpcodecError
-from vpcodec.evaluation.candidates import Candidate
+from vpcodec.evaluation.candidates import Candidate, ModelCandidate
+from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.signals import SAMPLE_RATE
 from vpcodec.metrics.table import Signal
-from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.registry import find_model
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"

@@ -11,12 +11,11 @@ import csv
 from pathlib import Path
 
 from tables import put_table
-from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.results import Row
-from vpcodec.evaluation.evaluate import run_evaluation
 
+from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
-from vpcodec.evaluation.results import Results
+from vpcodec.evaluation.evaluate import run_evaluation
+from vpcodec.evaluation.results import Results, Row
 from vpcodec.registry import find_model
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tables import put_table
-from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.evaluate import run_evaluation
 
 from vpcodec.config import Recipe, override
+from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.registry import ModelFolder
 from vpcodec.training.loop import Run, train
 from vpcodec.training.recipes import find_recipe

@@ -12,11 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.evaluate import Outputs, run_evaluation
-
 from vpcodec.errors import DependencyError
+from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import Dataset, Item, open_dataset
+from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.registry import ModelFolder
 

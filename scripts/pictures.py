@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from PIL import Image, ImageDraw, ImageFont
-from vpcodec.evaluation.examples import spectrogram
 
 from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.container import prior_identity
+from vpcodec.evaluation.examples import spectrogram
 from vpcodec.registry import ModelFolder
 
 ROOT = Path(__file__).resolve().parents[1]

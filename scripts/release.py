@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.pipeline import Codec
@@ -29,8 +27,10 @@ from vpcodec.codec.windows import CORES
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.media import list_media
+from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.cards import record, write_card
 from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.graphs import write_graphs
 from vpcodec.registry import WEIGHTS, ModelFacts, ModelFolder, write_facts
 from vpcodec.training.prior import train_prior

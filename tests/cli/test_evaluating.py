@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from vpcodec.evaluation.candidates import ModelCandidate, files_of
 
 from tests.cli.conftest import MEDIA, Command
+from vpcodec.evaluation.candidates import ModelCandidate, files_of
 from vpcodec.registry import NOTES, ModelFolder
 
 

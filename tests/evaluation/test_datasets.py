@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from vpcodec.evaluation.datasets import Source, fetch, unpack
 
 from tests.conftest import SHARED
 from vpcodec.errors import ConfigError, DataError, InputError
 from vpcodec.evaluation import downloads
-from vpcodec.evaluation.datasets import LAYOUTS, open_dataset, title_of
+from vpcodec.evaluation.datasets import LAYOUTS, Source, fetch, open_dataset, title_of, unpack
 from vpcodec.evaluation.signals import read_signal
 
 # A file of each layout, below the root, for the data set and split that it belongs to.

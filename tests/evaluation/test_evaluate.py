@@ -6,9 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from vpcodec.evaluation.summary import estimate
 from vpcodec.evaluation.meters import ImageMeter, SpeechMeter
-from vpcodec.evaluation.results import pack_tokens, unpack_tokens
 
 from tests.evaluation.conftest import MuLaw, photo
 from tests.inception import save_averages
@@ -17,8 +15,10 @@ from vpcodec.evaluation.candidates import Facts
 from vpcodec.evaluation.cards import markdown_table
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import evaluate
+from vpcodec.evaluation.results import pack_tokens, unpack_tokens
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.signals import read_signal
+from vpcodec.evaluation.summary import estimate
 from vpcodec.evaluation.workers import Workers
 
 QUICK = ["si_sdr", "mel_distance"]

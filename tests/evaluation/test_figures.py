@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from vpcodec.evaluation.summary import estimate
-from vpcodec.evaluation.candidates import multiplications
-from vpcodec.evaluation.results import Row
 
 from tests.evaluation.conftest import MuLaw
-from vpcodec.evaluation.results import bitrates
+from vpcodec.evaluation.candidates import multiplications
+from vpcodec.evaluation.results import Row, bitrates
+from vpcodec.evaluation.summary import estimate
 from vpcodec.registry import ModelFolder, list_models
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vpcodec.evaluation.evaluate import Outputs, run_evaluation
-from vpcodec.evaluation.examples import choose
 
 from tests.evaluation.conftest import MuLaw
 from vpcodec.evaluation.datasets import open_dataset
-from vpcodec.evaluation.evaluate import evaluate
+from vpcodec.evaluation.evaluate import Outputs, evaluate, run_evaluation
+from vpcodec.evaluation.examples import choose
 from vpcodec.evaluation.plots import Axis, Line, Point, quantile, rate_plot, spread_plot, usage_plot
 from vpcodec.evaluation.report import write_report
 from vpcodec.evaluation.results import Results
