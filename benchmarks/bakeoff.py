@@ -24,13 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tables import put_table
+from tables import COMPARED, put_table
 
 from vpcodec.config import Data, ImageLoss, Network, Recipe, SpeechLoss, Training, load_recipe
 from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import run_evaluation
+from vpcodec.evaluation.results import Figures
 from vpcodec.metrics.usage import corrected
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train
@@ -68,10 +69,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 NETWORK = Network(width=64, encoder_blocks=2, decoder_blocks=4, expansion=3, kernel=5)
 DATA = {"speech": Data(batch=4, crop=96), "image": Data(batch=8, crop=8)}
-METRICS = {
-    "speech": {"pesq_wb": "PESQ-WB", "stoi": "STOI", "mel_distance": "mel distance"},
-    "image": {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips_alex": "LPIPS-Alex"},
-}
 ITEMS = 24  # of the test set
 KINDS = tuple(DATA)
 
@@ -189,15 +186,15 @@ def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: 
         if not (several and is_model_of(folder, recipe)):
             shutil.rmtree(folder, ignore_errors=True)
             train(recipe, Run(data=train_folder, valid=train_folder, out=folder, device=options.device))
-        summary, *others = [evaluate(cell, folder, test) for test in test_folders]
+        figures, *others = [evaluate(cell, folder, test) for test in test_folders]
     except VpcodecError as error:
         return facts | {"failed": error.what}
-    codes = {name: summary["codes"][name] for name in ("tokens", "cvu", "entropy_bits", "used", "vocabulary")}
-    rates = {name: summary["bitrate"][name] for name in ("nominal", "entropy")}
-    rates["file"] = summary["bitrate"]["file"]["mean"]
+    codes = {name: getattr(figures.codes, name) for name in ("tokens", "cvu", "entropy_bits", "used", "vocabulary")}
+    rates = {"nominal": figures.bitrate.nominal, "entropy": figures.bitrate.entropy}
+    rates["file"] = figures.bitrate.file and figures.bitrate.file.mean
     shutil.rmtree(folder / "samples", ignore_errors=True)
     return facts | {
-        "metrics": means(summary),
+        "metrics": means(figures),
         "codes": codes,
         "bitrate": rates,
         "used_by_step": used_by_step(folder),
@@ -211,16 +208,15 @@ def is_model_of(folder: Path, recipe: Recipe) -> bool:
     return (folder / FACTS).is_file() and load_recipe(folder / "recipe.toml") == recipe
 
 
-def evaluate(cell: Cell, folder: Path, test: Path) -> dict[str, Any]:
+def evaluate(cell: Cell, folder: Path, test: Path) -> Figures:
     """What came of a model on a test set."""
     candidate = ModelCandidate(ModelFolder(folder), cell.size, engine="torch")
     dataset = open_dataset(str(test)).sample(ITEMS)
-    summary: dict[str, Any] = run_evaluation(dataset, [candidate], metrics=list(METRICS[cell.kind])).candidates[0]
-    return summary
+    return run_evaluation(dataset, [candidate], metrics=list(COMPARED[cell.kind])).summary.candidates[0]
 
 
-def means(summary: dict[str, Any]) -> dict[str, float]:
-    return {name: figure["mean"] for name, figure in summary["metrics"].items()}
+def means(figures: Figures) -> dict[str, float]:
+    return {name: found.mean for name, found in figures.metrics.items()}
 
 
 def used_by_step(folder: Path) -> dict[int, int]:
@@ -262,7 +258,7 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
 
     The short table has no columns that are nearly the same in all rows.
     """
-    metrics = METRICS[kind]
+    metrics = {name: metric.label for name, metric in COMPARED[kind].items()}
     paper = f"paper: {' / '.join(published[kind]['metrics'])}"
     heads = ["method", "seeds", *metrics.values(), "CVU", "entropy, bit"]
     heads = heads if short else ["K", *heads[:-2], "tokens", *heads[-2:], "file", paper]
@@ -279,9 +275,12 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
         if whole:
             row |= {title: spread([facts["metrics"][name] for facts in whole]) for name, title in metrics.items()}
             row["tokens"] = f"{whole[0]['codes']['tokens']:,}"
-            usage = [corrected(facts["codes"]) for facts in whole]
-            for title, name in (("CVU", "cvu_corrected"), ("entropy, bit", "entropy_bits_corrected")):
-                row[title] = spread([each[name] for each in usage]) if all(usage) else "–"
+            codes = [facts["codes"] for facts in whole]
+            counts = ("tokens", "vocabulary", "used", "entropy_bits")
+            bits = [corrected(*(each[name] for name in counts)) for each in codes]
+            if None not in bits:
+                row["CVU"] = spread([2**bit / each["vocabulary"] for bit, each in zip(bits, codes, strict=True)])
+                row["entropy, bit"] = spread(bits)
             shares = [facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole]
             row["file"] = spread(shares, percent=True)
         rows.append(f"| {' | '.join(row.get(head, '–') for head in heads)} |")
@@ -290,7 +289,7 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
 
 def domains_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
     """Methods by test set: mean and range over seeds."""
-    metrics = METRICS[kind]
+    metrics = {name: metric.label for name, metric in COMPARED[kind].items()}
     rows = [
         f"| test set | method | seeds | {' | '.join(metrics.values())} |",
         f"|---|---|---:|{'---:|' * len(metrics)}",

@@ -10,22 +10,19 @@ import argparse
 import csv
 from pathlib import Path
 
-from tables import put_table
+from tables import COMPARED, put_table
 
 from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.evaluation.results import Results, Row
+from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.registry import find_model
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "robust.md"
 RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif")}
 MODELS = {"speech": ("speech-vp", (1024, 16384)), "image": ("image-vp", (1024, 16384))}
-METRICS = {
-    "speech": {"pesq_wb": ("PESQ-WB", 2), "stoi": ("STOI", 3), "mel_distance": ("mel distance", 2)},
-    "image": {"psnr": ("PSNR, dB", 1), "ssim": ("SSIM", 3), "lpips_alex": ("LPIPS-Alex", 3)},
-}
 
 
 def main() -> None:
@@ -37,7 +34,7 @@ def main() -> None:
         if folder:
             name, rates = MODELS[kind]
             candidates = [ModelCandidate(find_model(name), rate) for rate in rates]
-            results = run_evaluation(open_dataset(str(folder)), candidates, RIVALS[kind], metrics=list(METRICS[kind]))
+            results = run_evaluation(open_dataset(str(folder)), candidates, RIVALS[kind], metrics=list(COMPARED[kind]))
             put_table(PAGE, kind, table(results, kind, descriptions(folder)))
 
 
@@ -53,9 +50,8 @@ def descriptions(folder: Path) -> dict[str, str]:
 def table(results: Results, kind: str, notes: dict[str, str]) -> str:
     """One row an item; in a cell the figures of all candidates, in the order of the head."""
     names = list(dict.fromkeys(row.candidate for row in results.rows))
-    metrics = METRICS[kind]
-    unit = "kbit/s" if kind == "speech" else "bit/pixel"
-    heads = ["file", "what", unit, *(label for label, _ in metrics.values())]
+    metrics, rate = COMPARED[kind], SIGNALS[kind].rate
+    heads = ["file", "what", rate.unit, *(metric.label for metric in metrics.values())]
     lines = [f"In each cell: {', '.join(names)}.\n\n| {' | '.join(heads)} |\n|---|---{'|---:' * (len(heads) - 2)}|\n"]
     by_item: dict[str, dict[str, Row]] = {}
     for row in results.rows:
@@ -67,20 +63,11 @@ def table(results: Results, kind: str, notes: dict[str, str]) -> str:
         if refused and all(row.size is None for row in found):
             cells += [f"refused: {refused}", *[""] * len(metrics)]
         else:
-            cells.append(", ".join(size(row, kind) for row in found))
-            cells += [", ".join(figure(row, key, digits) for row in found) for key, (_, digits) in metrics.items()]
+            cells.append(", ".join("–" if row.rate is None else f"{rate.of(row.rate):.2f}" for row in found))
+            for name, metric in metrics.items():
+                cells.append(", ".join(metric.shown(row.values[name]) if name in row.values else "–" for row in found))
         lines.append(f"| {' | '.join(cells)} |\n")
     return "".join(lines)
-
-
-def size(row: Row, kind: str) -> str:
-    if row.size is None or not row.extent:
-        return "–"
-    return f"{8 * row.size / row.extent / (1000 if kind == 'speech' else 1):.2f}"
-
-
-def figure(row: Row, key: str, digits: int) -> str:
-    return f"{row.values[key]:.{digits}f}" if key in row.values else "–"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tables import put_table
+from tables import COMPARED, put_table
 
 from vpcodec.config import Recipe, override
 from vpcodec.evaluation.candidates import ModelCandidate
@@ -34,10 +34,6 @@ EARLIER = {  # options with which the search began, where the released recipe ha
     "image": ("data.batch=4", "data.crop=24", "training.decay=0.9"),
 }
 ITEMS = 15  # of the validation split
-METRICS = {
-    "speech": {"pesq_wb": ("PESQ-WB", 3), "stoi": ("STOI", 3), "mel_distance": ("mel distance", 3)},
-    "image": {"psnr": ("PSNR, dB", 2), "ssim": ("SSIM", 3), "lpips_alex": ("LPIPS-Alex", 3)},
-}
 SHARED = {  # by name, what a trial changes
     "unchanged": (),
     "another seed": ("training.seed=1",),
@@ -113,8 +109,8 @@ def run_trial(kind: str, name: str, folder: Path, folders: list[Path], minutes: 
     model = ModelFolder(folder)
     dataset = open_dataset(str(folders[1])).sample(ITEMS)
     candidate = ModelCandidate(model, QUANTIZER["rates"][0])
-    summary = run_evaluation(dataset, [candidate], metrics=list(METRICS[kind])).candidates[0]
-    figures = {metric: summary["metrics"][metric]["mean"] for metric in METRICS[kind]}
+    (found,) = run_evaluation(dataset, [candidate], metrics=list(COMPARED[kind])).summary.candidates
+    figures = {name: found.metrics[name].mean for name in COMPARED[kind]}
     return {"minutes": minutes, "steps": model.facts.steps, **figures}
 
 
@@ -130,14 +126,14 @@ def collect(out: Path) -> None:
 
 
 def table(kind: str, trials: dict[str, dict[str, Any]]) -> str:
-    metrics = METRICS[kind]
+    metrics = COMPARED[kind]
     rows = [
-        f"| trial | changed | steps | {' | '.join(label for label, _ in metrics.values())} |",
+        f"| trial | changed | steps | {' | '.join(metric.label for metric in metrics.values())} |",
         f"|---|---|---:|{'---:|' * len(metrics)}",
     ]
     for name, facts in trials.items():
         changed = ", ".join(f"`{setting}`" for setting in TRIALS[kind][name])
-        figures = " | ".join(f"{facts[metric]:.{digits}f}" for metric, (_, digits) in metrics.items())
+        figures = " | ".join(metric.shown(facts[name]) for name, metric in metrics.items())
         rows.append(f"| {name} | {changed} | {facts['steps']} | {figures} |")
     return "\n".join(rows) + "\n"
 

@@ -1,10 +1,17 @@
-"""Puts a measured table into a page, between `<!-- NAME: begin -->` and `<!-- NAME: end -->`."""
+"""What the tables of several programs share: their metrics, and their place in a page."""
 
 from pathlib import Path
 
+from vpcodec.metrics.table import METRICS
+
+COMPARED = {
+    "speech": {name: METRICS[name] for name in ("pesq_wb", "stoi", "mel_distance")},
+    "image": {name: METRICS[name] for name in ("psnr", "ssim", "lpips_alex")},
+}
+
 
 def put_table(page: Path, name: str, table: str) -> None:
-    """Replace what stands between the marks. Raises ValueError for a page without them."""
+    """Replace what stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Raises ValueError without them."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     head, marked, rest = page.read_text().partition(begin)
     _, ended, tail = rest.partition(end)

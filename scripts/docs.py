@@ -8,7 +8,7 @@ A further document is a function that returns its text, and a line in DOCUMENTS.
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -26,7 +26,8 @@ from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, app  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
-from vpcodec.evaluation.cards import card_text, markdown_table, read_runs, with_tables  # noqa: E402
+from vpcodec.evaluation.cards import card_text, read_runs, with_tables  # noqa: E402
+from vpcodec.evaluation.tables import markdown_table  # noqa: E402
 from vpcodec.registry import FACTS, ModelFolder  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
@@ -184,10 +185,10 @@ def readme() -> str:
 def short_table(kind: str) -> str:
     """The figures of README for one kind of signal."""
     names, titles, note = SHORT[kind]
-    runs = [run for model in released() for run in read_runs(model) if run["kind"] == kind]
-    found = {candidate["name"]: candidate for run in reversed(runs) for candidate in reversed(run["candidates"])}
-    rows = [found[name] | {"matched": None} for name in names if name in found]
-    return f"{note.format(items=runs[0]['items'])}\n\n{markdown_table(kind, rows, titles)}"
+    runs = [run for model in released() for run in read_runs(model) if run.kind == kind]
+    found = {figures.name: figures for run in reversed(runs) for figures in reversed(run.candidates)}
+    rows = [replace(found[name], matched=None) for name in names if name in found]
+    return f"{note.format(items=runs[0].items)}\n\n{markdown_table(kind, rows, titles)}"
 
 
 def results() -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vpcodec.evaluation.cards import read_runs
 from vpcodec.registry import ModelFolder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -33,24 +34,21 @@ def cells(figures: dict[str, Any]) -> tuple[str, ...]:
 
 
 def ours(models: Sequence[ModelFolder]) -> list[dict[str, Any]]:
-    """The figures of speech models at each of their rates, fewest tokens a second first."""
+    """The figures of speech models with each of their codebooks, fewest tokens a second first."""
     found = []
-    for model in models:
-        runs = json.loads((model.path / "evaluation.json").read_text(encoding="utf-8"))["runs"]
-        for run in runs if model.facts.kind == "speech" else ():
-            for candidate in run["candidates"]:
-                if candidate["ours"]:
-                    metrics, codes = candidate["metrics"], candidate["codes"]
-                    found.append(
-                        {
-                            "codec": candidate["name"],
-                            "rate": codes["tokens"] / run["total_extent"],
-                            "codebooks": f"1 of {codes['vocabulary']:,}",
-                            "kbit": candidate["bitrate"]["nominal"],
-                            "pesq_wb": metrics["pesq_wb"]["mean"],
-                            "stoi": metrics["stoi"]["mean"],
-                            "set": f"our folder `{run['dataset']}`",
-                            "source": "its card",
-                        }
-                    )
+    for run in (run for model in models for run in read_runs(model) if run.kind == "speech"):
+        for each in run.candidates:
+            if each.ours and each.codes:
+                found.append(
+                    {
+                        "codec": each.name,
+                        "rate": each.codes.tokens / run.total_extent,
+                        "codebooks": f"1 of {each.codes.vocabulary:,}",
+                        "kbit": each.bitrate.nominal,
+                        "pesq_wb": each.metrics["pesq_wb"].mean,
+                        "stoi": each.metrics["stoi"].mean,
+                        "set": f"our folder `{run.dataset}`",
+                        "source": "its card",
+                    }
+                )
     return sorted(found, key=lambda figures: round(figures["rate"]))

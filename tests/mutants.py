@@ -240,10 +240,10 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "vpcodec/corpus/shards.py", "self.number - 1 :: self.count", "self.number :: self.count", "tests/test_corpus.py"
     ),
     Mutant(
-        "vpcodec/evaluation/bootstrap.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.5", "tests/evaluation/test_figures.py"
+        "vpcodec/evaluation/summary.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.5", "tests/evaluation/test_figures.py"
     ),
     Mutant(
-        "vpcodec/evaluation/models.py",
+        "vpcodec/evaluation/candidates.py",
         "(facts.spectral_parameters + fourier)",
         "facts.spectral_parameters",
         "tests/evaluation/test_figures.py",
@@ -255,13 +255,13 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "tests/evaluation/test_matched_rate.py",
     ),
     Mutant(
-        "vpcodec/evaluation/results.py",
+        "vpcodec/evaluation/summary.py",
         "estimate(rates, [row.extent for row in coded], seed)",
         "estimate(rates, None, seed)",
         "tests/evaluation/test_figures.py",
     ),
     Mutant(
-        "vpcodec/evaluation/results.py",
+        "vpcodec/evaluation/summary.py",
         "usage.tokens * usage.entropy_bits / extent",
         "usage.tokens * usage.entropy / extent",
         "tests/evaluation/test_evaluate.py",

@@ -8,12 +8,17 @@ import soundfile
 from PIL import Image
 
 from vpcodec.errors import InputError
-from vpcodec.evaluation.candidates import Candidate, Facts, Signal
+from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset, open_dataset
+from vpcodec.metrics.table import Signal
 
 
 class MuLaw(Candidate):
-    """Speech in 2^bits logarithmic steps, a byte each; its tokens are the bytes."""
+    """Speech in 2^bits logarithmic steps, a byte each; its tokens are the bytes.
+
+    Attributes:
+        encoded: Number of samples of all that it was given.
+    """
 
     kind = "speech"
     family = "mu-law"
@@ -24,10 +29,10 @@ class MuLaw(Candidate):
         self.identity = "1"
         self.steps = self.codebook = self.vocabulary = 2**bits
         self.parameters = 0
-        self.encoded: list[str] = []
+        self.encoded: list[int] = []
 
-    def encode(self, signal: Signal, facts: Facts) -> bytes:
-        self.encoded.append(facts.name)
+    def encode(self, signal: Signal, budget: int | None = None) -> bytes:
+        self.encoded.append(len(signal))
         if not signal.any():
             raise InputError("cannot encode silence")
         squeezed = np.sign(signal) * np.log1p(255 * np.abs(signal)) / np.log(256)
@@ -55,7 +60,7 @@ def photo(height: int, width: int, seed: int) -> Image.Image:
 
 @pytest.fixture
 def speech(tmp_path: Path) -> Dataset:
-    """Five recordings, the last of which is silent."""
+    """Five recordings of different lengths, the last of which is silent."""
     folder = tmp_path / "speech"
     folder.mkdir()
     for index in range(4):

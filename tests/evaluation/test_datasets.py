@@ -12,9 +12,8 @@ from PIL import Image
 
 from tests.conftest import SHARED
 from vpcodec.errors import ConfigError, DataError, InputError
-from vpcodec.evaluation import downloads
 from vpcodec.evaluation.datasets import LAYOUTS, Source, fetch, open_dataset, title_of, unpack
-from vpcodec.evaluation.signals import read_signal
+from vpcodec.evaluation.signals import SIGNALS, read_image, read_speech
 
 # A file of each layout, below the root, for the data set and split that it belongs to.
 EXAMPLES = {
@@ -116,7 +115,7 @@ def test_speech_becomes_mono_at_16_khz(tmp_path):
     time = np.arange(44_100) / 44_100
     tone = np.sin(2 * np.pi * 440 * time)
     soundfile.write(tmp_path / "stereo.wav", np.stack([0.5 * tone, 0.1 * tone], 1), 44_100, "FLOAT")
-    samples = read_signal(tmp_path / "stereo.wav", "speech")
+    samples = read_speech(tmp_path / "stereo.wav")
     expected = 0.3 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
     assert samples.shape == (16_000,)
     assert np.abs(samples - expected)[500:-500].max() < 1e-3
@@ -128,8 +127,8 @@ def test_a_photo_is_turned_upright_and_its_centre_cut_out(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    whole = read_signal(tmp_path / "turned.png", "image")
-    cut = read_signal(tmp_path / "turned.png", "image", side=20)
+    whole = read_image(tmp_path / "turned.png")
+    cut = read_image(tmp_path / "turned.png", side=20)
     assert whole.shape == (80, 40, 3)
     assert whole[:40].max() == 0
     assert cut.shape == (20, 20, 3)
@@ -139,7 +138,7 @@ def test_a_photo_is_turned_upright_and_its_centre_cut_out(tmp_path):
 
 def test_a_file_that_is_no_photo_is_named(images):
     with pytest.raises(InputError, match=r"torn\.png"):
-        read_signal(images.items[-1].path, "image")
+        read_image(images.items[-1].path)
 
 
 def test_a_download_that_is_not_what_was_expected_leaves_nothing_behind(tmp_path):
@@ -157,7 +156,7 @@ def test_a_download_is_checked_unpacked_and_not_repeated(tmp_path, monkeypatch):
     (tmp_path / "test-clean.tar.gz").write_bytes(archive.getvalue())
     address = (tmp_path / "test-clean.tar.gz").as_uri()
     source = Source(address, "1 kB", hashlib.sha256(archive.getvalue()).hexdigest())
-    monkeypatch.setitem(downloads.SOURCES, ("librispeech", "test-clean"), (source,))
+    monkeypatch.setitem(LAYOUTS["librispeech"].downloads, "test-clean", (source,))
     root = tmp_path / "root"
     names = [item.name for item in open_dataset("librispeech", root, fetch=True).items]
     assert names == ["LibriSpeech/test-clean/1/2/1-2-0000.flac"]
@@ -194,4 +193,4 @@ def test_the_real_samples_are_found_and_readable(name, folder, count):
         pytest.skip("no data sets: set VPCODEC_SHARED")
     dataset = open_dataset(name, root)
     assert len(dataset.items) == count
-    assert read_signal(dataset.items[0].path, dataset.kind, dataset.side).size > 0
+    assert SIGNALS[dataset.kind].read(dataset.items[0].path, dataset.side).size > 0

@@ -3,25 +3,31 @@
 import csv
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from vpcodec.evaluation.meters import ImageMeter, SpeechMeter
 
 from tests.evaluation.conftest import MuLaw, photo
 from tests.inception import save_averages
 from vpcodec.errors import ConfigError, InputError
-from vpcodec.evaluation.candidates import Facts
-from vpcodec.evaluation.cards import markdown_table
-from vpcodec.evaluation.datasets import open_dataset
-from vpcodec.evaluation.evaluate import evaluate
-from vpcodec.evaluation.results import pack_tokens, unpack_tokens
+from vpcodec.evaluation.datasets import Item, open_dataset
+from vpcodec.evaluation.evaluate import Measures, evaluate
+from vpcodec.evaluation.results import Failure, Figures, from_json, pack_tokens, unpack_tokens
 from vpcodec.evaluation.rivals import parse_rival
-from vpcodec.evaluation.signals import read_signal
+from vpcodec.evaluation.signals import SIGNALS, read_image, read_speech
 from vpcodec.evaluation.summary import estimate
+from vpcodec.evaluation.tables import markdown_table
 from vpcodec.evaluation.workers import Workers
+from vpcodec.metrics.usage import Usage
 
 QUICK = ["si_sdr", "mel_distance"]
+
+
+def lengths(items: Sequence[Item]) -> set[int]:
+    """Samples of recordings, which tell the ones of the data set apart."""
+    return {len(read_speech(item.path)) for item in items}
 
 
 @pytest.fixture
@@ -31,15 +37,15 @@ def log(tmp_path):
 
 def test_every_item_is_measured_with_every_candidate(speech, log):
     results = evaluate(speech, [MuLaw(8), MuLaw(4)], log, metrics=QUICK)
-    fine, coarse = (candidate["metrics"]["si_sdr"] for candidate in results.candidates)
+    fine, coarse = (figures.metrics["si_sdr"] for figures in results.summary.candidates)
     assert [(row.item, row.candidate) for row in results.rows[:2]] == [
         ("clip0.wav", "mulaw-8"),
         ("clip0.wav", "mulaw-4"),
     ]
     assert len(results.rows) == 10
-    assert fine["mean"] > coarse["mean"] + 10
-    assert fine["low"] <= fine["mean"] <= fine["high"]
-    assert fine["items"] == 4
+    assert fine.mean > coarse.mean + 10
+    assert fine.low <= fine.mean <= fine.high
+    assert fine.items == 4
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -56,46 +62,46 @@ def test_equal_file_names_in_two_folders_are_two_items(interrupted, log, tmp_pat
     rows = {row.item: row for row in results.rows}
     assert list(rows) == ["val/n01440764/a.JPEG", "val/n01443537/a.JPEG"]
     for item in dataset.items:  # each row is that of its own photo
-        signal = read_signal(item.path, "image", dataset.side)
-        assert rows[item.name].size == len(codec.encode(signal, Facts("image", item.name)))
+        signal = read_image(item.path, dataset.side)
+        assert rows[item.name].size == len(codec.encode(signal))
     assert len({row.values["psnr"] for row in results.rows}) == 2
-    assert results.extent == 2 * 256 * 256
+    assert results.summary.total_extent == 2 * 256 * 256
 
 
 def test_bitrates_are_those_of_names_of_counts_and_of_the_disk(speech, log):
     results = evaluate(speech.sample(4), [MuLaw(4)], log, metrics=QUICK)
-    rate, codes = results.candidates[0]["bitrate"], results.candidates[0]["codes"]
-    assert rate["unit"] == "kbit/s"
-    assert rate["nominal"] == 64  # 16,000 tokens of 4 bits a second
-    assert rate["file"]["mean"] == 128  # each in a byte
-    assert rate["entropy"] == pytest.approx(16 * codes["entropy_bits"], abs=1e-4)
-    assert codes["used"] + codes["dead"] == 16
-    assert codes["tokens"] == sum(row.size for row in results.rows)
+    rate, codes = results.summary.candidates[0].bitrate, results.summary.candidates[0].codes
+    assert rate.unit == "kbit/s"
+    assert rate.nominal == 64  # 16,000 tokens of 4 bits a second
+    assert rate.file.mean == 128  # each in a byte
+    assert rate.entropy == pytest.approx(16 * codes.entropy_bits, abs=1e-4)
+    assert codes.used + codes.dead == 16
+    assert codes.tokens == sum(row.size for row in results.rows)
 
 
 def test_cvu_and_entropy_are_shown_with_the_tokens_counted_and_not_below_four_a_code(speech, log):
     results = evaluate(speech.sample(4), [MuLaw(8)], log, metrics=QUICK)
-    (candidate,) = results.candidates
-    codes = candidate["codes"]
+    (figures,) = results.summary.candidates
+    codes = figures.codes
 
-    def shown() -> dict[str, str]:
-        lines = markdown_table("speech", [candidate]).splitlines()
+    def shown(figures: Figures) -> dict[str, str]:
+        lines = markdown_table("speech", [figures]).splitlines()
         head, row = (re.split(r" *\| *", line) for line in (lines[0], lines[2]))
         return dict(zip(head, row, strict=True))
 
-    assert shown()["tokens"] == f"{codes['tokens']:,}"
-    assert shown()["CVU"] == f"{codes['cvu_corrected']:.4f}"
+    assert shown(figures)["tokens"] == f"{codes.tokens:,}"
+    assert shown(figures)["CVU"] == f"{codes.cvu_corrected:.4f}"
     # 16,000 tokens a second
-    assert float(shown()["entropy (kbit/s)"]) == pytest.approx(16 * codes["entropy_bits_corrected"], abs=5e-4)
-    codes["tokens"] = 4 * 256 - 1
-    assert shown()["tokens"] == "1,023"
-    assert "CVU" not in shown()  # a column without any value is left out
-    assert "entropy (kbit/s)" not in shown()
+    assert float(shown(figures)["entropy (kbit/s)"]) == pytest.approx(16 * codes.entropy_bits_corrected, abs=5e-4)
+    few = replace(figures, codes=Usage(np.full(256, 3)).figures())
+    assert shown(few)["tokens"] == "768"
+    assert "CVU" not in shown(few)  # a column without any value is left out
+    assert "entropy (kbit/s)" not in shown(few)
 
 
 def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, log):
     results = evaluate(speech, [MuLaw(8)], log, metrics=QUICK)
-    assert results.candidates[0]["failures"] == {"encode": {"count": 1, "reasons": {"cannot encode silence": 1}}}
+    assert results.summary.candidates[0].failures == {"encode": Failure(1, {"cannot encode silence": 1})}
     assert results.rows[-1].failures == {"encode": "cannot encode silence"}
     assert results.failures() == 1
     assert results.reasons(3) == ["silence.wav: cannot encode silence (mulaw-8, encode)"]
@@ -103,18 +109,18 @@ def test_what_fails_is_counted_under_its_name_and_leaves_the_rest_alone(speech, 
 
 def test_a_damaged_file_is_named_without_its_folder(images, log):
     results = evaluate(images, [parse_rival("jpeg:q50", "image")], log, metrics=["psnr", "ssim"])
-    (reason,) = results.candidates[0]["failures"]["read"]["reasons"]
+    (reason,) = results.summary.candidates[0].failures["read"].reasons
     assert reason.startswith("torn.png: ")
-    assert results.candidates[0]["metrics"]["psnr"]["items"] == 4
+    assert results.summary.candidates[0].metrics["psnr"].items == 4
 
 
 def test_a_missing_metric_is_said_and_the_others_are_measured(images, log, monkeypatch, tmp_path):
     monkeypatch.setenv("VPCODEC_LPIPS", str(tmp_path))
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     results = evaluate(images, [parse_rival("jpeg:q50", "image")], log)
-    assert set(results.unavailable) == {"lpips_vgg", "lpips_alex", "lpips_squeeze"}
-    assert "VPCODEC_LPIPS" in results.unavailable["lpips_alex"]
-    assert results.metrics() == ["psnr", "ssim"]
+    assert set(results.summary.unavailable) == {"lpips_vgg", "lpips_alex", "lpips_squeeze"}
+    assert "VPCODEC_LPIPS" in results.summary.unavailable["lpips_alex"]
+    assert results.summary.metrics() == ["psnr", "ssim"]
 
 
 def test_an_interrupted_run_goes_on_where_it_was(speech, log, tmp_path):
@@ -123,9 +129,9 @@ def test_an_interrupted_run_goes_on_where_it_was(speech, log, tmp_path):
     log.write_text("\n".join([*lines[:2], lines[2][:40]]))
     codec = MuLaw(8)
     again = evaluate(speech, [codec], log, metrics=QUICK)
-    kept = {json.loads(line)["row"]["item"] for line in lines[:2]}
-    assert set(codec.encoded) == {item.name for item in speech.items} - kept
-    assert again.candidates[0]["metrics"] == whole.candidates[0]["metrics"]
+    # Kept were the silent one, which failed before any was measured, and the first.
+    assert set(codec.encoded) == lengths(speech.items[1:4])
+    assert again.summary.candidates[0].metrics == whole.summary.candidates[0].metrics
 
 
 def test_a_rerun_gives_the_same_files(speech, log, tmp_path):
@@ -141,9 +147,9 @@ def test_a_rerun_gives_the_same_files(speech, log, tmp_path):
 def test_what_a_dead_process_measured_is_tried_again_in_the_next_run(speech, log, monkeypatch):
     measure = Workers.run
     monkeypatch.setattr(Workers, "run", lambda self, calls: [None for _ in calls])
-    assert evaluate(speech, [MuLaw(8)], log, metrics=QUICK).candidates[0]["failures"]["si_sdr"]["count"] == 4
+    assert evaluate(speech, [MuLaw(8)], log, metrics=QUICK).summary.candidates[0].failures["si_sdr"].count == 4
     monkeypatch.setattr(Workers, "run", measure)
-    assert evaluate(speech, [MuLaw(8)], log, metrics=QUICK).candidates[0]["metrics"]["si_sdr"]["items"] == 4
+    assert evaluate(speech, [MuLaw(8)], log, metrics=QUICK).summary.candidates[0].metrics["si_sdr"].items == 4
 
 
 def test_results_of_another_version_are_not_taken_up(speech, log):
@@ -151,7 +157,7 @@ def test_results_of_another_version_are_not_taken_up(speech, log):
     retrained = MuLaw(8)
     retrained.identity = "2"
     evaluate(speech, [retrained], log, metrics=QUICK)
-    assert set(retrained.encoded) == {item.name for item in speech.items}
+    assert set(retrained.encoded) == lengths(speech.items)
 
 
 def test_results_of_another_version_of_the_program_are_not_taken_up(speech, log, monkeypatch):
@@ -159,7 +165,7 @@ def test_results_of_another_version_of_the_program_are_not_taken_up(speech, log,
     monkeypatch.setattr("vpcodec.evaluation.evaluate.__version__", "9")
     codec = MuLaw(8)
     evaluate(speech, [codec], log, metrics=QUICK)
-    assert set(codec.encoded) == {item.name for item in speech.items}
+    assert set(codec.encoded) == lengths(speech.items)
 
 
 def test_json_and_csv_carry_the_same_numbers(speech, log, tmp_path):
@@ -171,10 +177,11 @@ def test_json_and_csv_carry_the_same_numbers(speech, log, tmp_path):
         lines = list(csv.DictReader(table))
     assert len(written["rows"]) == 10
     assert [line["candidate"] for line in lines] == ["mulaw-8", "mulaw-4"]
-    for line, candidate in zip(lines, written["candidates"], strict=True):
-        assert float(line["si_sdr_mean"]) == candidate["metrics"]["si_sdr"]["mean"]
-        assert float(line["file_high"]) == candidate["bitrate"]["file"]["high"]
-        assert float(line["cvu"]) == candidate["codes"]["cvu"]
+    for line, figures in zip(lines, from_json(list[Figures], written["candidates"]), strict=True):
+        assert figures in results.summary.candidates
+        assert float(line["si_sdr_mean"]) == figures.metrics["si_sdr"].mean
+        assert float(line["file_high"]) == figures.bitrate.file.high
+        assert float(line["cvu"]) == figures.codes.cvu
 
 
 def test_a_matched_rival_gets_no_more_bytes_than_the_first_candidate(images, log):
@@ -184,7 +191,7 @@ def test_a_matched_rival_gets_no_more_bytes_than_the_first_candidate(images, log
     pairs = list(zip(coded[::2], coded[1::2], strict=True))
     assert len(pairs) == 4
     assert all(webp.size <= jpeg.size for jpeg, webp in pairs)
-    assert [each["matched"] for each in results.candidates] == [None, "jpeg:q60"]
+    assert [each.matched for each in results.summary.candidates] == [None, "jpeg:q60"]
 
 
 def test_candidates_of_the_wrong_kind_or_with_equal_names_are_refused(images, speech, log):
@@ -205,7 +212,21 @@ def test_decoded_speech_may_be_a_little_shorter_but_not_much(speech, log):
     codec.missing = 1600
     assert evaluate(speech.sample(1), [codec], log, metrics=QUICK).failures() == 0
     codec.missing, codec.identity = 1601, "shorter"
-    assert set(evaluate(speech.sample(1), [codec], log, metrics=QUICK).candidates[0]["failures"]) == {"decode"}
+    assert set(evaluate(speech.sample(1), [codec], log, metrics=QUICK).summary.candidates[0].failures) == {"decode"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "decoded", "why"),
+    [
+        ("speech", np.full(100, np.nan, np.float32), "not finite"),
+        ("image", np.zeros((8, 9, 3), np.uint8), r"\[8, 9, 3\], the original is \[8, 8, 3\]"),
+        ("image", np.zeros((8, 8, 3), np.float32), "float32 pixels"),
+    ],
+)
+def test_what_cannot_be_compared_with_the_original_is_refused(kind, decoded, why):
+    original = {"speech": np.zeros(100, np.float32), "image": np.zeros((8, 8, 3), np.uint8)}[kind]
+    with pytest.raises(InputError, match=why):
+        SIGNALS[kind].fitted(decoded, original)
 
 
 def test_results_that_cannot_be_written_are_an_error_in_one_line(speech, log, tmp_path):
@@ -215,13 +236,13 @@ def test_results_that_cannot_be_written_are_an_error_in_one_line(speech, log, tm
         results.write_json(tmp_path / "file" / "out.json")
 
 
-def test_pictures_of_several_sizes_are_measured_in_one_go():
+def test_images_of_several_sizes_are_measured():
     random = np.random.default_rng(0)
     pairs = []
     for size in ((16, 20, 3), (20, 16, 3), (16, 20, 3), (8, 8, 3)):
         picture = random.integers(0, 256, size, dtype=np.uint8)
         pairs.append((picture, picture))
-    scores = ImageMeter(["psnr", "ssim"]).measure(pairs)
+    scores = Measures("image", ["psnr", "ssim"]).measure(pairs)
     assert [score.values.get("ssim") for score in scores[:3]] == pytest.approx([1, 1, 1])
     assert "at least 11 pixels" in scores[3].failures["ssim"]
 
@@ -230,8 +251,8 @@ def test_pictures_of_several_sizes_are_measured_in_one_go():
 def test_worker_processes_measure_what_this_process_measures():
     noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
     pairs = [(noise + 0.01, noise), (noise * 0.5 + 0.001, noise)]
-    with SpeechMeter(QUICK, jobs=1) as apart:
-        assert apart.measure(pairs) == SpeechMeter(QUICK).measure(pairs)
+    with Measures("speech", QUICK, jobs=1) as apart:
+        assert apart.measure(pairs) == Measures("speech", QUICK).measure(pairs)
 
 
 def test_packed_tokens_keep_their_histogram():
@@ -255,18 +276,18 @@ def test_rfid_is_measured_over_all_items_and_taken_up_again(images, log, tmp_pat
     monkeypatch.setenv("VPCODEC_INCEPTION", save_averages(tmp_path))
     candidates = [parse_rival("jpeg:q95", "image"), parse_rival("jpeg:q5", "image")]
     first = evaluate(images, candidates, log, metrics=["psnr", "rfid"])
-    good, bad = (each["set_metrics"]["rfid"] for each in first.candidates)
+    good, bad = (each.set_metrics["rfid"] for each in first.summary.candidates)
     assert 0 <= good < bad
     again = evaluate(images, candidates, log, metrics=["psnr", "rfid"])
-    assert again.candidates == first.candidates
-    assert "rFID" in markdown_table("image", first.candidates)
+    assert again.summary.candidates == first.summary.candidates
+    assert "rFID" in markdown_table("image", first.summary.candidates)
     assert "features" not in first.rows[0].shown()
 
 
 def test_rfid_is_not_measured_unless_asked_for_and_says_what_it_lacks(images, log, tmp_path, monkeypatch):
     monkeypatch.setenv("VPCODEC_INCEPTION", str(tmp_path / "nothing"))
     candidates = [parse_rival("jpeg:q60", "image")]
-    assert "rfid" not in evaluate(images, candidates, log, metrics=None).unavailable
+    assert "rfid" not in evaluate(images, candidates, log, metrics=None).summary.unavailable
     results = evaluate(images, candidates, log, metrics=["psnr", "rfid"])
-    assert "VPCODEC_INCEPTION" in results.unavailable["rfid"]
-    assert results.candidates[0]["metrics"]["psnr"]["items"] == 4
+    assert "VPCODEC_INCEPTION" in results.summary.unavailable["rfid"]
+    assert results.summary.candidates[0].metrics["psnr"].items == 4

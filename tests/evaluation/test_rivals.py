@@ -6,12 +6,9 @@ from PIL import Image
 
 from tests.evaluation.conftest import photo, recording
 from vpcodec.errors import ConfigError, DependencyError, InputError
-from vpcodec.evaluation import pictures, programs
-from vpcodec.evaluation.candidates import Facts
+from vpcodec.evaluation import programs, rivals
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.metrics.speech import si_sdr, stoi
-
-FACTS = {kind: Facts(kind, "item") for kind in ("speech", "image")}
 
 
 def rival(spec: str, kind: str):
@@ -25,7 +22,7 @@ def rival(spec: str, kind: str):
 def test_a_speech_program_gives_back_the_recording_in_time(spec):
     codec = rival(spec, "speech")
     signal = recording(2.0, 0)
-    content = codec.encode(signal, FACTS["speech"])
+    content = codec.encode(signal)
     decoded = codec.decode(content)
     assert abs(len(decoded) - len(signal)) <= 1600
     rate = len(content) * 8 / 2
@@ -38,7 +35,7 @@ def test_a_speech_program_gives_back_the_recording_in_time(spec):
 def test_opus_at_a_high_rate_is_close_to_the_recording():
     codec = rival("opus:64", "speech")
     signal = recording(1.0, 0)
-    assert si_sdr(codec.decode(codec.encode(signal, FACTS["speech"]))[:16_000], signal) > 10
+    assert si_sdr(codec.decode(codec.encode(signal))[:16_000], signal) > 10
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "jxl"])
@@ -47,7 +44,7 @@ def test_an_image_codec_gives_back_the_picture_and_better_at_higher_quality(name
     errors = []
     for quality in (5, 90):
         codec = rival(f"{name}:q{quality}", "image")
-        decoded = codec.decode(codec.encode(picture, FACTS["image"]))
+        decoded = codec.decode(codec.encode(picture))
         assert decoded.shape == picture.shape
         errors.append(np.abs(decoded.astype(int) - picture).mean())
     assert errors[1] < errors[0]
@@ -56,7 +53,7 @@ def test_an_image_codec_gives_back_the_picture_and_better_at_higher_quality(name
 def test_a_rate_in_bits_per_pixel_is_not_exceeded_and_nearly_used():
     picture = np.asarray(photo(128, 128, 1))
     codec = rival("webp:0.5", "image")
-    content = codec.encode(picture, FACTS["image"])
+    content = codec.encode(picture)
     finer = codec.best_within(Image.fromarray(picture), len(content) + 200)
     assert len(content) <= 0.5 * 128 * 128 / 8
     assert len(finer) >= len(content)
@@ -64,7 +61,7 @@ def test_a_rate_in_bits_per_pixel_is_not_exceeded_and_nearly_used():
 
 def test_a_matched_codec_without_anything_to_match_says_so():
     with pytest.raises(InputError, match="nothing to match"):
-        rival("webp", "image").encode(np.zeros((16, 16, 3), np.uint8), FACTS["image"])
+        rival("webp", "image").encode(np.zeros((16, 16, 3), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +113,7 @@ def test_a_program_that_was_built_without_the_encoder_is_refused_before_any_item
 
 
 def test_a_format_that_pillow_lacks_is_named(monkeypatch):
-    monkeypatch.setattr(pictures.features, "check", lambda feature: False)
+    monkeypatch.setattr(rivals.features, "check", lambda feature: False)
     with pytest.raises(DependencyError, match="cannot write AVIF"):
         parse_rival("avif", "image")
 
@@ -124,5 +121,5 @@ def test_a_format_that_pillow_lacks_is_named(monkeypatch):
 def test_a_matched_speech_codec_takes_the_mode_nearest_to_the_budget():
     codec = rival("codec2", "speech")
     two_seconds = recording(2.0, 0)
-    content = codec.encode(two_seconds, Facts("speech", "item", budget=400))  # 1,600 bit/s
+    content = codec.encode(two_seconds, budget=400)  # 1,600 bit/s
     assert 1500 < len(content) * 8 / 2 < 1750

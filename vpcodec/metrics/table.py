@@ -125,7 +125,7 @@ def on_device(measure: "Callable[[Tensor, Tensor], Tensor]", device: str) -> Mea
     import torch
 
     def planes(pixels: Signal) -> "Tensor":
-        return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(2, 0, 1)[None].float() / 255
+        return torch.tensor(pixels, device=device).permute(2, 0, 1)[None].float() / 255
 
     @torch.no_grad()
     def measured(decoded: Signal, original: Signal) -> Any:
