@@ -5,7 +5,7 @@
 The prior is trained on tokens of the training media, never of the test media. Every figure of `evaluation.json` and
 `card.md` comes from files written as `vpcodec encode` writes them. `notes.md`, which the card takes up, is the one
 file of a model that is written by hand: what it was trained on, what follows, what breaks. What stands after
-"Licence: " at the beginning of a line there, `vpcodec models` shows, too.
+"License: " at the beginning of a line there, `vpcodec models` shows, too.
 """
 
 import argparse

@@ -6,7 +6,7 @@ A model is a folder:
     weights.safetensors     the averaged weights of training
     recipe.toml             what trained it
     evaluation.json         measured by a command
-    notes.md                written by hand: data, licence, limits
+    notes.md                written by hand: data, license, limits
     card.md                 made from the others by a command
 
 Nothing in it is executed when it is loaded. A folder is looked for at a given path, under $VPCODEC_MODELS,

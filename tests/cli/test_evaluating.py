@@ -63,18 +63,18 @@ def test_the_engine_is_part_of_the_identity(models: Path) -> None:
     assert len(found) == 3
 
 
-def test_models_are_listed_with_their_quality_speed_and_licence(
+def test_models_are_listed_with_their_quality_speed_and_license(
     vpcodec: Command, models: Path, recordings: Path
 ) -> None:
     folder = shutil.copytree(models / "speech-vp", vpcodec.folder / "models" / "speech-vp")
-    (folder / NOTES).write_text("## Data\n\nLicence: for research only; see the data.\n\nMore.\n")
+    (folder / NOTES).write_text("## Data\n\nLicense: for research only; see the data.\n\nMore.\n")
     vpcodec.environment["VPCODEC_MODELS"] = os.fspath(folder.parent)
     assert evaluate(vpcodec, "--record")[0] == 0
     listed = vpcodec("models").stdout.decode()
     assert "  speech-vp on recordings: mel_distance " in listed
-    assert " times real time\n  licence: for research only; see the data.\n" in listed
+    assert " times real time\n  license: for research only; see the data.\n" in listed
     facts = next(model for model in json.loads(vpcodec("models", "--json").stdout) if model["name"] == "speech-vp")
-    assert facts["licence"] == "for research only; see the data."
+    assert facts["license"] == "for research only; see the data."
     assert facts["quality"][0]["encode"] > 0
 
 

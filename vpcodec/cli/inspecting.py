@@ -85,8 +85,8 @@ def models(as_json: Json = False) -> None:
             figures = [f"{name} {value:.4g}" for name, value in run.items() if isinstance(value, float)]
             unit = run.get("speed_unit", "")  # of the last two figures
             print(f"  {run['candidate']} on {run['dataset']}: {', '.join(figures)} {unit}".rstrip())
-        if model["licence"]:
-            print(f"  licence: {model['licence']}")
+        if model["license"]:
+            print(f"  license: {model['license']}")
 
 
 def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -19,7 +19,7 @@ from vpcodec.data.streams import at_start, open_input, peek, seekable, shown, si
 from vpcodec.errors import VpcodecError
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_models
 
-LICENCE = "Licence: "  # begins the line of a model's notes that says what it may be used for
+LICENSE = "License: "  # begins the line of a model's notes that says what it may be used for
 
 
 def describe(source: str, model: str | None = None) -> dict[str, Any]:
@@ -148,18 +148,18 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
         "quantizer": facts.quantizer.get("method", ""),
         "weights": model.checksum.hex(),
         "path": str(model.path),
-        "licence": licence_of(model),
+        "license": license_of(model),
         "quality": quality_of(model),
     }
 
 
-def licence_of(model: ModelFolder) -> str:
+def license_of(model: ModelFolder) -> str:
     """What a model's notes say that it may be used for; empty where they say nothing."""
     try:
         notes = (model.path / NOTES).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return ""
-    return next((line.removeprefix(LICENCE) for line in notes if line.startswith(LICENCE)), "")
+    return next((line.removeprefix(LICENSE) for line in notes if line.startswith(LICENSE)), "")
 
 
 def quality_of(model: ModelFolder) -> list[dict[str, Any]]:

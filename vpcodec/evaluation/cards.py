@@ -149,7 +149,7 @@ The recipe:
 
 
 def read_notes(model: ModelFolder) -> str:
-    """The part of a card that people write: data, licences, limits. Empty where there is none."""
+    """The part of a card that people write: data, licenses, limits. Empty where there is none."""
     path = model.path / NOTES
     return f"{path.read_text(encoding='utf-8').strip()}\n\n" if path.is_file() else ""
 
