@@ -46,7 +46,7 @@ def compare(model: ModelFolder, folder: Path) -> dict[str, Any]:
     """Count the differences between the engines over all files and rates."""
     onnx, reference = OnnxEngine(model), TorchEngine(model, "cpu")
     encoder, quantizer = reference.autoencoder.network, reference.autoencoder.quantizer
-    counts = dict.fromkeys(("files", "tokens", "largest latent difference", "searches apart"), 0)
+    counts = dict.fromkeys(("files", "tokens", "latents apart", "searches apart"), 0)
     furthest = {"latents": 0.0, "signal": 0.0}
     for item in open_dataset(str(folder)).items:
         signal = prepared(SIGNALS[model.facts.kind].read(item.path, None), model.facts.hop)
@@ -60,7 +60,7 @@ def compare(model: ModelFolder, folder: Path) -> dict[str, Any]:
             expected = quantizer.encode(theirs, rate).numpy()
             counts["tokens"] += tokens.size
             counts["searches apart"] += int(np.count_nonzero(tokens != same_search))
-            counts["largest latent difference"] += int(np.count_nonzero(same_search != expected))
+            counts["latents apart"] += int(np.count_nonzero(same_search != expected))
             apart = onnx.decode(expected, rate) - reference.decode(expected, rate)
             furthest["signal"] = max(furthest["signal"], float(np.abs(apart).max()))
     return {**counts, "furthest": furthest}
