@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "vpcodec"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "vpcodec"
 
 # Each room, with the rooms that it may import from. `errors`, `devices` and `version` are open to all.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -72,9 +73,41 @@ def test_every_module_imports_only_from_the_rooms_it_may(path: Path) -> None:
 
 
 def test_the_picture_in_the_documents_shows_every_room() -> None:
-    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     picture = page.partition("## Who may import whom")[2].partition("\n##")[0]
     assert set(MAY_IMPORT) <= set(re.findall(r"\w+", picture))
+
+
+def words_to_avoid() -> set[str]:
+    """The last column of the table of words in docs/architecture.md."""
+    table = (
+        (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Words")[2].partition("\n##")[0]
+    )
+    rows = [line.split("|")[-2] for line in table.splitlines() if line.startswith("| ")]
+    return set(re.findall(r"\w+", " ".join(rows))) - {"not"}
+
+
+def test_documents_use_the_words_of_the_list() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("models/*/*.md")]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        if page.name == "architecture.md":
+            text = re.sub("## Words.*?\n## ", "", text, flags=re.S)
+        found = words_to_avoid() & set(re.findall(r"[a-z]+", text.lower()))
+        assert not found, f"{page}: {found}"
+
+
+def test_names_of_tests_and_messages_use_the_words_of_the_list() -> None:
+    avoided = words_to_avoid()
+    for path in [*(ROOT / "tests").rglob("test_*.py"), *PACKAGE.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            words = set()
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                words = set(node.name.split("_"))
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Error", ".note", ".error")):
+                texts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+                words = set(re.findall(r"[a-z]+", " ".join(str(text) for text in texts).lower()))
+            assert not words & avoided, f"{path}, line {getattr(node, 'lineno', 0)}: {words & avoided}"
 
 
 @pytest.mark.parametrize("room", ["container", "data"])

@@ -46,7 +46,7 @@ def test_parquet_has_a_row_for_each_file(exported: list[Tokens], tmp_path: Path)
         assert ids == each.ids.ravel().tolist()
 
 
-def test_webdataset_has_an_array_and_its_facts_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
+def test_webdataset_has_an_array_and_its_description_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     with open(tmp_path / "t.tar", "wb") as out:
         write_webdataset([*exported, exported[0]], out)

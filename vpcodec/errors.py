@@ -13,11 +13,11 @@ Anything else that reaches a user is a bug.
 
 
 class VpcodecError(Exception):
-    """An expected failure: what happened, to which thing, and what to do next.
+    """An expected failure: what happened, to which input, and what to do next.
 
     Args:
-        what: One line naming the failure and the thing that failed.
-        hint: What the reader can do about it; shown on a second line.
+        what: One line that says what failed, and for which input.
+        hint: What to do about it.
     """
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""Rules 13 and 14 of the command's manners: help, completion, and a quick start."""
+"""Rules 13 and 14 of the command line: help, completion, and a quick start."""
 
 import subprocess
 import sys

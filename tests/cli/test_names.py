@@ -1,4 +1,4 @@
-"""Rules 1, 6 and 8 of the command's manners: names, and what an output takes over from its input."""
+"""Rules 1, 6 and 8 of the command line: names, and what an output takes over from its input."""
 
 import os
 import shutil

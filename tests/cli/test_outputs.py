@@ -1,4 +1,4 @@
-"""Rules 3, 4 and 10 of the command's manners: nothing is overwritten, nothing half-written, nothing lost."""
+"""Rules 3, 4 and 10 of the command line: nothing is overwritten, nothing half-written, nothing lost."""
 
 import io
 import os

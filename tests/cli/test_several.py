@@ -1,4 +1,4 @@
-"""Rules 5 and 11 of the command's manners: many files, in one process or several, whole or in parts."""
+"""Rules 5 and 11 of the command line: many files, in one process or several, whole or in parts."""
 
 import json
 import os

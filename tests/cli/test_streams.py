@@ -1,4 +1,4 @@
-"""Rules 2 and 9 of the command's manners: pipes on both sides."""
+"""Rules 2 and 9 of the command line: pipes on both sides."""
 
 import io
 import os

@@ -97,7 +97,7 @@ def test_whoever_takes_no_more_leaves_no_thread_behind() -> None:
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, (1, 1)), (2, (2, 1)), (4, (4, 1)), (16, (4, 4))])
-def test_the_crew_of_the_onnx_engine_shares_the_cores(cores, expected):
+def test_the_workers_of_the_onnx_engine_share_the_cores(cores, expected):
     engine = OnnxEngine(find_model("speech-vp"), cores)
     member, members = engine.crew()
     assert (members, member.threads) == expected

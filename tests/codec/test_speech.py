@@ -91,7 +91,7 @@ def test_tokens_in_windows_are_those_of_the_signal_in_one(
 
 @pytest.mark.parametrize("span", [Span(0, 0.5), Span(1.0, 1.001), Span(1.5, 3.0), Span(3.9), Span(0, 99)])
 @pytest.mark.parametrize("rate", [11127, 16000, 44100])
-def test_a_stretch_is_that_stretch_of_the_whole(speech: Codec, samples: np.ndarray, span: Span, rate: int) -> None:
+def test_a_range_is_that_part_of_the_whole(speech: Codec, samples: np.ndarray, span: Span, rate: int) -> None:
     content = speech.encode_samples(samples, rate)
     whole = decoded(speech, content)
     start, stop = span.samples(rate)
@@ -115,7 +115,7 @@ class CountingFile(io.BytesIO):
         return found
 
 
-def test_a_stretch_reads_only_the_frames_around_it(speech: Codec, samples: np.ndarray) -> None:
+def test_a_range_reads_only_the_frames_around_it(speech: Codec, samples: np.ndarray) -> None:
     content = speech.encode_samples(np.tile(samples, 8), 16000)
     file = CountingFile(content)
     part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(file), Span(20.0, 20.1))))
@@ -123,7 +123,7 @@ def test_a_stretch_reads_only_the_frames_around_it(speech: Codec, samples: np.nd
     assert file.count < len(content) / 5
 
 
-def test_a_stretch_is_given_out_while_it_is_read(speech: Codec, samples: np.ndarray) -> None:
+def test_a_range_is_given_out_while_it_is_read(speech: Codec, samples: np.ndarray) -> None:
     content = speech.encode_samples(np.tile(samples, 8), 16000)
     file = CountingFile(content)
     next(decode_span(speech.engine, speech.model, Index(file), Span(5.0)))
@@ -131,7 +131,7 @@ def test_a_stretch_is_given_out_while_it_is_read(speech: Codec, samples: np.ndar
 
 
 @pytest.mark.parametrize("span", [Span(0, 9), Span(4.2), Span(8, 9)])
-def test_a_stretch_that_the_frames_do_not_hold_is_refused(speech: Codec, samples: np.ndarray, span: Span) -> None:
+def test_a_range_that_the_frames_do_not_hold_is_refused(speech: Codec, samples: np.ndarray, span: Span) -> None:
     content = rewritten(speech.encode_samples(samples, 16000), length=10 * 16000)
     with pytest.raises(ContainerError, match=r"the frames end [\d,]+ samples before the end that the footer promises"):
         list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span))

@@ -90,7 +90,7 @@ def test_numbers_that_are_no_samples_are_refused_here_too(speech: Codec, samples
         encoded(speech.encoder(16_000), strange, 3000)
 
 
-def test_the_facts_of_a_stream_are_known_once_its_header_is_in(speech: Codec, samples: np.ndarray) -> None:
+def test_what_a_stream_holds_is_known_once_its_header_is_in(speech: Codec, samples: np.ndarray) -> None:
     decoder = speech.decoder()
     content = speech.encode(samples, sample_rate=8000)
     decoder.push(content[:10])

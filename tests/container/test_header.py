@@ -14,14 +14,14 @@ def read_back(header: Header) -> Header:
 
 
 @pytest.mark.parametrize(("bits", "floating"), DEPTHS)
-def test_speech_facts_come_back(bits: int, floating: bool) -> None:
+def test_what_a_header_says_of_speech_comes_back(bits: int, floating: bool) -> None:
     header = Header("speech", b"weights!", 16384, (16384,), SpeechFacts(192_000, 128, bits, floating))
     assert read_back(header) == header
     assert header.kind == "speech"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_image_facts_come_back(channels: int) -> None:
+def test_what_a_header_says_of_an_image_comes_back(channels: int) -> None:
     header = Header("image", b"weights!", 240, (8, 6, 5), ImageFacts(1, 70_000, channels, 16))
     assert read_back(header) == header
     assert header.kind == "image"

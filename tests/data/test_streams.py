@@ -29,7 +29,7 @@ def test_a_missing_file_is_named(opener, tmp_path):
 
 
 @either
-def test_a_directory_is_no_medium(opener, tmp_path):
+def test_a_directory_is_no_media_file(opener, tmp_path):
     assert refusal(opener, tmp_path).endswith("is a directory")
 
 

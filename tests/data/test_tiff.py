@@ -127,7 +127,7 @@ def test_the_preview_of_a_camera_raw_file_is_not_taken_for_the_photo(more, monke
     assert "pip install 'vpcodec[raw]'" in refusal.value.hint
 
 
-def test_smaller_versions_beside_the_photo_do_not_make_it_raw():
+def test_smaller_copies_beside_the_photo_do_not_make_it_raw():
     assert read([bytes(24 * 32)], bits=8, colour=1, more={254: (0,), 330: (8,)}).info.width == 32
 
 

@@ -51,7 +51,7 @@ def results(speech, tmp_path):
     return evaluate(speech, [MuLaw(4)], tmp_path / "log.jsonl", metrics=["si_sdr"])
 
 
-def test_a_card_tells_the_facts_the_recipe_and_the_results(model, results):
+def test_a_card_has_the_model_the_recipe_and_the_results(model, results):
     record(results, model)
     card = write_card(model).read_text()
     mean = results.summary.candidates[0].metrics["si_sdr"].mean

@@ -39,7 +39,7 @@ def test_lengths_of_latents_and_codes_do_not_matter(golden):
     assert torch.equal(quantizer.eval()(latents(golden)).latents, expected.latents)
 
 
-def test_gradients_turn_a_latent_but_do_not_stretch_it(golden):
+def test_gradients_turn_a_latent_but_do_not_lengthen_it(golden):
     turned = latents(golden).requires_grad_()
     quantized = golden_quantizer(golden).train()(turned)
     (quantized.latents.sum() + quantized.loss).backward()

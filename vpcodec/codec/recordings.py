@@ -37,7 +37,7 @@ class Span:
 
     def __post_init__(self) -> None:
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
-            raise ConfigError(f"from {self.start:g} to {self.stop} seconds is an empty stretch")
+            raise ConfigError(f"from {self.start:g} to {self.stop} seconds is an empty range")
 
     def samples(self, rate: int) -> tuple[int, int | None]:
         """First sample, and the one after the last, at a sample rate."""
