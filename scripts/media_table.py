@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from vpcodec.data.audio import AudioInfo, open_audio
 from vpcodec.data.audio_sink import AudioSink
 from vpcodec.data.image import ImageInfo, Photo, open_image, save_image
+from vpcodec.data.kinds import EXTRAS, SUFFIXES
 from vpcodec.errors import VpcodecError
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "media.md"
@@ -34,6 +35,10 @@ writes and reads a file of each kind.
 
 **kept**: unchanged. **converted**: used, in another form, as described below. **lost**: not kept.
 **–**: the format does not have it, or is not written.
+
+## Formats
+
+{formats}
 
 ## Reading
 
@@ -202,7 +207,16 @@ def tried(trial: Trial, form: str) -> str:
 def page() -> str:
     read = [*rows(READ_SOUND, SOUND), "", *rows(READ_PHOTO, PHOTOS)]
     written = [*rows(WRITE_SOUND, SOUND[:3]), "", *rows(WRITE_PHOTO, PHOTOS[:3])]
-    return TEXT.format(read="\n".join(read), written="\n".join(written))
+    return TEXT.format(formats="\n".join(formats()), read="\n".join(read), written="\n".join(written))
+
+
+def formats() -> list[str]:
+    """Lines of a table: the suffixes of what is read, and the command that installs its reader if it is optional."""
+    optional = [
+        (f"{what}", suffixes, f"`pip install 'vpcodec[{extra}]'`") for extra, (what, _, suffixes) in EXTRAS.items()
+    ]
+    own = [("recordings", " ".join(SUFFIXES["speech"]), ""), ("photos", " ".join(SUFFIXES["image"]), "")]
+    return ["| | suffixes | needs |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in own + optional)]
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 FOLDER_NOTE = """\
 The folder holds `speech.wav`, `photo.png` and their token files `sound.tok` and `picture.tok`; `folder` with media
-files, `empty-folder`; `notes.txt`, `empty.wav`, `film.mp4`; `cut.wav` and `cut.tok`, which are truncated; `broken.tok`
+files, `empty-folder`; `notes.txt`, `empty.wav`, `paper.pdf`; `cut.wav` and `cut.tok`, which are truncated; `broken.tok`
 with a wrong byte, `future.tok` of a later format, `foreign.tok` of a model that is not installed; `taken.tok`.
 """
 
@@ -43,7 +43,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encode notes.txt", "notes.txt: is neither a recording nor a photo; readable are ...", 1),
     ("encode empty.wav", "empty.wav: is empty", 1),
     ("encode cut.wav -o part.tok", "cut.wav: ends after ... of 8,000 samples; ...", 1),
-    ("encode film.mp4", "film.mp4: is an MP4 film, which cannot be read; extract its sound to WAV first", 1),
+    ("encode paper.pdf", "paper.pdf: is a PDF document, which cannot be read; render its pages to PNG first", 1),
     ("encode speech.wav -o back.flac", "-o back.flac: encode writes token files; name it .tok", 2),
     ("encode speech.wav -o nowhere/speech.tok", "nowhere/speech.tok: there is no folder nowhere; make it first", 1),
     ("encode speech.wav -o folder", "folder: is a directory; name a file, or use --output-dir", 1),
@@ -185,7 +185,7 @@ def prepare(folder: Path) -> None:
         "folder/speech.wav": (folder / "speech.wav").read_bytes(),
         "notes.txt": b"that is a very fine cap you have, he said\n",
         "empty.wav": b"",
-        "film.mp4": b"\0\0\0\x20ftypisom" + bytes(100),
+        "paper.pdf": b"%PDF-1.7" + bytes(100),
         "cut.wav": (folder / "speech.wav").read_bytes()[:3000],
         "speech.pcm": bytes(8000),
         "cut.tok": sound[:-20],

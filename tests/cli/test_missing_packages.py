@@ -50,19 +50,28 @@ def test_what_needs_torch_says_so(vpcodec: Command, folder: Path, line: str) -> 
     assert (ended.returncode, ended.stdout) == (1, b"")
 
 
-def test_what_only_an_optional_package_reads_is_named_and_in_a_folder_skipped(vpcodec: Command, folder: Path) -> None:
-    hide(vpcodec, "pillow_heif")
-    photo = folder / "photos" / "phone.heic"
-    photo.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    ended = vpcodec("encode", "photos/phone.heic")
-    assert ended.stderr.startswith(b"vpcodec: photos/phone.heic: is a HEIC photo")
-    assert b"pip install 'vpcodec[heif]'" in ended.stderr
+@pytest.mark.parametrize(
+    ("package", "extra", "name", "brand", "what"),
+    [
+        ("pillow_heif", "heif", "photos/phone.heic", "heic", "a HEIC photo"),
+        ("av", "media", "recordings/memo.m4a", "M4A ", "sound or a film in MP4 or QuickTime"),
+    ],
+)
+def test_what_only_an_optional_package_reads_is_named_and_in_a_folder_skipped(
+    vpcodec: Command, folder: Path, package: str, extra: str, name: str, brand: str, what: str
+) -> None:
+    hide(vpcodec, package)
+    (folder / name).write_bytes(b"\0\0\0\x18ftyp" + brand.encode() + bytes(4) + b"mp42" + brand.encode())
+    ended = vpcodec("encode", name)
+    assert (
+        ended.stderr.decode() == f"vpcodec: {name}: is {what}; install what reads it: pip install 'vpcodec[{extra}]'\n"
+    )
     assert ended.returncode == 1
-    ended = vpcodec("encode", "-r", "photos", "--rm")
-    assert b"photos/phone.heic: skipped, because it is a HEIC photo; install what reads it" in ended.stderr
+    ended = vpcodec("encode", "-r", name.partition("/")[0], "--rm")
+    assert f"{name}: skipped, because it is {what}; install what reads it" in ended.stderr.decode()
     assert b"1 done, 1 skipped, 0 failed" in ended.stderr
     assert ended.returncode == 0
-    assert photo.exists()
+    assert (folder / name).exists()
 
 
 def test_what_a_worker_of_an_evaluation_lacks_is_said_in_the_same_line(vpcodec: Command, folder: Path) -> None:

@@ -50,8 +50,7 @@ def test_an_iso_media_file_is_known_by_all_its_brands(major, compatible, form):
 
 
 def test_a_film_stays_a_film_whatever_follows_its_brands():
-    with pytest.raises(InputError, match="MP4 film"):
-        file_type_of(b"\0\0\0\x14ftypisom\0\0\0\0mp41avif", "x")
+    assert file_type_of(b"\0\0\0\x14ftypisom\0\0\0\0mp41avif", "x") == FileType("speech", "mp4")
 
 
 def test_the_suffix_does_not_matter(tmp_path):
@@ -83,12 +82,8 @@ def test_looking_into_a_file_leaves_it_at_its_beginning():
         (b"xxxxxxxxWAVE", "neither a recording nor a photo"),
         (b"\xff\xff\xff\xff" * 4, "neither a recording nor a photo"),
         (b"R", "neither a recording nor a photo"),
-        (b"\0\0\0\x20ftypM4A \0\0\0\0", "AAC"),
         (b"\x1f\x8b\x08\0", "gzip"),
         (b"%PDF-1.7", "PDF"),
-        (b"#!AMR\n\x3c\x91", "AMR"),
-        (b"\xff\xf1\x50\x80\x02\x1f\xfc", "AAC"),
-        (b"wvpk\x52\0\0\0", "WavPack"),
         (b"\xd6VP\x01", "vpcodec decode"),
     ],
 )

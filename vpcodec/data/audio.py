@@ -14,9 +14,10 @@ from typing import BinaryIO, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.data.kinds import file_type_of
+from vpcodec.data.kinds import PYAV_FORMATS, file_type_of
 from vpcodec.data.mpeg import ID3_BYTES, id3_size, survey_mpeg
 from vpcodec.data.pcm import FORMATS, depth_of, samples_of, whole_frames
+from vpcodec.data.pyav import PyavDecoder
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.sndfile import Chain
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
@@ -26,7 +27,15 @@ from vpcodec.errors import ConfigError, InputError
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
 MOST_CHANNELS = 255
-TAGGED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"fLaC", b"OggS")  # files that some programs put such a tag before
+TAGGED = (
+    b"RIFF",
+    b"RF64",
+    b"BW64",
+    b"FORM",
+    b"fLaC",
+    b"OggS",
+    b"\xff\xf1",
+)  # files that some programs put such a tag before
 LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
 
@@ -203,6 +212,10 @@ def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage:
         info = AudioInfo(header.sample_rate, header.channels, header.subtype, frames, dict(header.tags))
         return info, partial(wav_blocks, stream, header, name), header.notes
     whole = resources.enter_context(seekable(stream))
+    if file_type.format in PYAV_FORMATS:
+        sound = PyavDecoder(whole, file_type.format, name, salvage=salvage)
+        resources.callback(sound.close)
+        return AudioInfo(sound.sample_rate, sound.channels, sound.subtype, None, sound.tags), sound.blocks, sound.notes
     survey = survey_mpeg(whole) if file_type.format == "mp3" else survey_of(whole, file_type.format, name)
     chain = Chain(whole, survey, name, salvage=salvage)
     resources.callback(chain.close)

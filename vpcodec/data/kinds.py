@@ -25,35 +25,33 @@ class FileType:
 
 # What such files are called, by what they hold: those that are taken from a folder or an archive.
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
-    "speech": (
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".au",
-        ".caf",
-        ".w64",
-        ".voc",
-        ".sph",
-    ),
+    "speech": (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".voc",
+               ".sph"),
     "image": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
-}
+}  # fmt: skip
 
 # Formats that an optional package reads, by the extra that installs it: what such a file is, the module, its suffixes.
-EXTRAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "heif": ("a HEIC photo", "pillow_heif", (".heic", ".heif", ".hif")),
-    "jxl": ("a JPEG XL photo", "pillow_jxl", (".jxl",)),
-    "raw": (
-        "a camera raw file",
-        "rawpy",
-        (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr"),
+EXTRAS: dict[str, tuple[str, str, str]] = {
+    "heif": ("a HEIC photo", "pillow_heif", ".heic .heif .hif"),
+    "jxl": ("a JPEG XL photo", "pillow_jxl", ".jxl"),
+    "raw": ("a camera raw file", "rawpy", ".dng .nef .nrw .cr2 .cr3 .arw .raf .orf .rw2 .pef .srw .3fr"),
+    "media": (
+        "AAC, AMR, WMA, WavPack or the sound of a film",
+        "av",
+        ".m4a .m4b .mp4 .aac .amr .awb .wma .wv .ape .webm .mka .3gp",
     ),
 }
-EXTRA_SUFFIXES = tuple(suffix for _, _, suffixes in EXTRAS.values() for suffix in suffixes)
+EXTRA_SUFFIXES = tuple(suffix for _, _, suffixes in EXTRAS.values() for suffix in suffixes.split())
+# Formats of the extra `media`: what such a file is, and FFmpeg's name for it.
+PYAV_FORMATS = {
+    "aac": ("AAC sound", "aac"),
+    "amr": ("AMR speech", "amr"),
+    "ape": ("Monkey's Audio", "ape"),
+    "mp4": ("sound or a film in MP4 or QuickTime", "mov"),
+    "wavpack": ("WavPack sound", "wv"),
+    "webm": ("sound or a film in WebM or Matroska", "matroska"),
+    "wma": ("Windows Media", "asf"),
+}
 
 # Position and bytes of each signature. WebP and WAV are both RIFF, so the form type at byte 8 decides.
 SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
@@ -68,6 +66,13 @@ SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"riff\x2e\x91\xcf\x11", FileType("speech", "w64")),
     (0, b"Creative Voice ", FileType("speech", "voc")),
     (0, b"NIST_1A\n", FileType("speech", "sphere")),
+    (0, b"#!AMR", FileType("speech", "amr")),
+    (0, b"\xff\xf1", FileType("speech", "aac")),
+    (0, b"\xff\xf9", FileType("speech", "aac")),
+    (0, b"\x30\x26\xb2\x75", FileType("speech", "wma")),
+    (0, b"wvpk", FileType("speech", "wavpack")),
+    (0, b"MAC ", FileType("speech", "ape")),
+    (0, b"\x1aE\xdf\xa3", FileType("speech", "webm")),
     (0, b"\xff\xd8\xff", FileType("image", "jpeg")),
     (0, b"\x89PNG\r\n\x1a\n", FileType("image", "png")),
     (8, b"WEBP", FileType("image", "webp")),
@@ -97,19 +102,8 @@ BRANDS: tuple[tuple[frozenset[bytes], FileType], ...] = (
 # The containers that a form type at byte 8 must stand in.
 FORMS = {b"WAVE": (b"RIFF", b"RF64", b"BW64", b"RIFX"), b"AIFF": (b"FORM",), b"AIFC": (b"FORM",), b"WEBP": (b"RIFF",)}
 
-CONVERT = "convert it first, as by `ffmpeg -i FILE FILE.wav`"
 # What people try as well, and the way to make it readable.
 UNREADABLE: tuple[tuple[int, bytes, str, str], ...] = (
-    (4, b"ftypM4A", "AAC audio in MP4", "convert it to WAV or FLAC first"),
-    (4, b"ftypqt", "a QuickTime film", "extract its sound to WAV first"),
-    (4, b"ftyp", "an MP4 film", "extract its sound to WAV first"),
-    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM film", "extract its sound to WAV first"),
-    (0, b"#!AMR", "AMR speech", CONVERT),
-    (0, b"\xff\xf1", "AAC sound", CONVERT),
-    (0, b"\xff\xf9", "AAC sound", CONVERT),
-    (0, b"\x30\x26\xb2\x75", "Windows Media", CONVERT),
-    (0, b"wvpk", "WavPack sound", CONVERT),
-    (0, b"MAC ", "Monkey's Audio", CONVERT),
     (0, b"%PDF", "a PDF document", "render its pages to PNG first"),
     (0, b"PK\x03\x04", "a ZIP archive", "unpack it first"),
     (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),
@@ -122,14 +116,14 @@ class MissingExtraError(DependencyError):
     """A file is sound, but the optional package that reads it is not installed."""
 
 
-def load_extra(extra: str, name: str) -> Any:
+def load_extra(extra: str, name: str, what: str = "") -> Any:
     """The module that reads a format of `EXTRAS`. Raises MissingExtraError, with the command that installs it."""
-    what, module, _ = EXTRAS[extra]
+    usual, module, _ = EXTRAS[extra]
     try:
         return importlib.import_module(module)
     except ImportError:
         hint = f"install what reads it: pip install 'vpcodec[{extra}]'"
-        raise MissingExtraError(f"{name}: is {what}", hint=hint) from None
+        raise MissingExtraError(f"{name}: is {what or usual}", hint=hint) from None
 
 
 def file_type_of(head: bytes, name: str) -> FileType:
@@ -153,6 +147,7 @@ def file_type_of(head: bytes, name: str) -> FileType:
         for wanted, file_type in BRANDS:
             if wanted & brands:
                 return file_type
+        return FileType("speech", "mp4")
     if is_netpbm(head):
         return FileType("image", "ppm")
     for position, signature, what, hint in UNREADABLE:
