@@ -183,7 +183,7 @@ def test_a_network_that_8_bits_harm_goes_without_them(tmp_path: Path, monkeypatc
     monkeypatch.setattr(writing, "CLOSE_8_BITS", 1e-9)
     model = write_graphs(model.path)
     OnnxEngine(model)
-    with pytest.raises(ModelError, match="does not stand products of 8 bits"):
+    with pytest.raises(ModelError, match="has no 8-bit graphs, because they would change the signal too much"):
         OnnxEngine(model, eight_bits=True)
     assert not (model.path / DECODER_8_BITS.format(rate=256)).exists()
     write_facts(model.path, replace(model.facts, graphs={ENCODER: model.facts.graphs[ENCODER]}))

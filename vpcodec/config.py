@@ -112,7 +112,7 @@ class Recipe:
         if self.kind not in KINDS:
             raise ConfigError(f"kind must be speech or image, got {self.kind!r}")
         if "method" not in self.quantizer:
-            raise ConfigError("[quantizer] lacks method", hint='for instance method = "fsp"')
+            raise ConfigError("[quantizer] lacks method", hint='for example method = "fsp"')
         for section, names in SIZES.items():
             for name in names:
                 if (value := getattr(getattr(self, section), name)) < 1:

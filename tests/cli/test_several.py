@@ -94,7 +94,7 @@ def test_rule_5_foreign_files_in_a_mirror_are_refused(vpcodec: Command, corpus: 
     (vpcodec.folder / "out/0.tok").write_bytes(b"my diary")
     ended = vpcodec("encode", "-r", "corpus", "--output-dir", "out")
     assert ended.returncode == 1
-    assert b"out/0.tok: exists already and is no token file; use -f to replace it\n" in ended.stderr
+    assert b"out/0.tok: exists already and is not a token file; use -f to replace it\n" in ended.stderr
     assert (vpcodec.folder / "out/0.tok").read_bytes() == b"my diary"
 
 

@@ -133,7 +133,7 @@ def test_a_range_is_given_out_while_it_is_read(speech: Codec, samples: np.ndarra
 @pytest.mark.parametrize("span", [Span(0, 9), Span(4.2), Span(8, 9)])
 def test_a_range_that_the_frames_do_not_hold_is_refused(speech: Codec, samples: np.ndarray, span: Span) -> None:
     content = rewritten(speech.encode_samples(samples, 16000), length=10 * 16000)
-    with pytest.raises(ContainerError, match=r"the frames end [\d,]+ samples before the end that the footer promises"):
+    with pytest.raises(ContainerError, match=r"the frames end [\d,]+ samples before the end that the footer states"):
         list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span))
 
 

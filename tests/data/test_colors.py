@@ -46,14 +46,14 @@ def test_cmyk_is_converted_through_its_colour_profile(form):
     picture = Image.new("CMYK", (16, 8), (255, 0, 0, 0))  # without the profile, this is (0, 255, 255)
     photo = opened(saved(picture, form, icc_profile=cmyk_profile()))
     assert np.abs(photo.pixels.astype(int) - 119).max() <= 2  # L* 50
-    assert photo.notes == ("CMYK becomes sRGB by its colour profile",)
+    assert photo.notes == ("CMYK becomes sRGB by its color profile",)
     assert photo.info.icc == b""
 
 
 def test_cmyk_with_a_damaged_profile_is_converted_without_it():
     photo = opened(saved(Image.new("CMYK", (16, 8), (255, 0, 0, 0)), "TIFF", icc_profile=cmyk_profile()[:300]))
     assert photo.pixels[0, 0].tolist() == [0, 255, 255]
-    assert photo.notes == ("CMYK becomes RGB", "the colour profile does not fit its pixels and is left out")
+    assert photo.notes == ("CMYK becomes RGB", "the color profile does not fit its pixels and is left out")
 
 
 def test_around_a_first_frame_smaller_than_its_gif_nothing_is_black():
@@ -140,7 +140,7 @@ def test_without_its_package_the_message_says_how_to_install_it(head, extra, mon
 def test_a_picture_may_have_as_many_pixels_as_are_allowed(limit):
     content = saved(Image.new("1", (8, 4)))
     if limit < 32:
-        with pytest.raises(InputError, match=r"8 x 4 pixels are more than the 31") as refusal:
+        with pytest.raises(InputError, match=r"8 x 4 pixels are more than the limit of 31") as refusal:
             open_image(io.BytesIO(content), most_pixels=limit)
         assert "--max-pixels" in refusal.value.hint
     else:
@@ -149,5 +149,5 @@ def test_a_picture_may_have_as_many_pixels_as_are_allowed(limit):
 
 def test_sixteen_thousand_squared_in_a_few_bytes_is_too_much():
     content = saved(Image.new("1", (16_384, 16_384)))
-    with pytest.raises(InputError, match="16,384 x 16,384 pixels are more than the 250,000,000"):
+    with pytest.raises(InputError, match="16,384 x 16,384 pixels are more than the limit of 250,000,000"):
         opened(content)

@@ -133,7 +133,7 @@ def test_numbers_that_are_no_samples_become_silence_and_are_counted():
     samples = np.float32([[0.5], [np.nan], [np.inf], [-np.inf], [1e30], [-2.0]])
     with open_audio(io.BytesIO(samples.tobytes()), raw=RawFormat(16_000, 1, "FLOAT")) as source:
         assert source.read_all()[:, 0].tolist() == [0.5, 0, 0, 0, 0, -2.0]
-        assert source.notes == ("4 samples were infinite or no number; they are read as silence",)
+        assert source.notes == ("4 samples were infinite or not a number and are read as silence",)
 
 
 def test_a_photo_is_not_heard():

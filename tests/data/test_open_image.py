@@ -34,7 +34,7 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, extra: byt
 @pytest.fixture(scope="module")
 def cat() -> Image.Image:
     picture = Image.open(MEDIA / "cat.png").convert("RGB")
-    picture.info.clear()  # no colour profile, unless a test gives one
+    picture.info.clear()  # no color profile, unless a test gives one
     return picture
 
 
@@ -153,7 +153,7 @@ def test_sixteen_bit_grey_is_rounded_to_eight_and_said():
     values = np.uint16([[0, 128, 129, 257, 65_535, 32_896]])
     photo = photo_of(Image.fromarray(values))
     assert photo.pixels[0, :, 0].tolist() == [0, 0, 1, 1, 255, 128]
-    assert photo.notes == ("16 bits a channel become 8",)
+    assert photo.notes == ("16 bits per channel become 8",)
     assert (photo.info.bit_depth, photo.info.grey) == (16, True)
 
 
@@ -161,7 +161,7 @@ def test_sixteen_bit_colour_is_known_though_pillow_hides_it():
     row = b"\0" + struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0x5678, 0x9ABC)
     photo = open_image(io.BytesIO(png(2, 1, 16, 2, row)))
     assert photo.info.bit_depth == 16
-    assert photo.notes == ("16 bits a channel become 8",)
+    assert photo.notes == ("16 bits per channel become 8",)
     assert np.abs(photo.pixels[0].astype(int) - [[0, 128, 255], [18, 86, 154]]).max() <= 1
 
 
@@ -188,7 +188,7 @@ def test_a_profile_of_other_channels_is_left_out_and_said(cat):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     photo = photo_of(cat, icc_profile=profile[:16] + b"CMYK" + profile[20:])
     assert photo.info.icc == b""
-    assert photo.notes == ("the colour profile does not fit its pixels and is left out",)
+    assert photo.notes == ("the color profile does not fit its pixels and is left out",)
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -233,7 +233,7 @@ def test_a_photo_that_claims_too_many_pixels_is_refused_before_it_is_decoded(sid
 
 
 def test_a_small_file_that_claims_a_large_picture_is_refused():
-    with pytest.raises(InputError, match=r"claims 15,000 x 15,000 pixels"):
+    with pytest.raises(InputError, match=r"states 15,000 x 15,000 pixels"):
         open_image(io.BytesIO(png(15_000, 15_000, 8, 2, b"")))
 
 

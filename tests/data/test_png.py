@@ -12,7 +12,7 @@ from tests.data.test_open_image import png, saved
 from vpcodec.data.image import Photo, open_image
 from vpcodec.errors import InputError
 
-LEFT_OUT = "its text is damaged or too long and is left out"
+LEFT_OUT = "damaged or very long text is dropped"
 
 
 def chunk(name: bytes, data: bytes, damage: int = 0) -> bytes:
@@ -35,7 +35,7 @@ def test_a_transparent_colour_of_sixteen_bits_is_laid_on_white_and_no_near_one_i
     row = struct.pack(">9H", 1000, 2000, 3000, 1000, 2000, 3001, 0x8000, 0x8000, 0x8000)
     photo = read(3, 16, 2, row, chunk(b"tRNS", struct.pack(">3H", 1000, 2000, 3000)))
     assert np.abs(photo.pixels[0].astype(int) - [[255] * 3, [3, 7, 11], [128] * 3]).max() <= 1
-    assert photo.notes == ("transparency is laid on white", "16 bits a channel become 8")
+    assert photo.notes == ("transparency is laid on white", "16 bits per channel become 8")
 
 
 @pytest.mark.parametrize(("bits", "row"), [(2, b"\x1b"), (4, b"\x01\x23")])
@@ -61,7 +61,7 @@ def test_a_damaged_text_does_not_cost_the_picture(name):
 
 
 def test_damage_that_may_touch_the_pixels_is_still_refused():
-    with pytest.raises(InputError, match="damaged or cut short"):
+    with pytest.raises(InputError, match="damaged or truncated"):
         read(1, 8, 0, b"\x55", chunk(b"tEXt", b"Comment\0words", damage=1) + chunk(b"tRNS", b"\0\x55", damage=1))
 
 

@@ -12,11 +12,11 @@ from vpcodec.data.image import open_image
 from vpcodec.data.kinds import peek_file_type
 from vpcodec.errors import InputError
 
-REFUSED = {"truncated.jpg": "damaged or cut short", "not_an_image.jpg": "neither a recording nor a photo"}
+REFUSED = {"truncated.jpg": "damaged or truncated", "not_an_image.jpg": "neither a recording nor a photo"}
 NOTES = {
     "alpha.png": ("transparency is laid on white",),
-    "rgb16.png": ("16 bits a channel become 8",),
-    "grey16.png": ("16 bits a channel become 8",),
+    "rgb16.png": ("16 bits per channel become 8",),
+    "grey16.png": ("16 bits per channel become 8",),
     "cmyk.jpg": ("CMYK becomes RGB",),
 }
 PLAIN = ("RGB", "L", "P")

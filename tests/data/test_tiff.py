@@ -57,7 +57,7 @@ def off_by(photo: Photo, expected: np.ndarray) -> int:
 def test_twelve_bit_grey_is_as_bright_as_its_levels_say():
     photo = read([packed12(RAMP >> 4)], bits=12, colour=1)
     assert off_by(photo, RAMP) <= 1
-    assert (photo.info.bit_depth, photo.notes) == (12, ("12 bits a channel become 8",))
+    assert (photo.info.bit_depth, photo.notes) == (12, ("12 bits per channel become 8",))
 
 
 def test_white_is_zero_at_sixteen_bits_is_no_negative():

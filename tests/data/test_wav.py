@@ -108,7 +108,7 @@ def test_a_recording_cut_short_is_refused_with_its_lengths(stereo, opened, way):
 def test_half_a_sample_at_an_open_end_is_left_out_and_said(stereo, opened, way):
     source = opened(plain(stereo, 0, 0) + b"\1\2\3", way)
     assert len(source.read_all()) == len(stereo)
-    assert source.notes == (() if way == "file" else ("the last 3 bytes are no whole sample; they are left out",))
+    assert source.notes == (() if way == "file" else ("the last 3 bytes are not a whole sample and are dropped",))
 
 
 @ways
@@ -199,7 +199,8 @@ def test_a_size_a_few_bytes_over_costs_no_sample(stereo, opened, way, excess):
     assert len(samples_in(source)) == len(stereo)
     (note,) = source.notes
     assert (
-        note == f"the header promises {excess} bytes more than there are; {len(stereo) * 4:,} bytes of samples are read"
+        note
+        == f"the header states {excess} bytes more than the file has; {len(stereo) * 4:,} bytes of samples are read"
     )
 
 
@@ -208,7 +209,7 @@ def test_an_aiff_size_a_byte_over_costs_no_sample(coded, stereo):
     data[4:8] = (len(data) - 8 + 1).to_bytes(4, "big")
     with open_audio(io.BytesIO(data)) as source:
         assert len(source.read_all()) == len(stereo)
-        assert source.notes == ("the header promises 1 bytes more than there are",)
+        assert source.notes == ("the header states 1 bytes more than the file has",)
 
 
 @ways
@@ -222,7 +223,7 @@ def test_a_second_recording_behind_the_first_is_refused(stereo, opened, way, kin
         data = first + first
     else:
         data = plain(stereo, 0xFFFFFFFF, 0xFFFFFFFF) * 2
-    with pytest.raises(InputError, match="holds a second recording behind the first"):
+    with pytest.raises(InputError, match="has a second recording after the first"):
         samples_in(opened(data, way))
 
 
@@ -231,7 +232,7 @@ def test_bytes_behind_the_samples_that_are_no_chunk_are_left_out_with_a_note(ste
     size = len(stereo) * 4
     source = opened(plain(stereo, 36 + size, size) + b"\1\2\3\4 and so on", way)
     assert len(samples_in(source)) == len(stereo)
-    assert source.notes == ("the bytes behind the samples are not part of a WAV file; they are left out",)
+    assert source.notes == ("the bytes after the samples are not part of a WAV file and are dropped",)
 
 
 @ways
@@ -281,7 +282,7 @@ def test_a_wav_of_more_than_four_gigabytes_with_sizes_that_wrapped_is_as_long_as
     with open_audio(path) as source:
         assert source.info.frames == size // 4
         assert source.info.tags == ({"title": "Long"} if behind else {})
-        assert source.notes == (f"its sizes have no room for {size:,} bytes of samples; all of them are read",)
+        assert source.notes == (f"its sizes are too small for {size:,} bytes of samples; all samples are read",)
 
 
 @ways

@@ -41,7 +41,7 @@ def array_of(signal: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
             array = np.asarray(signal, dtype)
         return array
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise ConfigError(f"a {type(signal).__name__} that is no array of numbers ({error})") from None
+        raise ConfigError(f"a {type(signal).__name__} is not an array of numbers ({error})") from None
 
 
 def whole_rate(sample_rate: float) -> int:
@@ -81,15 +81,15 @@ def columns(signal: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
     samples = array_of(signal, dtype)
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS):
         raise ConfigError(
-            f"samples of shape {list(samples.shape)} are no recording",
-            hint=f"it is [n] or [n, channels] with up to {MOST_CHANNELS} channels",
+            f"samples of shape {list(samples.shape)} are not a recording",
+            hint=f"use [n] or [n, channels] with up to {MOST_CHANNELS} channels",
         )
     block = samples.reshape(len(samples), -1) if len(samples) else samples.reshape(0, *samples.shape[1:] or (1,))
     if block.dtype.kind == "f" and not (sound := np.abs(block) <= LOUDEST).all():  # False for NaN, too
         row, channel = np.argwhere(~sound)[0]
         raise InputError(
             f"sample {row:,} of channel {channel} is {block[row, channel]:g}",
-            hint="full scale is 1; replace what is no number",
+            hint="full scale is 1; replace values that are not numbers",
         )
     return block
 
@@ -103,8 +103,8 @@ def photo_of(pixels: NDArray[Any]) -> Photo:
     """A photo from pixels [height, width] or [height, width, 3], uint8. Raises ConfigError for anything else."""
     if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
         raise ConfigError(
-            f"an array of {pixels.dtype} and shape {list(pixels.shape)} is no photo",
-            hint="it is uint8, [height, width] or [height, width, 3]",
+            f"an array of {pixels.dtype} and shape {list(pixels.shape)} is not a photo",
+            hint="use uint8, [height, width] or [height, width, 3]",
         )
     stored = Image.fromarray(pixels)
     return Photo(stored, info_of(stored, orientation=1, bits=8))

@@ -32,7 +32,7 @@ def model_for(header: Header, given: str | None = None, source: Source = "") -> 
         folders = [folder for folder in roots if (folder / FACTS).is_file()]
         if not folders:
             hint = "give its folder with -m, or set VPCODEC_MODELS to the folder that holds it"
-            raise ModelError(f"needs the model {header.model}, which is not here", hint=hint)
+            raise ModelError(f"needs the model {header.model}, which was not found", hint=hint)
         fitting = (each for each in map(ModelFolder, folders) if each.checksum == header.weights)
         model = next(fitting, None) or ModelFolder(folders[0])
     check_model(model, header)

@@ -43,7 +43,10 @@ class OnnxEngine:
         self.name = "onnx-8-bits on cpu" if eight_bits else "onnx on cpu"
         if any(self.decoder.format(rate=rate) not in model.facts.graphs for rate in model.facts.rates):
             if eight_bits and model.facts.graphs:
-                raise ModelError(f"model {model.name} does not stand products of 8 bits", hint="use --engine onnx")
+                raise ModelError(
+                    f"model {model.name} has no 8-bit graphs, because they would change the signal too much",
+                    hint="use --engine onnx",
+                )
             raise ModelError(
                 f"model {model.name} has no graphs for this engine",
                 hint=f"use --engine torch, or write them: vpcodec export {model.path} --to onnx",

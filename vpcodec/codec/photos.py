@@ -16,7 +16,7 @@ from vpcodec.data.colors import is_srgb
 from vpcodec.data.image import ImageInfo, Photo
 from vpcodec.registry import ModelFolder
 
-PROFILE = "icc"  # name of a colour profile among the metadata
+PROFILE = "icc"  # name of a color profile among the metadata
 
 
 def photo_header(info: ImageInfo) -> tuple[ImageHeader, dict[str, bytes], tuple[str, ...]]:

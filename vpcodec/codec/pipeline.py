@@ -126,10 +126,10 @@ class Codec:
         content = io.BytesIO()
         if self.kind == "speech" and is_array(signal):
             if sample_rate is None:
-                raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, say")
+                raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, for example")
             return self.encode_samples(signal, sample_rate, codebook=codebook)
         if sample_rate is not None:
-            raise ConfigError("sample_rate is for samples in an array", hint="leave it out: a file says its own")
+            raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
         if is_array(signal):
             self.encode_photo(photo_of(array_of(signal)), content, self.model.checked_codebook(codebook))
         else:
@@ -215,7 +215,7 @@ class Codec:
     def check_speech(self) -> None:
         """Raise InputError for a model of images, which have no beginning and no end."""
         if self.kind != "speech":
-            raise InputError(f"{self.name} codes images, and only speech streams", hint="encode the photo whole")
+            raise InputError(f"{self.name} codes images; only speech can be streamed", hint="use encode for photos")
 
     def encode_to(
         self,
@@ -237,7 +237,7 @@ class Codec:
             raw: What the samples are, for sound without a header.
             span: The stretch of a recording to encode.
             most_pixels: That a photo may have.
-            salvage: Whether to take what is there of a recording that is damaged or cut short.
+            salvage: Whether to take what is there of a recording that is damaged or truncated.
 
         Raises:
             InputError: The source cannot be read, or is not of the model's kind.
@@ -255,7 +255,7 @@ class Codec:
                     raise InputError(what, hint="choose another --model")
             if kind == "image":
                 if span != WHOLE:
-                    raise InputError(f"{shown(source)}: a photo has no seconds to choose from")
+                    raise InputError(f"{shown(source)}: --from and --to are for recordings, not photos")
                 return self.encode_photo(open_image(stream, most_pixels), out, chosen)
             with open_audio(stream, raw=raw, salvage=salvage) as audio:
                 signal, metadata, notes = recording_header(audio)

@@ -208,7 +208,7 @@ def decode_span(engine: Engine, model: ModelFolder, index: Index, span: Span) ->
         missing -= len(block)
         yield block
     if missing:
-        raise ContainerError(f"the frames end {missing:,} samples before the end that the footer promises")
+        raise ContainerError(f"the frames end {missing:,} samples before the end that the footer states")
 
 
 def windows_of(model: ModelFolder, index: Index, first: int, last: int) -> Iterator[Computation[Samples]]:
@@ -243,7 +243,7 @@ def speech_facts(header: Header) -> SpeechFacts:
     if not isinstance(signal, SpeechFacts):
         raise InputError("this token file holds a picture, not a recording")
     if signal.channels > MOST_CHANNELS:
-        raise ContainerError(f"the header says {signal.channels:,} channels, a token file holds up to {MOST_CHANNELS}")
+        raise ContainerError(f"the header says {signal.channels:,} channels, a token file has at most {MOST_CHANNELS}")
     return signal
 
 
@@ -254,7 +254,7 @@ def recording_header(audio: AudioSource) -> tuple[SpeechFacts, dict[str, bytes],
     """
     info = audio.info
     if info.channels > MOST_CHANNELS:
-        raise InputError(f"{audio.name}: {info.channels} channels, a token file holds up to {MOST_CHANNELS}")
+        raise InputError(f"{audio.name}: {info.channels} channels, a token file has at most {MOST_CHANNELS}")
     signal = SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating)
     return signal, *fitting({name: text.encode() for name, text in info.tags.items()})
 

@@ -136,7 +136,7 @@ class SpeechDecoder:
         starts = max(0, self.received - 1) * self.core * self.facts.hop
         holds = self.positions() * self.facts.hop
         if length is not None and not starts <= length <= holds:
-            raise ContainerError(f"the frames hold {holds} samples at 16 kHz, the footer promises {length}")
+            raise ContainerError(f"the frames hold {holds} samples at 16 kHz, the footer states {length}")
         return [self.decode_window(length) for _ in range(self.decoded, self.received)]
 
     def positions(self) -> int:

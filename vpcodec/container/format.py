@@ -42,7 +42,7 @@ Body:
     text       the model's name
     entries    metadata up to the end of the body, each:
                varint   length of its name in bytes
-               text     its name; `icc` for a colour profile
+               text     its name; `icc` for a color profile
                varint   length of its content in bytes
                bytes    its content
 

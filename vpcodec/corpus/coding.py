@@ -117,7 +117,7 @@ class Coder:
             header = reader.header
             form = settings.form or form_of(item.target, header.kind, item.open_ended)
             if settings.remove and form == "raw":
-                raise ConfigError("--rm: nobody can tell whether raw samples are right", hint="use another --format")
+                raise ConfigError("--rm: raw samples cannot be verified", hint="use another --format")
             if form not in FORMATS[header.kind]:
                 fitting = ", ".join(FORMATS[header.kind])
                 raise ConfigError(
@@ -170,7 +170,7 @@ class Coder:
         if source != STANDARD and os.path.isdir(source):
             raise InputError(f"{shown(source)}: is a directory", hint="add -r for the files in it")
         if STANDARD not in (source, target) and os.path.exists(target) and os.path.samefile(source, target):
-            raise InputError(f"{shown(source)}: is input and output at once", hint="name another output with -o")
+            raise InputError(f"{shown(source)}: is both input and output", hint="name another output with -o")
         if self.settings.remove and (STANDARD in (source, target) or not is_plain(target)):
             raise ConfigError("--rm needs files on both sides", hint="name the output with -o")
         with open_input(source) as stream:

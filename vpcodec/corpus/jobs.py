@@ -97,7 +97,7 @@ def killed(item: Item) -> Outcome:
     """The outcome of an item that has killed its worker process."""
     outcome = Outcome(item.number, item.source, item.target)
     what = "the process that worked on it was killed, perhaps for want of memory"
-    fail(outcome, InputError(what, hint="try it where there is more"))
+    fail(outcome, InputError(what, hint="use a machine with more memory"))
     return outcome
 
 

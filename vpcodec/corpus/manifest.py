@@ -43,7 +43,7 @@ def check_manifest(path: str) -> None:
     except (ValueError, AttributeError):
         sound = False
     if not sound:
-        raise InputError(f"{shown(path)}: exists already and is no manifest", hint="name another file")
+        raise InputError(f"{shown(path)}: exists already and is not a manifest", hint="name another file")
 
 
 def write_manifest(path: str, outcomes: Sequence[Outcome]) -> None:

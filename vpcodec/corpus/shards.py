@@ -47,11 +47,9 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
             return Shard(int(number), int(count))
         array, process = array_task(environment), rank_of(environment)
     except ValueError:
-        raise ConfigError(f"--shard {text}: not a part", hint="for instance 1/8, or auto") from None
+        raise ConfigError(f"--shard {text}: not a part", hint="for example 1/8, or auto") from None
     if array is None and process is None:
-        raise ConfigError(
-            "--shard auto: neither torchrun nor Slurm has started this", hint="name the part, for instance 1/8"
-        )
+        raise ConfigError("--shard auto: not started by torchrun or Slurm", hint="name the part, for example 1/8")
     (task, tasks), (rank, ranks) = array or (0, 1), process or (0, 1)
     return Shard(task * ranks + rank + 1, tasks * ranks)
 
@@ -76,6 +74,6 @@ def array_task(environment: Mapping[str, str]) -> tuple[int, int] | None:
     if gap or (count > 2 and step not in (1, int(environment.get("SLURM_ARRAY_TASK_STEP", "1")))):
         raise ConfigError(
             f"--shard auto: {count} tasks with ids from {first} to {last} have gaps",
-            hint="name the part, for instance 1/8",
+            hint="name the part, for example 1/8",
         )
     return (task - first) // max(1, step), count

@@ -31,7 +31,7 @@ def is_encoded(target: str, source: str, model: ModelFolder, rate: int) -> bool:
     """
     if not os.path.lexists(target):
         return False
-    foreign = InputError(f"{shown(target)}: exists already and is no token file", hint=REPLACE)
+    foreign = InputError(f"{shown(target)}: exists already and is not a token file", hint=REPLACE)
     if not os.path.isfile(target):
         raise foreign
     with open_input(target) as stream:
@@ -130,4 +130,4 @@ def check_decoded(target: str, header: Header, length: int, form: str) -> None:
 
 
 def reads_back_wrong(target: str, problem: str) -> InputError:
-    return InputError(f"{shown(target)}: reads back wrong ({problem}), the input is kept")
+    return InputError(f"{shown(target)}: verification failed ({problem}); the input is kept")

@@ -105,7 +105,7 @@ class AudioSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings so far; complete once all blocks were read."""
-        cleaned = f"{self._cleaned:,} samples were infinite or no number; they are read as silence"
+        cleaned = f"{self._cleaned:,} samples were infinite or not a number and are read as silence"
         return (*self._notes, cleaned) if self._cleaned else tuple(self._notes)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
@@ -122,7 +122,7 @@ class AudioSource:
         if done < (self.info.frames or 0):
             raise InputError(
                 f"{self.name}: ends after {done:,} of {self.info.frames:,} samples",
-                hint="it is damaged or was cut short",
+                hint="it is damaged or truncated",
             )
         if done == 0:
             raise InputError(f"{self.name}: holds no samples")
@@ -156,7 +156,7 @@ def open_audio(source: Source, *, raw: RawFormat | None = None, salvage: bool = 
     Args:
         source: A path, `-` for standard input, or a binary stream, seekable or not.
         raw: What the samples are, for input without a header.
-        salvage: Whether to take what is there of a recording that is damaged or cut short, with a note.
+        salvage: Whether to take what is there of a recording that is damaged or truncated, with a note.
 
     Raises:
         InputError: Nothing readable is there, or it is no recording, or it is damaged.

@@ -13,8 +13,8 @@ from PIL import Image, ImageCms
 from vpcodec.data.image_formats import gamma_table
 
 WHITE = (255, 255, 255, 255)
-UNFIT = "the colour profile does not fit its pixels and is left out"
-# Descriptions of profiles that are sRGB itself. Others begin with the same letters and are linear, for instance.
+UNFIT = "the color profile does not fit its pixels and is left out"
+# Descriptions of profiles that are sRGB itself. Others begin with the same letters and are linear, for example.
 SRGB_NAMES = ("sRGB", "sRGB2014", "sRGB built-in", "sRGB IEC61966-2.1", "sRGB IEC61966-2-1 black scaled")
 
 # Primaries and transfers (ITU-T H.273) that screens show like sRGB, more or less; 2 says nothing.
@@ -35,7 +35,7 @@ def has_alpha(stored: Image.Image) -> bool:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Whether a colour profile says no more than its absence would. No profile counts, too."""
+    """Whether a color profile says no more than its absence would. No profile counts, too."""
     if not profile:
         return True
     try:
@@ -51,7 +51,7 @@ def conversion(stored: Image.Image, bits: int, form: str, white_is_zero: bool) -
         with suppress(ImageCms.PyCMSError, OSError):
             profile, srgb = ImageCms.ImageCmsProfile(BytesIO(icc)), ImageCms.createProfile("sRGB")
             transform = ImageCms.buildTransform(profile, srgb, "CMYK", "RGB")
-            return partial(through_profile, transform), ["CMYK becomes sRGB by its colour profile"]
+            return partial(through_profile, transform), ["CMYK becomes sRGB by its color profile"]
     if stored.mode == "CMYK":
         return eight_bit_rgb, ["CMYK becomes RGB", *([UNFIT] if icc else [])]
     convert: Convert = eight_bit_rgb

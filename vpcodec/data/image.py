@@ -140,7 +140,7 @@ def open_image(source: Source, most_pixels: int = MOST_PIXELS) -> Photo:
         most_pixels: That it may have.
 
     Raises:
-        InputError: Nothing readable is there, or it is no photo, is damaged or cut short, is of a layout that is
+        InputError: Nothing readable is there, or it is no photo, is damaged or truncated, is of a layout that is
             not supported, or claims more pixels than `most_pixels` or than its size can hold.
         DependencyError: The optional package that reads it is not installed.
         ConfigError: Standard input is a terminal.
@@ -191,9 +191,9 @@ def decode(stream: BinaryIO, form: str, head: bytes, name: str, most_pixels: int
     except Exception as error:  # decoders that meet garbage raise anything
         if form == "png" and (rest := without_text(stream)):
             photo = decode(rest, form, head, name, most_pixels)
-            photo.notes = (*photo.notes, "its text is damaged or too long and is left out")
+            photo.notes = (*photo.notes, "damaged or very long text is dropped")
             return photo
-        raise InputError(f"{name}: damaged or cut short ({reason_of(error)})") from None
+        raise InputError(f"{name}: damaged or truncated ({reason_of(error)})") from None
     info = info_of(stored, orientation_of(stored), bits)
     convert, notes = conversion(stored, bits, form, tags.get(PHOTOMETRIC) == 0)
     if pages > 1:
@@ -209,7 +209,7 @@ def develop(stream: BinaryIO, name: str, most_pixels: int) -> Photo:
         check_size(raw.sizes.width, raw.sizes.height, size, name, most_pixels)
         pixels = raw.postprocess(use_camera_wb=True)
     stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)  # some cameras see grey alone
-    note = LeftOut("a camera raw file is developed as the camera would; the raw data are not kept")
+    note = LeftOut("a camera raw file is developed as the camera would; the raw data is not kept")
     return Photo(stored, info_of(stored, 1, 16), (note,))
 
 
@@ -218,11 +218,11 @@ def check_size(width: int, height: int, size: int, name: str, most_pixels: int) 
     pixels = width * height
     if pixels > most_pixels:
         raise InputError(
-            f"{name}: {width:,} x {height:,} pixels are more than the {most_pixels:,} that are read",
-            hint="cut it into parts, or encode it with --max-pixels",
+            f"{name}: {width:,} x {height:,} pixels are more than the limit of {most_pixels:,}",
+            hint="cut it into parts, or raise the limit with --max-pixels",
         )
     if pixels > max(HARMLESS_PIXELS, size * PIXELS_PER_BYTE):
-        raise InputError(f"{name}: claims {width:,} x {height:,} pixels in {size:,} bytes; it is not read")
+        raise InputError(f"{name}: states {width:,} x {height:,} pixels in {size:,} bytes and is refused")
 
 
 def orientation_of(stored: Image.Image) -> int:
@@ -255,7 +255,7 @@ def conversions(stored: Image.Image, info: ImageInfo) -> list[str]:
     if has_alpha(stored) and is_translucent(stored):
         notes.append("transparency is laid on white")
     if info.bit_depth > 8:
-        notes.append(f"{info.bit_depth} bits a channel become 8")
+        notes.append(f"{info.bit_depth} bits per channel become 8")
     if stored.info.get("icc_profile") and not info.icc and stored.mode != "CMYK":
         notes.append(UNFIT)
     return notes
@@ -323,7 +323,7 @@ class ImageSink:
     """A photo being put together; it costs 4 bytes a pixel, 1 where the source was grey.
 
     Args:
-        info: Size, colour profile, and whether the photo was grey: then it is again.
+        info: Size, color profile, and whether the photo was grey: then it is again.
         form: "png", "webp" or "jpeg".
 
     Attributes:

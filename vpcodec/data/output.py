@@ -46,7 +46,7 @@ def open_output(
     if isinstance(target, str) and target == STANDARD:
         if sys.stdout.isatty() and not force:
             raise ConfigError(
-                "binary output is not written to a terminal", hint="name a file with -o, redirect it, or insist with -f"
+                "binary output is not written to a terminal", hint="name a file with -o, redirect it, or use -f"
             )
         with errors_named(shown_output(target)):
             yield sys.stdout.buffer

@@ -106,7 +106,7 @@ def whole_frames(
     while data := read_exactly(stream, frame_bytes * (count if left is None else min(count, left // frame_bytes))):
         rest = len(data) % frame_bytes
         if rest and left is None:
-            notes.append(LeftOut(f"the last {rest} bytes are no whole sample; they are left out"))
+            notes.append(LeftOut(f"the last {rest} bytes are not a whole sample and are dropped"))
         if left is not None:
             left -= len(data)
         if len(data) > rest:

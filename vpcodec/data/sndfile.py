@@ -75,7 +75,7 @@ class Decoder:
         part: Where the recording is in it.
         name: What to call it in an error.
 
-    Raises InputError for a recording that is damaged or cut short, here or in `blocks`.
+    Raises InputError for a recording that is damaged or truncated, here or in `blocks`.
     """
 
     def __init__(self, stream: BinaryIO, part: Part, name: str) -> None:
@@ -112,7 +112,7 @@ class Decoder:
             raise InputError(what, hint=f"it is damaged; {TAKE_THE_REST}")
         if done < (self.frames or 0):
             what = f"{self.name}: ends after {done:,} of {self.frames:,} samples"
-            raise InputError(what, hint=f"it is damaged or was cut short; {TAKE_THE_REST}")
+            raise InputError(what, hint=f"it is damaged or truncated; {TAKE_THE_REST}")
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """Up to so many samples from libsndfile."""
@@ -128,7 +128,7 @@ class Decoder:
         if self.callbacks.error:
             raise failure(self.name, self.callbacks.error) from None
         reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-        raise InputError(f"{self.name}: damaged or cut short ({reason})", hint=TAKE_THE_REST) from None
+        raise InputError(f"{self.name}: damaged or truncated ({reason})", hint=TAKE_THE_REST) from None
 
     def close(self) -> None:
         self.file.close()
@@ -156,7 +156,7 @@ class Chain:
         self.name = name
         self.salvage = salvage
         if survey.damage and not salvage:
-            raise InputError(f"{name}: damaged or cut short ({survey.damage[0]})", hint=TAKE_THE_REST)
+            raise InputError(f"{name}: damaged or truncated ({survey.damage[0]})", hint=TAKE_THE_REST)
         self.notes = [*survey.notes, *map(LeftOut, survey.damage)]
         if not survey.parts:
             raise InputError(f"{name}: holds no samples")

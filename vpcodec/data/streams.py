@@ -37,7 +37,7 @@ def shown(source: Source) -> str:
         source = getattr(source, "name", "")
         if source == "<stdin>" or source == "":
             return "standard input" if source else "the stream"
-        if not isinstance(source, str | os.PathLike):  # a file descriptor's number, for instance
+        if not isinstance(source, str | os.PathLike):  # a file descriptor's number, for example
             return "the stream"
     if source == STANDARD:
         return "standard input"
@@ -64,7 +64,7 @@ def open_input(source: Source) -> Iterator[BinaryIO]:
         yield source
     elif source == STANDARD:
         if sys.stdin.isatty():
-            raise ConfigError("nothing arrives on standard input", hint="name a file, or pipe one in")
+            raise ConfigError("standard input is a terminal", hint="name a file, or pipe one in")
         yield sys.stdin.buffer
     else:
         try:
@@ -195,7 +195,7 @@ class Pieces(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.starts[-1]}[whence]
         if position < 0:
-            raise ValueError("a position before the beginning")
+            raise ValueError("a negative position")
         self.position = position
         return position
 

@@ -130,7 +130,7 @@ def survey_aiff(stream: BinaryIO) -> Survey:
             break  # padding
         stop = at + 8 + int.from_bytes(head[4:8], "big")
         if size < stop <= size + SLACK:
-            found.notes.append(f"the header promises {stop - size} bytes more than there are")
+            found.notes.append(f"the header states {stop - size} bytes more than the file has")
         elif stop > size:
             found.damage.append(f"ends after {size - at:,} of {stop - at:,} bytes")
         found.parts.append(Part("aiff", [(at, min(stop, size))]))
@@ -286,7 +286,7 @@ def choose_sound(link: dict[int, OggStream], found: Survey, name: str) -> None:
         found.damage.append("the Ogg stream has no last page")
     left_out = others + [stream.codec for stream in sounds[1:]]
     if left_out:
-        found.notes.append(LeftOut(f"{' and '.join(left_out)} beside the sound: left out"))
+        found.notes.append(LeftOut(f"{' and '.join(left_out)} in addition to the sound is dropped"))
     found.parts.append(sounds[0].part)
 
 

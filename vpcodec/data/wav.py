@@ -134,9 +134,9 @@ def read_header(stream: BinaryIO, name: str, *, salvage: bool = False) -> WavHea
         elif identity == b"LIST":
             header.tags.update(read_tags(contents))
     else:
-        raise InputError(f"{name}: the WAV header ends before any samples", hint="the file may be cut short")
+        raise InputError(f"{name}: the WAV header ends before any samples", hint="the file may be truncated")
     if not header.subtype:
-        raise InputError(f"{name}: the WAV header does not say what its samples are (no fmt chunk)")
+        raise InputError(f"{name}: the WAV header has no fmt chunk")
     riff = int.from_bytes(form[4:8], "little")
     if form[:4] != b"RIFF" and length == UNKNOWN:
         length, unknown = wide, not 0 < wide < 1 << 63
@@ -165,7 +165,7 @@ def fit_to_file(header: WavHeader, there: int, excess: int, name: str) -> None:
     length = header.length = there if header.length is None else header.length
     if there - length > UNKNOWN and any(gap % (UNKNOWN + 1) <= 1 for gap in (excess, there - length)):
         header.length += (there - length) // (UNKNOWN + 1) * (UNKNOWN + 1)
-        header.notes.append(f"its sizes have no room for {header.length:,} bytes of samples; all of them are read")
+        header.notes.append(f"its sizes are too small for {header.length:,} bytes of samples; all samples are read")
     if length > there:
         check_missing(header, there, name)
         header.length = there
@@ -177,10 +177,12 @@ def check_missing(header: WavHeader, found: int, name: str) -> None:
     if missing > SLACK:
         what = f"ends after {found // header.frame_bytes:,} of {header.frames:,} samples"
         if not header.salvage:
-            raise InputError(f"{name}: {what}", hint="it was cut short; encode --salvage takes what is there")
+            raise InputError(f"{name}: {what}", hint="it is truncated; encode --salvage takes the rest")
         header.notes.append(LeftOut(what))
         return
-    header.notes.append(f"the header promises {missing} bytes more than there are; {found:,} bytes of samples are read")
+    header.notes.append(
+        f"the header states {missing} bytes more than the file has; {found:,} bytes of samples are read"
+    )
 
 
 def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
@@ -211,7 +213,7 @@ def read_tail(stream: BinaryIO, header: WavHeader, name: str) -> None:
         if identity == b"LIST":
             header.tags.update(read_tags(contents))
         elif not identity and any(contents):
-            header.notes.append(LeftOut("the bytes behind the samples are not part of a WAV file; they are left out"))
+            header.notes.append(LeftOut("the bytes after the samples are not part of a WAV file and are dropped"))
         elif identity in (b"data", *RIFFS):
             raise second_recording(name)
 
@@ -219,7 +221,7 @@ def read_tail(stream: BinaryIO, header: WavHeader, name: str) -> None:
 def second_recording(name: str) -> InputError:
     """What is said of WAV files in a row."""
     return InputError(
-        f"{name}: holds a second recording behind the first", hint="split it, or join the samples under one header"
+        f"{name}: has a second recording after the first", hint="split it, or join the samples under one header"
     )
 
 
@@ -257,7 +259,7 @@ def read_format(header: WavHeader, fmt: bytes, name: str) -> None:
     The bits of a sample decide how many bytes it has, as in other programs, unless there are no such samples.
     """
     if len(fmt) < 16:
-        raise InputError(f"{name}: the WAV header is cut short")
+        raise InputError(f"{name}: the WAV header is truncated")
     _, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", fmt[:16])
     tag, by_bits, by_frame = format_tag(fmt), -(-bits // 8), frame_bytes / max(1, channels)
     size = by_bits if (tag, by_bits) in SUBTYPES else by_frame

@@ -245,7 +245,7 @@ def open_dataset(name: str, root: Path | None = None, *, split: str | None = Non
         raise ConfigError(f"{layout.title} has no split {split!r}", hint=hint)
     expected = f"expected below it: {layout.drawing.format(split=split)}; get it from {layout.source}"
     if root is None:
-        raise ConfigError(f"where is {layout.title}? Name its folder with --root", hint=expected)
+        raise ConfigError(f"the folder of {layout.title} is not given; name it with --root", hint=expected)
     if fetch:
         download(name, split, root)
     if not root.is_dir():
@@ -292,7 +292,7 @@ def download(name: str, split: str, root: Path) -> None:
     """
     if split not in LAYOUTS[name].downloads:
         which = ", ".join(sorted(known for known, layout in LAYOUTS.items() if layout.downloads))
-        raise ConfigError(f"{name} is not for anybody to download", hint=f"--download works for {which}")
+        raise ConfigError(f"{name} cannot be downloaded", hint=f"--download works for {which}")
     for source in LAYOUTS[name].downloads[split]:
         archive = root / source.address.rsplit("/", 1)[1]
         if not archive.is_file():
@@ -314,10 +314,10 @@ def fetch(source: Source, target: Path) -> None:
             if expected is not None and file.tell() != int(expected):
                 raise DataError(f"{source.address}: the connection ended after {file.tell():,} of {expected} bytes")
         if source.sha256 is not None and digest.hexdigest() != source.sha256:
-            raise DataError(f"{source.address}: its content is not the known one (SHA-256 {digest.hexdigest()})")
+            raise DataError(f"{source.address}: unexpected content (SHA-256 {digest.hexdigest()})")
         partial.replace(target)
     except (URLError, OSError) as error:
-        hint = f"fetch it ({source.size}) some other way and put it into {target.parent}"
+        hint = f"download it ({source.size}) in another way and put it into {target.parent}"
         raise DataError(f"{source.address}: cannot be downloaded ({error})", hint=hint) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ class Outputs:
             if path is None:
                 continue
             if str(path) == STANDARD:
-                raise ConfigError(f"--{option} -: standard output has the table", hint="name a file")
+                raise ConfigError(f"--{option} -: standard output is used for the table", hint="name a file")
             check_output(path, force=force)
 
     def log(self) -> Path | None:

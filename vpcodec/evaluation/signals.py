@@ -92,7 +92,7 @@ def read_image(path: Path, side: int | None = None) -> Signal:
 def fitted_speech(decoded: Signal, original: Signal) -> Signal:
     """[N] float32, cut or filled with zeros by up to 0.1 s."""
     if not np.isfinite(decoded).all():
-        raise InputError("decoded to numbers that are not finite")
+        raise InputError("the decoded samples are not all finite")
     if decoded.ndim != 1 or abs(len(decoded) - len(original)) > SLACK:
         raise InputError(f"decoded to {list(decoded.shape)}, the original is {list(original.shape)}")
     missing = max(0, len(original) - len(decoded))

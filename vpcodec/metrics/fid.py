@@ -37,7 +37,7 @@ class Inception:
         try:
             self.network = torch.jit.load(path, map_location=device).eval()
         except RuntimeError as error:
-            raise ModelError(f"{path}: not a TorchScript file", hint="fetch it again") from error
+            raise ModelError(f"{path}: not a TorchScript file", hint="download it again") from error
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> Tensor:

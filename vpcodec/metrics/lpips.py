@@ -217,7 +217,7 @@ def read(path: Path) -> Weights:
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both readers raise many kinds for a damaged file
-        raise ModelError(f"{path}: cannot be read as weights", hint="the file is damaged; fetch it again") from error
+        raise ModelError(f"{path}: cannot be read as weights", hint="the file is damaged; download it again") from error
     return {key: tensor.float() for key, tensor in tensors.items()}
 
 

@@ -71,7 +71,7 @@ def si_sdr(decoded: Samples, original: Samples) -> float:
     noise = ours - target
     signal, error = target @ target, noise @ noise
     if signal == 0:
-        raise InputError("nothing of the original is in the decoded recording")
+        raise InputError("the decoded recording is unrelated to the original")
     return float(10 * np.log10(signal / max(error, signal * 10 ** (-LOSSLESS / 10))))
 
 
