@@ -62,6 +62,15 @@ def train(
     memory: Annotated[
         float, typer.Option("--memory", metavar="GB", help="Memory for decoded recordings or photos.")
     ] = 1.0,
+    readers: Annotated[
+        int | None,
+        typer.Option(
+            "--readers",
+            metavar="N",
+            min=0,
+            help="Processes that read ahead; 0: a thread. Default: 0 on a CPU, up to 8 for a GPU.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
@@ -95,6 +104,7 @@ def train(
         minutes=minutes,
         device=device,
         memory=int(memory * 2**30),
+        readers=readers,
     )
     watch = Watch(chosen, messages)
     with messages.progress(watch.state):

@@ -119,10 +119,12 @@ class Journal:
 
 
 def append(path: Path, row: dict[str, object]) -> None:
-    """Add a row to a CSV file, with a heading if it is new."""
+    """Add a row to a CSV file, with a heading if it is new; an older one keeps the columns that it has."""
     new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
+    with path.open("a+", newline="", encoding="utf-8") as file:
+        file.seek(0)
+        columns = list(row) if new else next(csv.reader(file), list(row))
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         if new:
             writer.writeheader()
         writer.writerow(row)

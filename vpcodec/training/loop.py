@@ -8,8 +8,8 @@ type of matrix products belongs to the machine (`precision.py`) and stands in th
 import copy
 import math
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from vpcodec.training.distributed import process_group
 from vpcodec.training.journal import Journal
 from vpcodec.training.muon import build_optimizers
 from vpcodec.training.precision import matrix_precision
+from vpcodec.training.readers import batches, reader_count
 from vpcodec.training.schedule import rate_factor
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -55,6 +56,7 @@ class Run:
         minutes: Time budget; None for as many steps as the recipe says.
         device: "cpu", "cuda" or "auto".
         memory: Bytes of decoded media that are kept, of training and of validation each.
+        readers: Processes that read; 0 for a thread of this one, None for what suits the device.
     """
 
     data: Sources
@@ -65,6 +67,7 @@ class Run:
     minutes: float | None = None
     device: str = "auto"
     memory: int = MEMORY
+    readers: int | None = None
 
 
 class Trainer:
@@ -100,6 +103,7 @@ class Trainer:
         if recipe.data.batch % world_size():
             raise ConfigError(f"data.batch {recipe.data.batch} does not divide among {world_size()} processes")
         self.crops.share(rank(), world_size())
+        self.readers = reader_count(run.readers, self.device)
         self.valid = self.open_crops(run.valid).fixed(VALIDATION_CROPS) if run.valid else None
         self.step = 0
         self.seconds = 0.0
@@ -128,6 +132,10 @@ class Trainer:
         hop = self.model.network.hop
         return CROPS[self.recipe.kind](sources, self.recipe.data, hop, self.options.seed, self.run.memory)
 
+    def batches(self) -> Generator[Tensor]:
+        """The crops of this step and of those that follow, in the memory of the processor."""
+        return batches(self.crops, self.step, self.readers, pin=self.device.type == "cuda")
+
     def summary(self) -> str:
         """What is trained, on what and how, in a line."""
         weights = sum(parameter.numel() for parameter in self.model.parameters())
@@ -151,17 +159,16 @@ class Trainer:
             self.save()  # at once: a run that is killed early can be resumed, too
             self.validate("first")
         saved = validated = time.monotonic()
-        with ThreadPoolExecutor(1) as reader:
-            upcoming = reader.submit(self.crops.batch, self.step)
+        with closing(self.batches()) as ahead:
             while (progress := self.progress()) < 1:
                 began = time.monotonic()
-                crops = upcoming.result()
-                upcoming = reader.submit(self.crops.batch, self.step + 1)
-                row = self.advance(torch.from_numpy(crops).to(self.device), progress)
+                crops = next(ahead)
+                waited = time.monotonic() - began
+                row = self.advance(crops.to(self.device, non_blocking=True), progress)
                 self.step += 1
                 self.seconds += time.monotonic() - began
                 if rank() == 0:
-                    self.journal.add(self.step, self.seconds, progress, row)
+                    self.journal.add(self.step, self.seconds, progress, {**row, "waited": waited})
                 self.tell(progress, row["loss"])
                 if time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
                     self.save()
@@ -259,7 +266,7 @@ class Trainer:
             return
         self.copy_buffers()
         self.journal.flush()
-        self.journal.note_skipped(self.crops.skipped.values())
+        self.journal.note_skipped(list(self.crops.skipped.values()))  # a reading thread may add to them
         facts = {"step": self.step, "seconds": self.seconds}
         save_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers, facts)
 
@@ -280,12 +287,11 @@ class Trainer:
     def latents(self) -> Any:
         """Latents [N, C] of fresh training crops, batch by batch."""
         positions = 0
-        step = self.step
-        while positions * world_size() < self.options.fitting_positions:
-            latents = self.average.network.encode(torch.from_numpy(self.crops.batch(step)).to(self.device))
-            rows = latents.float().flatten(0, -2)
-            positions, step = positions + len(rows), step + 1
-            yield rows
+        with closing(self.batches()) as ahead:
+            while positions * world_size() < self.options.fitting_positions:
+                rows = self.average.network.encode(next(ahead).to(self.device)).float().flatten(0, -2)
+                positions += len(rows)
+                yield rows
 
 
 def build_criterion(recipe: Recipe) -> nn.Module:
