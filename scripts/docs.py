@@ -32,6 +32,12 @@ from vpcodec.registry import FACTS, ModelFolder  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
 
+SHELL_NOTE = """
+## In the shell
+
+`vpcodec --install-completion` adds completion of commands, options and model names to bash, zsh and fish.
+`man docs/vpcodec.1` shows the manual page.
+"""
 MADE_BY = "made by scripts/docs.py from the definitions of the commands"
 
 RECIPES_NOTE = """\
@@ -90,7 +96,8 @@ def command_reference() -> str:
     text += "\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n"
     text += "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     text += "\n## Environment\n\n| variable | meaning |\n| --- | --- |\n"
-    return text + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in ENVIRONMENT.items())
+    text += "".join(f"| `{name}` | {meaning} |\n" for name, meaning in ENVIRONMENT.items())
+    return text + SHELL_NOTE
 
 
 def manual_page() -> str:

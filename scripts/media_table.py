@@ -48,6 +48,20 @@ writes and reads a file of each kind.
 
 {written}
 
+## Extras
+
+`pip install 'vpcodec[heif]'` and the like add optional packages:
+
+| extra | adds |
+| --- | --- |
+| `heif` | HEIC photos |
+| `jxl` | JPEG XL photos |
+| `raw` | camera raw files such as DNG and NEF |
+| `media` | sound in M4A, AAC, AMR, WMA, WavPack, MP4 and WebM |
+| `export` | export to Parquet |
+| `ray` | encoding and decoding on a Ray cluster |
+| `full` | training and evaluation |
+
 ## Conversions
 
 A message reports each conversion that changes the signal.

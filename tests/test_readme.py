@@ -72,7 +72,16 @@ def test_a_strict_type_checker_accepts_the_python_after_an_editable_install(tmp_
     assert '"vpcodec.codec.pipeline.Codec"' in checked.stdout  # found, and not taken for Any
 
 
-def test_every_link_of_the_documents_leads_to_a_file() -> None:
+def anchors(page: Path) -> set[str]:
+    """Names of the headings of a page, as links give them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_link_of_the_documents_leads_to_a_file_and_a_heading() -> None:
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+        links = re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", document.read_text(encoding="utf-8"))
+        for target, anchor in links:
+            page = document.parent / target if target else document
+            assert page.exists(), f"{document.name} links to {target}"
+            assert not anchor or anchor in anchors(page), f"{document.name} links to {target}#{anchor}"
