@@ -1,7 +1,10 @@
-"""The speech network: 16 kHz waveform, short-time spectra, latents at 166.67 a second, and back.
+"""The network of sound: waveform, short-time spectra, latents, and back. A hop of 6 ms makes 166.67 positions a second.
 
-    waveform [B, T*96] ─ frames of 384, hop 96 ─ DFT ─ log magnitude, cosine, sine ─ trunk ─ latents [B, T, C]
-    waveform [B, T*96] ─ overlap and add ─ inverse DFT ─ magnitude and phase ─────── trunk ─ latents [B, T, C]
+    waveform [B, T*hop] ─ frames of 4 hops ─ DFT ─ log magnitude, cosine, sine ─ trunk ─ latents [B, T, C]
+    waveform [B, T*hop] ─ overlap and add ─ inverse DFT ─ magnitude and phase ── trunk ─ latents [B, T, C]
+
+Speech is one channel at 16 kHz with a hop of 96. Two channels [B, T*hop, 2] share their positions: the network sees
+and writes their middle and side, (left + right) / 2^0.5 and (left - right) / 2^0.5, side by side.
 
 With a stride of n, n spectra stand side by side as the channels of one position: latents come n times more rarely,
 and the trunk works on n times fewer positions. A trunk at the rate of the spectra may stand before it, and another
@@ -22,14 +25,9 @@ from vpcodec.config import Network
 from vpcodec.networks.base import SignalNetwork
 from vpcodec.networks.blocks import Trunk, reach
 
-SAMPLE_RATE = 16_000  # Hz
-HOP = 96  # samples
 OVERLAP = 4  # hops in a window
-WINDOW = OVERLAP * HOP
-BINS = WINDOW // 2 + 1
-MARGIN = (WINDOW - HOP) // 2  # samples by which a window exceeds its hop on either side
-FLOOR = 1e-3  # magnitude below which the logarithm levels off; a full-scale sine reaches 96
-LOUDEST = 7.0  # logarithm of the largest magnitude that the head may ask for
+FLOOR = 1e-3 / 96  # share of a full-scale sine's magnitude below which the logarithm levels off
+LOUDEST = math.exp(7.0) / 96  # times that magnitude is the largest that the head may ask for
 
 
 class SpectraToTokens(Trunk):
@@ -66,8 +64,8 @@ class TokensToSpectra(Trunk):
         return self.spectral(super().forward(latents, condition).unflatten(3, (self.stride, -1)).flatten(2, 3))
 
 
-class SpeechNetwork(SignalNetwork):
-    """Waveform [B, T*hop] to latents [B, T, C] and back; hop is 96 times the stride."""
+class SoundNetwork(SignalNetwork):
+    """Waveform [B, T*hop], or [B, T*hop, 2] of two channels, to latents [B, T, C] and back."""
 
     axes: ClassVar[int] = 1
     window: Tensor
@@ -76,10 +74,11 @@ class SpeechNetwork(SignalNetwork):
 
     def __init__(self, options: Network, latent_inputs: int, latent_channels: int) -> None:
         super().__init__()
-        stride = options.stride
-        self.hop = HOP * stride
-        self.encoder = SpectraToTokens(3 * BINS, latent_inputs, options)
-        self.decoder = TokensToSpectra(latent_channels, 2 * BINS, options)
+        stride, bins = options.stride, OVERLAP * options.hop // 2 + 1
+        self.hop = options.hop * stride
+        self.channels = options.channels
+        self.encoder = SpectraToTokens(3 * bins * self.channels, latent_inputs, options)
+        self.decoder = TokensToSpectra(latent_channels, 2 * bins * self.channels, options)
 
         def positions(blocks: int, spectral_blocks: int) -> int:
             spectra = reach(spectral_blocks, options.kernel) + OVERLAP // 2  # a window exceeds its hop
@@ -87,50 +86,71 @@ class SpeechNetwork(SignalNetwork):
 
         self.encoder_reach = positions(options.encoder_blocks, options.spectral_encoder_blocks)
         self.decoder_reach = positions(options.decoder_blocks, options.spectral_decoder_blocks)
-        window, analysis, synthesis = transforms()
+        window, analysis, synthesis = transforms(OVERLAP * options.hop)
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
 
     def encode(self, signal: Tensor) -> Tensor:
-        return self.encoder(self.features(signal).unsqueeze(1)).squeeze(1)
+        if self.channels == 1:
+            return self.encoder(self.features(signal).unsqueeze(1)).squeeze(1)
+        features = [self.features(channel) for channel in middle_and_side(signal).unbind(2)]
+        return self.encoder(torch.cat(features, dim=-1).unsqueeze(1)).squeeze(1)
 
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        magnitude, phase = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float().chunk(2, dim=-1)
-        magnitude = torch.exp(magnitude.clamp(max=LOUDEST))
-        spectrum = torch.cat((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=-1)
-        frames = spectrum @ self.synthesis
-        envelope = overlap_add(self.window.square().expand(1, frames.shape[1], WINDOW))
-        return overlap_add(frames) / envelope
+        written = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float()
+        if self.channels == 1:
+            return self.waveform(written)
+        channels = [self.waveform(channel) for channel in written.chunk(self.channels, dim=-1)]
+        return middle_and_side(torch.stack(channels, dim=2))
 
     def features(self, signal: Tensor) -> Tensor:
-        """[B, F*96] -> [B, F, 3*193]: log magnitude, cosine and sine of the phase of every bin."""
-        padded = torch.nn.functional.pad(signal, (MARGIN, MARGIN))
-        blocks = padded.unflatten(1, (-1, HOP))
+        """[B, F*hop] -> [B, F, 3*bins]: log magnitude, cosine and sine of the phase of every bin."""
+        size = len(self.window)
+        margin, hop = (size - size // OVERLAP) // 2, size // OVERLAP
+        blocks = torch.nn.functional.pad(signal, (margin, margin)).unflatten(1, (-1, hop))
         positions = blocks.shape[1] - OVERLAP + 1
         frames = torch.cat([blocks[:, shift : shift + positions] for shift in range(OVERLAP)], dim=-1)
         real, imaginary = (frames @ self.analysis).chunk(2, dim=-1)
-        magnitude = torch.sqrt(real.square() + imaginary.square() + FLOOR**2)
+        magnitude = torch.sqrt(real.square() + imaginary.square() + (FLOOR * hop) ** 2)
         return torch.cat((torch.log(magnitude), real / magnitude, imaginary / magnitude), dim=-1)
+
+    def waveform(self, written: Tensor) -> Tensor:
+        """[B, F, 2*bins], log magnitude and phase -> [B, F*hop]."""
+        magnitude, phase = written.chunk(2, dim=-1)
+        size = len(self.window)
+        magnitude = torch.exp(magnitude.clamp(max=math.log(LOUDEST * size / OVERLAP)))
+        spectrum = torch.cat((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=-1)
+        frames = spectrum @ self.synthesis
+        envelope = overlap_add(self.window.square().expand(1, frames.shape[1], size))
+        return overlap_add(frames) / envelope
+
+
+def middle_and_side(stereo: Tensor) -> Tensor:
+    """[B, N, 2], left and right -> middle and side, of the same energy; its own inverse."""
+    left, right = stereo.unbind(2)
+    return torch.stack((left + right, left - right), dim=2) * 0.5**0.5
 
 
 def overlap_add(frames: Tensor) -> Tensor:
-    """[B, T, 384] -> [B, T*96]: frames summed at every hop, the margins cut off."""
-    parts = frames.unflatten(-1, (OVERLAP, HOP)).unbind(2)
+    """[B, T, 4*hop] -> [B, T*hop]: frames summed at every hop, the margins cut off."""
+    parts = frames.unflatten(-1, (OVERLAP, -1)).unbind(2)
     pad = torch.nn.functional.pad
     blocks = sum(pad(part, (0, 0, shift, OVERLAP - 1 - shift)) for shift, part in enumerate(parts))
     assert isinstance(blocks, Tensor)
     signal = blocks.flatten(1)
-    return signal[:, MARGIN : signal.shape[1] - MARGIN]
+    margin = 3 * frames.shape[-1] // (2 * OVERLAP)  # samples by which a window exceeds its hop on either side
+    return signal[:, margin : signal.shape[1] - margin]
 
 
-def transforms() -> tuple[Tensor, Tensor, Tensor]:
-    """Hann window [384], windowed DFT [384, 2*193] and windowed inverse DFT [2*193, 384]; real before imaginary."""
-    time = torch.arange(WINDOW, dtype=torch.float64)
-    window = 0.5 - 0.5 * torch.cos(2 * math.pi * time / WINDOW)
-    angle = 2 * math.pi * time[:, None] * torch.arange(BINS, dtype=torch.float64) / WINDOW
+def transforms(size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Hann window [size], windowed DFT [size, 2*bins], windowed inverse DFT [2*bins, size]; real before imaginary."""
+    bins = size // 2 + 1
+    time = torch.arange(size, dtype=torch.float64)
+    window = 0.5 - 0.5 * torch.cos(2 * math.pi * time / size)
+    angle = 2 * math.pi * time[:, None] * torch.arange(bins, dtype=torch.float64) / size
     forward = torch.cat((torch.cos(angle), -torch.sin(angle)), dim=1)
-    twice = torch.full((BINS,), 2.0, dtype=torch.float64)  # every bin but the outer two stands for a pair
+    twice = torch.full((bins,), 2.0, dtype=torch.float64)  # every bin but the outer two stands for a pair
     twice[0] = twice[-1] = 1.0
-    backward = forward.T * torch.cat((twice, twice))[:, None] / WINDOW
+    backward = forward.T * torch.cat((twice, twice))[:, None] / size
     return window.float(), (window[:, None] * forward).float(), (backward * window).float()
