@@ -25,7 +25,6 @@ from tables import put_table
 
 from vpcodec.codec.engines import open_engine
 from vpcodec.codec.windows import CORES
-from vpcodec.networks.speech import SAMPLE_RATE
 from vpcodec.registry import ModelFolder, find_model, list_models
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
@@ -67,7 +66,7 @@ def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.
         tokens = list(pool.map(lambda signal: member.encode(signal, rate), signals))
         encode = fastest(lambda: list(pool.map(lambda signal: member.encode(signal, rate), signals)))
         decode = fastest(lambda: list(pool.map(lambda token: member.decode(token, rate), tokens)))
-    amount = sum(map(len, signals)) / SAMPLE_RATE if facts.kind == "speech" else len(signals)
+    amount = sum(map(len, signals)) / 16_000 if facts.kind == "speech" else len(signals)
     return {
         "model": folder.name,
         "rate": rate,
@@ -93,7 +92,7 @@ def speech_windows(seconds: float, hop: int, members: int) -> list[np.ndarray]:
     """The bundled recording, repeated, in windows of the codec's size, as many for each member of the crew."""
     samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
     size = CORES["speech"] * hop
-    count = members * max(1, round(seconds * SAMPLE_RATE / size / members))
+    count = members * max(1, round(seconds * 16_000 / size / members))
     return list(np.resize(samples, (count, size)))
 
 

@@ -2,8 +2,8 @@
 
     python scripts/music.py OUT [--minutes 20] [--packages NAME...]
 
-Every package is fetched by `apt-get download`, its sounds of 44.1 kHz and more are brought to 48 kHz, cut into pieces of
-six seconds at the levels they have, and written as FLAC into one tar a package; short sounds are joined. Silence and
+Every package is fetched by `apt-get download`, its sounds of 44.1 kHz and more are brought to 48 kHz, cut into pieces
+of six seconds at the levels they have, and written as FLAC into one tar a package; short sounds are joined. Silence and
 pieces that were there before (loops, copies) stay out. `sources.json` says for every package its licence, its minutes,
 whether it was lossless, and where its band ends: lossy music has a low-pass of its own, which a network must not learn
 from alone. With fluidsynth and a soundfont at hand, `scores.tar` adds random scores played by every instrument of
@@ -71,19 +71,19 @@ LICENCES = {
 
 def sounds_of(package: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every sound file in a Debian package, also of those in archives inside it."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as unpacking:
-        with tarfile.open(fileobj=unpacking.stdout, mode="r|") as files:
-            for member in files:
-                if not member.isfile() or not member.name.lower().endswith(SUFFIXES + ARCHIVES):
-                    continue
-                content = files.extractfile(member).read()  # type: ignore[union-attr]
-                if member.name.lower().endswith(SUFFIXES):
-                    yield member.name, content
-                elif zipfile.is_zipfile(io.BytesIO(content)):
-                    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                        for name in archive.namelist():
-                            if name.lower().endswith(SUFFIXES):
-                                yield name, archive.read(name)
+    unpacking = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE)
+    with unpacking, tarfile.open(fileobj=unpacking.stdout, mode="r|") as files:
+        for member in files:
+            if not member.isfile() or not member.name.lower().endswith(SUFFIXES + ARCHIVES):
+                continue
+            content = files.extractfile(member).read()  # type: ignore[union-attr]
+            if member.name.lower().endswith(SUFFIXES):
+                yield member.name, content
+            elif zipfile.is_zipfile(io.BytesIO(content)):
+                with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                    for name in archive.namelist():
+                        if name.lower().endswith(SUFFIXES):
+                            yield name, archive.read(name)
 
 
 def full_band(content: bytes) -> NDArray[np.float32] | None:

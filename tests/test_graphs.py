@@ -19,8 +19,8 @@ from vpcodec.config import Network, Recipe, override
 from vpcodec.errors import ModelError
 from vpcodec.graphs import write_graphs, writing
 from vpcodec.graphs.operations import OPSET, registered
-from vpcodec.graphs.transforms import FORMULAS
-from vpcodec.networks.speech import transforms
+from vpcodec.graphs.transforms import formulas
+from vpcodec.networks.sound import transforms
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.quantizers.codebook import nearest
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256, write_facts
@@ -153,9 +153,9 @@ def test_graphs_stay_small_beside_the_weights(exported: ModelFolder) -> None:
 
 
 def test_the_transforms_that_a_graph_computes_are_those_of_the_network() -> None:
-    session = onnxruntime.InferenceSession(onnx.parser.parse_model(FORMULAS).SerializeToString())
+    session = onnxruntime.InferenceSession(onnx.parser.parse_model(formulas(384)).SerializeToString())
     computed = session.run(["analysis", "synthesis"], {})
-    _, *matrices = transforms()
+    _, *matrices = transforms(384)
     for found, wanted in zip(computed, matrices, strict=True):
         np.testing.assert_allclose(found, wanted.numpy(), rtol=0, atol=1e-9)
 

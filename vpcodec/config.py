@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from vpcodec.errors import ConfigError
 
-KINDS = ("speech", "image")
+KINDS = ("speech", "audio", "image")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,10 @@ class Network:
     decoder_blocks: Annotated[int, "Blocks after it."] = 8
     expansion: Annotated[float, "Hidden channels of a block over its width."] = 3.0
     kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
-    stride: Annotated[int, "Spectra of speech that share a token, 6 ms apart; 4 makes 42 tokens a second."] = 1
+    sample_rate: Annotated[int, "Hz of the sound that the network sees; others are resampled."] = 16_000
+    hop: Annotated[int, "Samples from one spectrum of sound to the next."] = 96
+    channels: Annotated[int, "Channels of sound that share a token: 1, or 2 for stereo."] = 1
+    stride: Annotated[int, "Spectra of sound that share a token; 4 of 6 ms make 42 tokens a second."] = 1
     spectral_encoder_blocks: Annotated[
         int, "Blocks before the encoder's, at the rate of the spectra; for a stride above 1."
     ] = 0
@@ -41,13 +44,13 @@ class Data:
     """What one training step sees."""
 
     batch: Annotated[int, "Crops per step."] = 8
-    crop: Annotated[int, "Positions per crop and axis: 1 is 6 ms of speech times the stride, or 8 pixels."] = 168
-    augment: Annotated[bool, "Vary the level and the band of speech; flip and rescale images."] = True
+    crop: Annotated[int, "Positions per crop and axis: 1 is a hop of sound times the stride, or 8 pixels."] = 168
+    augment: Annotated[bool, "Vary the level and the band of sound; flip and rescale images."] = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechLoss:
-    """Weights of what speech training reduces; 0 takes a term out of the sum."""
+    """Weights of what training on speech, or any sound, reduces; 0 takes a term out of the sum."""
 
     mel: Annotated[float, "Distance of log mel spectra at several resolutions."] = 1.0
     spectrum: Annotated[float, "Distance of compressed magnitudes at several resolutions."] = 4.0
@@ -90,7 +93,17 @@ class Training:
 
 
 SIZES = {
-    "network": ("width", "encoder_blocks", "decoder_blocks", "expansion", "kernel", "stride"),
+    "network": (
+        "width",
+        "encoder_blocks",
+        "decoder_blocks",
+        "expansion",
+        "kernel",
+        "stride",
+        "sample_rate",
+        "hop",
+        "channels",
+    ),
     "data": ("batch", "crop"),
     "training": ("steps", "fitting_positions"),
 }  # options that count something, by their section
@@ -100,7 +113,7 @@ SIZES = {
 class Recipe:
     """Everything that decides a training run, apart from the data themselves."""
 
-    kind: Annotated[str, "speech or image."]
+    kind: Annotated[str, "speech, audio or image."]
     quantizer: Annotated[dict[str, Any], "The method, its rates (codebook sizes) and its own options."]
     network: Network = field(default_factory=Network)
     data: Data = field(default_factory=Data)
@@ -110,13 +123,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ConfigError(f"kind must be speech or image, got {self.kind!r}")
+            raise ConfigError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if "method" not in self.quantizer:
             raise ConfigError("[quantizer] lacks method", hint='for example method = "fsp"')
         for section, names in SIZES.items():
             for name in names:
                 if (value := getattr(getattr(self, section), name)) < 1:
                     raise ConfigError(f"{section}.{name} must be 1 or more, got {value}")
+        if self.network.channels > 2:
+            raise ConfigError(f"network.channels must be 1 or 2, got {self.network.channels}")
         if self.network.kernel % 2 == 0:
             raise ConfigError(f"network.kernel must be odd, got {self.network.kernel}")
         if self.kind == "image" and self.network.stride > 1:

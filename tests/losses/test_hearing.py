@@ -5,7 +5,7 @@ import torch
 
 from vpcodec.config import SpeechLoss
 from vpcodec.losses.loudness import Disturbance
-from vpcodec.losses.speech import RESOLUTIONS, SpeechCriterion
+from vpcodec.losses.sound import RESOLUTIONS, SoundCriterion
 
 RATE = 16_000
 
@@ -40,7 +40,7 @@ def test_differences_too_small_to_hear_do_not_disturb_and_larger_ones_do() -> No
 
 def test_spectra_of_every_window_are_in_units_of_full_scale() -> None:
     """A sine of full scale has the magnitude 1/2 whatever the window, so the resolutions weigh alike."""
-    criterion = SpeechCriterion(SpeechLoss())
+    criterion = SoundCriterion(SpeechLoss(), 16_000)
     sine = torch.sin(2 * torch.pi * 1000 / RATE * torch.arange(RATE))[None]
     for window in RESOLUTIONS:
         assert float(criterion.spectrum(sine, window).abs()[..., 8:-8].max()) == pytest.approx(0.5, rel=0.01)

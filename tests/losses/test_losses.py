@@ -7,9 +7,9 @@ import torch
 
 from tests.conftest import MEDIA
 from vpcodec.config import ImageLoss, SpeechLoss
-from vpcodec.losses import ImageCriterion, SpeechCriterion
+from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.losses.image import structural_similarity
-from vpcodec.losses.speech import mel_filters
+from vpcodec.losses.sound import mel_filters
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def pictures() -> torch.Tensor:
 
 
 def test_a_perfect_reconstruction_costs_nothing(speech: torch.Tensor, pictures: torch.Tensor) -> None:
-    assert SpeechCriterion(SpeechLoss())(speech, speech)[0] < 1e-6  # rows of one batch may round differently
+    assert SoundCriterion(SpeechLoss(), 16_000)(speech, speech)[0] < 1e-6  # rows of one batch may round differently
     total, terms = ImageCriterion(ImageLoss(lpips=0.0), None)(pictures, pictures)
     assert abs(float(total)) < 1e-6
     assert set(terms) == {"absolute", "squared", "structure"}
@@ -32,7 +32,7 @@ def test_a_perfect_reconstruction_costs_nothing(speech: torch.Tensor, pictures: 
 
 def test_more_noise_costs_more_by_every_term(speech: torch.Tensor, pictures: torch.Tensor) -> None:
     for criterion, signal in (
-        (SpeechCriterion(SpeechLoss()), speech),
+        (SoundCriterion(SpeechLoss(), 16_000), speech),
         (ImageCriterion(ImageLoss(lpips=0.0), None), pictures),
     ):
         noise = torch.randn(signal.shape, generator=torch.Generator().manual_seed(1)) * signal.std()
@@ -42,7 +42,7 @@ def test_more_noise_costs_more_by_every_term(speech: torch.Tensor, pictures: tor
 
 def test_the_sum_is_the_terms_times_their_weights(speech: torch.Tensor) -> None:
     weights = SpeechLoss(mel=2.0, spectrum=0.0, complex_spectrum=0.5, waveform=0.25, loudness=0.125)
-    total, terms = SpeechCriterion(weights)(0.5 * speech, speech)
+    total, terms = SoundCriterion(weights, 16_000)(0.5 * speech, speech)
     wanted = 2 * terms["mel"] + 0.5 * terms["complex_spectrum"] + 0.25 * terms["waveform"]
     wanted = wanted + 0.125 * terms["loudness"]
     torch.testing.assert_close(total, wanted)
@@ -50,7 +50,7 @@ def test_the_sum_is_the_terms_times_their_weights(speech: torch.Tensor) -> None:
 
 def test_gradients_stay_finite_on_silence() -> None:
     silence = torch.zeros(1, 16000, requires_grad=True)
-    SpeechCriterion(SpeechLoss())(silence, torch.zeros(1, 16000))[0].backward()
+    SoundCriterion(SpeechLoss(), 16_000)(silence, torch.zeros(1, 16000))[0].backward()
     assert silence.grad is not None
     assert silence.grad.isfinite().all()
 
@@ -59,7 +59,7 @@ def test_gradients_stay_finite_on_silence() -> None:
 def test_crops_shorter_than_a_window_are_compared_without_it(speech: torch.Tensor, samples: int) -> None:
     target = speech[:, 4000 : 4000 + samples]
     decoded = (0.5 * target).requires_grad_()
-    total, terms = SpeechCriterion(SpeechLoss())(decoded, target)
+    total, terms = SoundCriterion(SpeechLoss(), 16_000)(decoded, target)
     total.backward()
     assert terms["mel"] > 0
     assert set(terms) == {"mel", "spectrum", "complex_spectrum", "waveform", "loudness"}
@@ -68,14 +68,14 @@ def test_crops_shorter_than_a_window_are_compared_without_it(speech: torch.Tenso
 
 
 def test_a_turned_phase_is_seen_by_the_complex_term_alone(speech: torch.Tensor) -> None:
-    terms = SpeechCriterion(SpeechLoss())(-speech, speech)[1]
+    terms = SoundCriterion(SpeechLoss(), 16_000)(-speech, speech)[1]
     assert terms["mel"] < 1e-5
     assert terms["spectrum"] < 1e-5
     assert terms["complex_spectrum"] > 0.01
 
 
 def test_mel_bands_cover_the_spectrum_and_each_weighs_one_at_most() -> None:
-    filters = mel_filters(1024, 80)
+    filters = mel_filters(1024, 80, 16_000)
     assert filters.shape == (513, 80)
     assert (filters.sum(1)[1:-1] > 0).all()
     assert filters.sum(0).max() < 1 + 1e-5

@@ -12,7 +12,7 @@ from vpcodec.networks import NETWORKS, build_network
 from vpcodec.networks.base import SignalNetwork
 from vpcodec.networks.image import overlap_add as add_patches
 from vpcodec.networks.image import patches
-from vpcodec.networks.speech import MARGIN, OVERLAP, SpeechNetwork, overlap_add
+from vpcodec.networks.sound import OVERLAP, SoundNetwork, overlap_add
 
 SMALL = Network(width=16, encoder_blocks=2, decoder_blocks=3, expansion=2, kernel=3)
 
@@ -44,9 +44,9 @@ def test_each_hop_of_signal_has_one_latent_and_comes_back_as_long_as_it_was(netw
 
 
 def test_the_short_time_transform_and_its_inverse_restore_the_waveform() -> None:
-    network = SpeechNetwork(SMALL, 4, 4)
+    network = SoundNetwork(SMALL, 4, 4)
     signal = signal_of(network, 9)
-    blocks = torch.nn.functional.pad(signal, (MARGIN, MARGIN)).unflatten(1, (-1, network.hop))
+    blocks = torch.nn.functional.pad(signal, (144, 144)).unflatten(1, (-1, network.hop))
     frames = torch.cat([blocks[:, shift : shift + 9] for shift in range(OVERLAP)], dim=-1)
     envelope = overlap_add(network.window.square().expand(1, 9, -1))
     restored = overlap_add(frames @ network.analysis @ network.synthesis) / envelope
@@ -93,7 +93,7 @@ def test_evaluation_returns_what_the_tokens_decode_to_bit_for_bit(kind: str) -> 
 
 
 def test_a_stride_is_for_speech() -> None:
-    assert SpeechNetwork(STRIDE, 4, 4).hop == 384
+    assert SoundNetwork(STRIDE, 4, 4).hop == 384
     for kind, stride in (("image", 2), ("speech", 0)):
         with pytest.raises(ConfigError, match=r"network\.stride"):
             Recipe(kind=kind, quantizer={"method": "fsp"}, network=replace(SMALL, stride=stride))

@@ -30,6 +30,7 @@ from vpcodec.errors import DataError, InputError
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
 NARROW_SHARE = 0.15  # of speech crops are heard as through a telephone or an old microphone, without the upper band
 BAND_RANGE = (3_400.0, 7_000.0)  # Hz, where such a band ends
+MONO_SHARE = 0.15  # of the crops of any sound have two equal channels; of the others, half change sides
 SLOPE = 200.0  # Hz, over which it ends
 ZOOM_SHARE = 0.8  # of the crops of photos are taken from a larger square and shrunk to
 ZOOM_RANGE = (0.25, 1.0)  # of its sides, so that a network sees small things sharp
@@ -201,6 +202,35 @@ class SpeechCrops(Crops):
         return np.pad(piece, (0, self.size - len(piece)))
 
 
+class AudioCrops(SpeechCrops):
+    """Crops [samples, 2] of any sound at 48 kHz, at the level that the codec gives the network; mono stands twice."""
+
+    sample_rate = 48_000
+
+    def decode(self, content: bytes) -> NDArray[np.generic]:
+        with open_audio(io.BytesIO(content)) as audio:
+            samples = resample(audio.read_all(), audio.info.sample_rate, self.sample_rate)
+        stereo = samples[:, :2] if samples.shape[1] > 1 else np.repeat(samples, 2, axis=1)
+        return np.asarray(np.rint(np.clip(stereo, -8, 8) * 4096), dtype=np.int16)
+
+    def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
+        start = int(random.integers(0, max(1, len(signal) - self.size + 1)))
+        piece = self.cut(signal, start)
+        if not self.options.augment:
+            return piece
+        decibels, sign = random.uniform(*LEVEL_RANGE), random.choice((-1.0, 1.0))
+        piece *= np.float32(sign * 10 ** (decibels / 20))
+        width = random.random()
+        if width < MONO_SHARE:
+            return np.repeat(piece.mean(axis=1, keepdims=True), 2, axis=1)
+        return piece[:, ::-1] if width > (1 + MONO_SHARE) / 2 else piece
+
+    def cut(self, signal: NDArray[np.generic], start: int) -> NDArray[np.float32]:
+        piece = signal[start : start + self.size].astype(np.float32) / np.float32(4096)
+        leveled = piece * np.float32(gain_of(measure_level(np.sqrt(np.square(piece).mean(axis=1)))))
+        return np.pad(np.clip(leveled, -8, 8), ((0, self.size - len(piece)), (0, 0)))
+
+
 class ImageCrops(Crops):
     """Square crops of RGB photos, in [-1, 1]."""
 
@@ -263,4 +293,4 @@ def named(file: MediaFile) -> Iterator[None]:
         raise DataError(f"{name}: {error.strerror or error}") from error
 
 
-CROPS: dict[str, type[Crops]] = {"speech": SpeechCrops, "image": ImageCrops}
+CROPS: dict[str, type[Crops]] = {"speech": SpeechCrops, "audio": AudioCrops, "image": ImageCrops}

@@ -1,6 +1,6 @@
 """The transforms of speech as nodes of a graph: as numbers they would be ten times larger than all the rest of it.
 
-The formulas are those of `networks.speech.transforms`, in the same order and in float64, and a test holds the two
+The formulas are those of `networks.sound.transforms`, in the same order and in float64, and a test holds the two
 together. ONNX Runtime computes them once, when it loads the graph.
 """
 
@@ -9,18 +9,22 @@ import math
 import onnx
 from onnx.numpy_helper import to_array
 
-from vpcodec.networks.speech import BINS, WINDOW, SpeechNetwork
+from vpcodec.networks.sound import SoundNetwork
 
-FORMULAS = f"""
+
+def formulas(size: int) -> str:
+    """The matrices of windows of `size` samples."""
+    bins = size // 2 + 1
+    return f"""
 <ir_version: 9, opset_import: ["" : 20]>
-transforms () => (float[{WINDOW}, {2 * BINS}] analysis, float[{2 * BINS}, {WINDOW}] synthesis) {{
+transforms () => (float[{size}, {2 * bins}] analysis, float[{2 * bins}, {size}] synthesis) {{
     zero = Constant <value = double {{0}}> ()
     half = Constant <value = double {{0.5}}> ()
     one = Constant <value = double {{1}}> ()
     two = Constant <value = double {{2}}> ()
     full_turn = Constant <value = double {{{2 * math.pi!r}}}> ()
-    length = Constant <value = double {{{WINDOW}}}> ()
-    bins = Constant <value = double {{{BINS}}}> ()
+    length = Constant <value = double {{{size}}}> ()
+    bins = Constant <value = double {{{bins}}}> ()
     last = Constant <value_ints = [-1]> ()
 
     time = Range(zero, length, one)
@@ -56,16 +60,16 @@ transforms () => (float[{WINDOW}, {2 * BINS}] analysis, float[{2 * BINS}, {WINDO
 """
 
 
-def compute_transforms(model: onnx.ModelProto, network: SpeechNetwork) -> None:
+def compute_transforms(model: onnx.ModelProto, network: SoundNetwork) -> None:
     """Replace the analysis and synthesis matrices of a graph by the nodes that compute them."""
     matrices = {"analysis": network.analysis.numpy(), "synthesis": network.synthesis.numpy()}
-    formulas = onnx.parser.parse_model(FORMULAS).graph.node
+    nodes = onnx.parser.parse_model(formulas(len(network.window))).graph.node
     for node in [node for node in model.graph.node if node.op_type == "Constant"]:
         value = to_array(node.attribute[0].t)
         for name, matrix in matrices.items():
             if value.shape == matrix.shape and (value == matrix).all():
                 model.graph.node.remove(node)
-                prepend(model.graph, needed(formulas, name))
+                prepend(model.graph, needed(nodes, name))
                 rename(model.graph, node.output[0], name)
 
 

@@ -34,7 +34,8 @@ from vpcodec.errors import ModelError
 from vpcodec.graphs.eight_bits import with_eight_bits
 from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import compute_transforms
-from vpcodec.networks.speech import SpeechNetwork
+from vpcodec.networks import SignalNetwork
+from vpcodec.networks.sound import SoundNetwork
 from vpcodec.quantizers.codebook import CELLS
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, sha256, write_facts
 
@@ -92,8 +93,8 @@ def draft_graphs(model: ModelFolder, draft: Path) -> list[str]:
     places = places_of_tensors(model.path / WEIGHTS)
     shutil.copyfile(model.path / WEIGHTS, draft / WEIGHTS)
     checksums = {}
-    for name, graph in parts(autoencoder, model.facts.kind):
-        if isinstance(autoencoder.network, SpeechNetwork):
+    for name, graph in parts(autoencoder):
+        if isinstance(autoencoder.network, SoundNetwork):
             compute_transforms(graph, autoencoder.network)
         point_to_weights(graph, places)
         (draft / name).write_bytes(graph.SerializeToString())
@@ -102,18 +103,18 @@ def draft_graphs(model: ModelFolder, draft: Path) -> list[str]:
     drafted = ModelFolder(draft)
     engine = OnnxEngine(drafted)
     compare(engine, drafted, autoencoder)
-    if not stands_eight_bits(engine, drafted):
+    if not stands_eight_bits(engine, drafted, autoencoder):
         for rate in model.facts.rates:
             del checksums[DECODER_8_BITS.format(rate=rate)]
         write_facts(draft, replace(model.facts, graphs=checksums))
     return list(checksums)
 
 
-def parts(model: Autoencoder, kind: str) -> Iterator[tuple[str, onnx.ModelProto]]:
+def parts(model: Autoencoder) -> Iterator[tuple[str, onnx.ModelProto]]:
     """File name and graph of all that the engine needs of a model."""
     quantizer, network = model.quantizer, model.network
-    axes = {1: "time"} if kind == "speech" else {1: "height", 2: "width"}
-    signal = example(kind, network.hop)
+    axes = {1: "time"} if network.axes == 1 else {1: "height", 2: "width"}
+    signal = example(model.network)
     latents = network.encode(signal).flatten(0, -2)
     yield ENCODER, trace(model, lambda m, x: m.network.encode(x).float(), signal, ("signal", "latents"), axes)
     for rate in quantizer.rates:
@@ -194,7 +195,7 @@ def point_to_weights(graph: onnx.ModelProto, places: dict[str, Place]) -> None:
 
 def compare(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) -> None:
     """Raises ModelError unless the graphs compute what torch computes, for every rate."""
-    signal = example(model.facts.kind, model.facts.hop)
+    signal = example(autoencoder.network)
     for rate in model.facts.rates:
         tokens = autoencoder.encode(signal, rate)
         found = engine.encode(signal[0].numpy(), rate)
@@ -206,10 +207,10 @@ def compare(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) ->
             raise ModelError(f"{model.name}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
 
 
-def stands_eight_bits(engine: OnnxEngine, model: ModelFolder) -> bool:
+def stands_eight_bits(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) -> bool:
     """Whether products of 8 bits change the signal little, at every rate; early in a training they may not."""
     quicker = OnnxEngine(model, eight_bits=True)
-    signal = example(model.facts.kind, model.facts.hop)[0].numpy()
+    signal = example(autoencoder.network)[0].numpy()
     for rate in model.facts.rates:
         tokens = engine.encode(signal, rate)
         exact = engine.decode(tokens, rate)
@@ -218,9 +219,11 @@ def stands_eight_bits(engine: OnnxEngine, model: ModelFolder) -> bool:
     return True
 
 
-def example(kind: str, hop: int) -> Tensor:
+def example(network: SignalNetwork) -> Tensor:
     """A signal that is the same every time: noise that changes in strength."""
     random = np.random.default_rng(0)
-    shape = (1, POSITIONS * hop) if kind == "speech" else (1, POSITIONS * hop, (POSITIONS + 1) * hop, 3)
+    shape: tuple[int, ...] = (1, POSITIONS * network.hop, (POSITIONS + 1) * network.hop, 3)
+    if isinstance(network, SoundNetwork):
+        shape = shape[:2] if network.channels == 1 else (*shape[:2], network.channels)
     noise = random.uniform(-1, 1, shape) * np.linspace(0.01, 1, shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
     return torch.from_numpy(noise.astype(np.float32))

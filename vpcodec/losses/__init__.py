@@ -4,6 +4,6 @@ Each loss module returns its terms unweighted, for the log, together with their 
 """
 
 from vpcodec.losses.image import ImageCriterion
-from vpcodec.losses.speech import SpeechCriterion
+from vpcodec.losses.sound import SoundCriterion
 
-__all__ = ["ImageCriterion", "SpeechCriterion"]
+__all__ = ["ImageCriterion", "SoundCriterion"]

@@ -12,7 +12,6 @@ from PIL import Image
 from vpcodec.config import Recipe
 from vpcodec.data.colors import to_pixels
 from vpcodec.errors import DataError
-from vpcodec.networks.speech import SAMPLE_RATE
 
 EVERY = 20  # steps that one row of the log averages
 SAMPLES = 4  # crops kept to look at or listen to
@@ -37,6 +36,7 @@ class Journal:
     def __init__(self, folder: Path, recipe: Recipe, precision: str, resume: bool) -> None:
         self.folder = folder
         self.kind = recipe.kind
+        self.sample_rate = recipe.network.sample_rate
         self.precision = precision
         self.waiting: list[dict[str, float]] = []
         self.head: dict[str, object] = {}  # of the last step that waits
@@ -90,9 +90,10 @@ class Journal:
         """Write a few crops with their reconstructions: one WAV, or one PNG with the pairs side by side."""
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
-        if self.kind == "speech":
+        if self.kind != "image":
             pairs = np.stack((signals[:SAMPLES], reconstructions[:SAMPLES]), axis=1)
-            soundfile.write(folder / f"{label}.wav", pairs.ravel().clip(-1, 1), SAMPLE_RATE, subtype="PCM_16")
+            pairs = pairs.reshape(-1, *pairs.shape[3:]).clip(-1, 1)
+            soundfile.write(folder / f"{label}.wav", pairs, self.sample_rate, subtype="PCM_16")
             return
         rows = [np.concatenate(pair, axis=1) for pair in zip(signals[:SAMPLES], reconstructions[:SAMPLES], strict=True)]
         Image.fromarray(to_pixels(np.concatenate(rows))).save(folder / f"{label}.png")

@@ -25,7 +25,7 @@ from vpcodec.data.media import Sources
 from vpcodec.devices import choose_device
 from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.graphs import write_graphs
-from vpcodec.losses import ImageCriterion, SpeechCriterion
+from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.networks.blocks import Trunk
 from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
 from vpcodec.registry import load_weights, save_model
@@ -296,8 +296,8 @@ class Trainer:
 
 def build_criterion(recipe: Recipe) -> nn.Module:
     """The loss module of a recipe; LPIPS is loaded only where its weight asks for it."""
-    if recipe.kind == "speech":
-        return SpeechCriterion(recipe.speech_loss)
+    if recipe.kind != "image":
+        return SoundCriterion(recipe.speech_loss, recipe.network.sample_rate)
     if not recipe.image_loss.lpips:
         return ImageCriterion(recipe.image_loss, None)
     from vpcodec.metrics.lpips import LPIPS

@@ -1,4 +1,4 @@
-"""What speech training reduces: spectral, waveform, loudness and envelope distances."""
+"""What training on sound reduces: spectral and waveform distances; for speech, loudness and envelopes as well."""
 
 import math
 
@@ -8,37 +8,39 @@ from torch import Tensor, nn
 
 from vpcodec.config import SpeechLoss
 from vpcodec.losses.intelligibility import EnvelopeDistance
-from vpcodec.losses.loudness import SAMPLE_RATE, Disturbance
+from vpcodec.losses.loudness import Disturbance
 from vpcodec.losses.weighting import weighted
 
-# Window of each short-time spectrum in samples, with the number of mel bands drawn from it.
+# Window of each short-time spectrum in samples at 16 kHz, with the number of mel bands drawn from it.
 RESOLUTIONS: dict[int, int] = {2048: 120, 1024: 80, 512: 40, 256: 20, 128: 10}
 COMPRESSION = 0.3  # exponent on magnitudes, near how loudness grows with intensity
 SMALLEST = 1e-8  # power added where a root needs a slope at zero
 QUIET = 1e-4  # mel magnitude below which the logarithm levels off
 
 
-class SpeechCriterion(nn.Module):
-    """Spectral, waveform, loudness and envelope distances of speech.
+class SoundCriterion(nn.Module):
+    """Spectral, waveform, loudness and envelope distances of sound.
 
     Args:
-        weights: Weight of each term.
+        weights: Weight of each term; loudness and envelopes are for speech at 16 kHz.
+        sample_rate: Hz; windows last as long at every rate.
     """
 
-    def __init__(self, weights: SpeechLoss) -> None:
+    def __init__(self, weights: SpeechLoss, sample_rate: int) -> None:
         super().__init__()
         self.weights = weights
+        self.resolutions = {window * sample_rate // 16_000: bands for window, bands in RESOLUTIONS.items()}
         self.loudness = Disturbance() if weights.loudness else None
         self.envelopes = EnvelopeDistance() if weights.envelopes else None
-        for window, bands in RESOLUTIONS.items():
+        for window, bands in self.resolutions.items():
             self.register_buffer(f"window_{window}", torch.hann_window(window), persistent=False)
-            self.register_buffer(f"mel_{window}", mel_filters(window, bands), persistent=False)
+            self.register_buffer(f"mel_{window}", mel_filters(window, bands, sample_rate), persistent=False)
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Both [B, N] at 16 kHz -> the weighted sum and the terms by name."""
-        reconstruction, target = reconstruction.float(), target.float()
+        """Both [B, N], or [B, N, 2] in stereo -> the weighted sum and the terms by name."""
+        reconstruction, target = channels_of(reconstruction.float()), channels_of(target.float())
         terms = {name: target.new_zeros(()) for name in ("mel", "spectrum", "complex_spectrum")}
-        for window in RESOLUTIONS:
+        for window in self.resolutions:
             if window // 2 >= target.shape[1]:
                 continue
             ours = self.views(reconstruction, window)
@@ -74,14 +76,22 @@ class SpeechCriterion(nn.Module):
         return torch.stft(signal, window, window // 4, window=taper / taper.sum(), return_complex=True)
 
 
-def mel_filters(window: int, bands: int) -> Tensor:
+def channels_of(signal: Tensor) -> Tensor:
+    """What is compared of a signal: [B, N] itself; of [B, N, 2] left, right, middle and side, [4*B, N]."""
+    if signal.ndim == 2:
+        return signal
+    left, right = signal.unbind(2)
+    return torch.cat((left, right, (left + right) * 0.5**0.5, (left - right) * 0.5**0.5))
+
+
+def mel_filters(window: int, bands: int, sample_rate: int) -> Tensor:
     """[window/2+1, bands]: triangles on the mel scale (O'Shaughnessy, 1987), each summing to 1 or less."""
 
     def to_mel(hertz: float) -> float:
         return 2595 * math.log10(1 + hertz / 700)
 
-    edges = 700 * (10 ** (torch.linspace(to_mel(0), to_mel(SAMPLE_RATE / 2), bands + 2) / 2595) - 1)
-    bins = torch.linspace(0, SAMPLE_RATE / 2, window // 2 + 1)[:, None]
+    edges = 700 * (10 ** (torch.linspace(to_mel(0), to_mel(sample_rate / 2), bands + 2) / 2595) - 1)
+    bins = torch.linspace(0, sample_rate / 2, window // 2 + 1)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     triangles = torch.minimum(rising, falling).clamp(min=0)
