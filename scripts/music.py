@@ -32,6 +32,7 @@ from vpcodec.data.resample import resample
 
 RATE = 48_000  # Hz
 PIECE = 6 * RATE  # samples
+PIECES = 6  # at most, of one track: many tracks rather than long ones
 SILENCE = 1e-3  # RMS of a piece, -60 dBFS
 SUFFIXES = (".ogg", ".oga", ".flac", ".wav", ".mp3", ".opus")
 ARCHIVES = (".zip", ".pk3")
@@ -108,7 +109,9 @@ def pieces_of(sounds: Iterator[tuple[str, bytes]], seen: set[str]) -> list[NDArr
         seen.add(mark)
         channels = samples.shape[1]
         whole = len(samples) // PIECE
-        pieces += [samples[place * PIECE : (place + 1) * PIECE] for place in range(whole)]
+        step = max(1.0, whole / PIECES)
+        starts = [int(place * step) * PIECE for place in range(min(whole, PIECES))]
+        pieces += [samples[start : start + PIECE].copy() for start in starts]
         if whole == 0:  # an instrument or effect: joined, so that its start is heard
             rest[channels] = np.concatenate((rest[channels], samples))
             if len(rest[channels]) >= PIECE:
@@ -146,7 +149,7 @@ def write_pieces(path: Path, pieces: list[NDArray[np.float32]]) -> None:
             flac = io.BytesIO()
             soundfile.write(flac, np.clip(piece, -1, 1), RATE, format="FLAC", subtype="PCM_16")
             entry = tarfile.TarInfo(f"{path.stem}__{place:04}.flac")
-            entry.size = flac.tell()
+            entry.size = len(flac.getbuffer())
             flac.seek(0)
             shard.addfile(entry, flac)
 

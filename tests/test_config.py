@@ -26,7 +26,7 @@ def test_every_option_that_is_written_stands_under_a_comment() -> None:
     ("text", "complaint"),
     [
         ('kind = "speech"\nquantiser = 1', "unknown option quantiser"),
-        ('kind = "film"\n[quantizer]\nmethod = "fsp"', "kind must be speech or image"),
+        ('kind = "film"\n[quantizer]\nmethod = "fsp"', "kind must be one of speech, audio, image"),
         ('kind = "speech"\n[quantizer]\nrates = [256]', "lacks method"),
         ('kind = "speech"\n[quantizer]\nmethod = "fsp"\n[training]\nsteps = "many"', "training.steps must be int"),
         ('kind = "speech"\n[quantizer]\nmethod = "fsp"\n[network]\nkernel = 4', "must be odd"),
