@@ -1,6 +1,6 @@
 """The recipes that ship: one TOML file for each released model, some to try, and tiny ones for every method.
 
-`speech-<method>-tiny`, `audio-<method>-tiny` and `image-<method>-tiny` exist for every quantizer: they are the tiny recipe of the
+`speech-<method>-tiny` exists for every quantizer, and so do those of audio and images: they are the tiny recipe of the
 signal with that method put in.
 """
 
