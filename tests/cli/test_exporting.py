@@ -24,7 +24,7 @@ def test_tokens_are_those_of_the_codec(token_files: Path, models: Path, monkeypa
         assert found.facts["shape"] == list(expected.shape)
 
 
-def test_a_model_that_is_not_there_does_not_keep_the_others_from_their_graphs(vpcodec: Command, models: Path) -> None:
+def test_a_missing_model_does_not_stop_the_graphs_of_others(vpcodec: Command, models: Path) -> None:
     folder = shutil.copytree(models / "speech-vp", vpcodec.folder / "model")
     (folder / "encoder.onnx").unlink()
     ended = vpcodec("export", "nowhere", "model", "--to", "onnx")
@@ -50,7 +50,7 @@ def test_equal_names_are_told_apart_by_their_folders(vpcodec: Command, tokens: P
     assert sorted(names) == ["a/deep/y", "a/x", "b/deep/y", "b/x", "only-a", "only-b"]
 
 
-def test_ids_of_several_codebooks_in_one_export_are_said(vpcodec: Command, tokens: Path) -> None:
+def test_an_export_from_several_codebooks_is_noted(vpcodec: Command, tokens: Path) -> None:
     said = vpcodec("export", "speech.tok", "photo.tok", "-o", "t.npz").stderr.decode()
     assert "the ids come from different codebooks: image-vp (" in said
     assert ") with codebook 256, speech-vp (" in said

@@ -44,7 +44,7 @@ def test_rule_13_version(vpcodec: Command) -> None:
     assert vpcodec("--version").stdout == f"vpcodec {__version__}\n".encode()
 
 
-def test_rule_13_short_help_leaves_out_what_is_rare(vpcodec: Command) -> None:
+def test_rule_13_short_help_omits_rare_options(vpcodec: Command) -> None:
     short, long = (vpcodec("encode", asked).stdout.decode() for asked in ("-h", "--help"))
     for option in RARE:
         assert f"  {option} " in long
@@ -54,7 +54,7 @@ def test_rule_13_short_help_leaves_out_what_is_rare(vpcodec: Command) -> None:
 @pytest.mark.parametrize(
     ("command", "option"), [("train", "--start MODEL"), ("export", "--to F"), ("evaluate", "--json FILE")]
 )
-def test_rule_13_what_is_only_called_like_something_rare_stays(vpcodec: Command, command: str, option: str) -> None:
+def test_rule_13_short_help_keeps_options_with_similar_names(vpcodec: Command, command: str, option: str) -> None:
     assert f"  {option} " in vpcodec(command, "-h").stdout.decode()
 
 

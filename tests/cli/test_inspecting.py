@@ -86,7 +86,7 @@ def test_test_passes_sound_files_and_reads_pipes(vpcodec: Command, tokens: Path)
     assert vpcodec("test", "-", given=(tokens / "photo.tok").read_bytes()).returncode == 0
 
 
-def test_test_says_what_is_broken_where(vpcodec: Command, tokens: Path) -> None:
+def test_test_reports_damage_with_its_place(vpcodec: Command, tokens: Path) -> None:
     content = bytearray((tokens / "speech.tok").read_bytes())
     content[-60] ^= 1
     (tokens / "speech.tok").write_bytes(content)
@@ -96,7 +96,7 @@ def test_test_says_what_is_broken_where(vpcodec: Command, tokens: Path) -> None:
     assert ended.stderr.endswith(b"1 sound, 1 damaged\n")
 
 
-def test_test_says_when_the_model_does_not_fit(vpcodec: Command, tokens: Path) -> None:
+def test_test_reports_a_model_that_does_not_fit(vpcodec: Command, tokens: Path) -> None:
     facts = Path(vpcodec.environment["VPCODEC_MODELS"]) / "speech-vp" / "model.toml"
     other = vpcodec.folder / "models" / "speech-vp"
     other.mkdir(parents=True)

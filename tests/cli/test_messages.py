@@ -12,18 +12,18 @@ from tests.cli.conftest import PATIENCE, Command
 from tests.data.fuzzing import seeds
 
 
-def test_rule_7_standard_output_carries_nothing_but_what_was_asked_for(vpcodec: Command, media: Path) -> None:
+def test_rule_7_standard_output_has_only_requested_data(vpcodec: Command, media: Path) -> None:
     assert vpcodec("encode", "speech.wav", "-v").stdout == b""
     assert vpcodec("test", "speech.tok").stdout == b""
     assert vpcodec("decode", "speech.tok", "-v").stdout == b""
 
 
-def test_rule_7_quiet_says_nothing_but_errors(vpcodec: Command, media: Path) -> None:
+def test_rule_7_quiet_prints_errors_only(vpcodec: Command, media: Path) -> None:
     assert vpcodec("encode", "-q", "speech.wav", "photo.png").stderr == b""
     assert vpcodec("encode", "-q", "speech.wav").stderr.count(b"\n") == 1
 
 
-def test_rule_7_what_libraries_warn_of_is_not_said(vpcodec: Command) -> None:
+def test_rule_7_warnings_of_libraries_are_hidden(vpcodec: Command) -> None:
     content = bytearray(seeds()["plain.tiff"])
     entry = content.index(struct.pack("<HHI", 284, 3, 1))  # a tag that gives one number,
     struct.pack_into("<I", content, entry + 4, 1 << 16)  # now said to give more than the file holds
@@ -33,7 +33,7 @@ def test_rule_7_what_libraries_warn_of_is_not_said(vpcodec: Command) -> None:
     assert ended.stderr.count(b"\n") == 1
 
 
-def test_rule_7_verbose_says_what_took_how_long_and_which_engine_ran(vpcodec: Command, media: Path) -> None:
+def test_rule_7_verbose_prints_times_and_the_engine(vpcodec: Command, media: Path) -> None:
     said = vpcodec("encode", "-v", "speech.wav").stderr.decode()
     for words in ("loading", "network", "onnx on cpu", "reading, coding and writing", "peak memory"):
         assert words in said

@@ -43,7 +43,7 @@ def folder(vpcodec: Command, models: Path) -> Path:
         "export model --to onnx",
     ],
 )
-def test_what_needs_torch_says_so(vpcodec: Command, folder: Path, line: str) -> None:
+def test_commands_that_need_torch_name_it(vpcodec: Command, folder: Path, line: str) -> None:
     hide(vpcodec, "torch")
     ended = vpcodec(*line.split())
     assert ended.stderr == b"vpcodec: this needs torch, which is not installed; pip install 'vpcodec[full]'\n"
@@ -57,7 +57,7 @@ def test_what_needs_torch_says_so(vpcodec: Command, folder: Path, line: str) -> 
         ("av", "media", "recordings/memo.m4a", "M4A ", "sound or a film in MP4 or QuickTime"),
     ],
 )
-def test_what_only_an_optional_package_reads_is_named_and_in_a_folder_skipped(
+def test_files_that_need_an_optional_package_name_it_and_are_skipped_in_folders(
     vpcodec: Command, folder: Path, package: str, extra: str, name: str, brand: str, what: str
 ) -> None:
     hide(vpcodec, package)
@@ -74,7 +74,7 @@ def test_what_only_an_optional_package_reads_is_named_and_in_a_folder_skipped(
     assert (folder / name).exists()
 
 
-def test_what_a_worker_of_an_evaluation_lacks_is_said_in_the_same_line(vpcodec: Command, folder: Path) -> None:
+def test_a_package_missing_in_a_worker_is_named_in_one_line(vpcodec: Command, folder: Path) -> None:
     hide(vpcodec, "scipy")
     ended = vpcodec("evaluate", "--dataset", "recordings", "--metrics", "stoi", "-j", "2")
     assert ended.stderr == b"vpcodec: this needs scipy, which is not installed; pip install 'vpcodec[full]'\n"

@@ -37,7 +37,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, models: Path, token_files:
 
 
 @pytest.mark.parametrize(("line", "printed", "code"), MISTAKES)
-def test_a_mistake_is_answered_by_one_line(answers: Answers, line: str, printed: str, code: int) -> None:
+def test_a_mistake_gets_one_line(answers: Answers, line: str, printed: str, code: int) -> None:
     answer = answers[line]
     said = answer.stderr.decode()
     assert matches(said.removesuffix("\n"), f"vpcodec: {printed}"), said

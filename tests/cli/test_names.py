@@ -79,7 +79,7 @@ def test_rule_8_rate_channels_and_sample_format_come_back(vpcodec: Command, medi
         assert getattr(after, fact) == getattr(before, fact)
 
 
-def test_rule_8_one_line_says_what_does_not_come_back(vpcodec: Command, media: Path) -> None:
+def test_rule_8_a_line_names_what_is_lost(vpcodec: Command, media: Path) -> None:
     from PIL import Image
 
     Image.open(media / "photo.png").convert("RGBA").resize((64, 48)).save(media / "plain.png")
@@ -92,9 +92,7 @@ def test_rule_8_one_line_says_what_does_not_come_back(vpcodec: Command, media: P
     assert b"grey.tok: webp has no grey; " in vpcodec("decode", "grey.tok", "--format", "webp").stderr
 
 
-def test_what_the_encoding_of_the_output_lacks_is_escaped_and_nothing_else_is_lost(
-    vpcodec: Command, media: Path
-) -> None:
+def test_characters_outside_the_encoding_of_the_output_are_escaped(vpcodec: Command, media: Path) -> None:
     os.rename(media / "photo.png", media / "写真.png")
     for encoding in ("latin-1", "ascii:strict"):
         vpcodec.environment |= {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}

@@ -26,7 +26,7 @@ def test_rule_3_nothing_is_overwritten_without_force(vpcodec: Command, media: Pa
     assert (media / "speech.tok").read_bytes().startswith(b"\xd6VP")
 
 
-def test_rule_3_skip_existing_leaves_what_is_there_and_succeeds(vpcodec: Command, media: Path) -> None:
+def test_rule_3_skip_existing_keeps_outputs_and_succeeds(vpcodec: Command, media: Path) -> None:
     (media / "speech.tok").write_bytes(OLD)
     ended = vpcodec("encode", "--skip-existing", "speech.wav", "photo.png")
     assert ended.returncode == 0
@@ -63,7 +63,7 @@ def test_rule_4_an_interrupted_output_leaves_nothing_behind(vpcodec: Command, nu
     assert vpcodec.names() == []
 
 
-def test_rule_4_killed_at_once_an_output_does_not_have_its_name(vpcodec: Command) -> None:
+def test_rule_4_a_killed_process_leaves_no_output(vpcodec: Command) -> None:
     process = vpcodec.start("encode", "-", "-o", "long.tok")
     process.stdin.write(wav(speech(30), 0))
     process.stdin.flush()
@@ -156,7 +156,7 @@ def test_rule_10_rm_keeps_an_input_of_which_only_the_first_picture_is_coded(vpco
     assert f"{name}: the input is kept, because a part of it is not in the output\n".encode() in ended.stderr
 
 
-def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models: Path) -> None:
+def test_rule_10_a_wrong_output_fails_verification(tokens: Path, models: Path) -> None:
     from vpcodec.container import Index
     from vpcodec.corpus.verify import check_encoded
     from vpcodec.errors import InputError
@@ -171,7 +171,7 @@ def test_rule_10_an_output_that_reads_back_wrong_is_noticed(tokens: Path, models
         check_encoded(str(tokens / "speech.tok"), header, ModelFolder(models / header.model))
 
 
-def test_resync_decodes_what_is_left_of_a_damaged_file(vpcodec: Command, tokens: Path) -> None:
+def test_resync_decodes_the_intact_frames_of_a_damaged_file(vpcodec: Command, tokens: Path) -> None:
     content = (tokens / "speech.tok").read_bytes()
     start = Index(io.BytesIO(content)).starts[0]
     broken = content[start : start + 30] + bytes([content[start + 30] ^ 1]) + content[start + 31 :]

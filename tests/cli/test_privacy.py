@@ -21,7 +21,7 @@ def test_coding_leaves_nothing_in_the_home_of_the_user(
     assert list(home.rglob("*")) == []
 
 
-def test_a_home_that_cannot_be_written_to_is_no_reason_to_say_anything(vpcodec: Command, media: Path) -> None:
+def test_a_read_only_home_causes_no_message(vpcodec: Command, media: Path) -> None:
     vpcodec.environment["HOME"] = "/dev/null"
     assert vpcodec("encode", "-q", "speech.wav").stderr == b""
 

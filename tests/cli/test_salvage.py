@@ -12,7 +12,7 @@ FORMS = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_cut_recording_is_refused_and_salvage_takes_what_is_there(vpcodec: Command, media: Path, form: str) -> None:
+def test_a_truncated_recording_is_refused_without_salvage(vpcodec: Command, media: Path, form: str) -> None:
     samples, rate = soundfile.read(media / "speech.wav")
     cut = vpcodec.folder / f"cut.{form}"
     soundfile.write(cut, np.concatenate([samples] * 4), rate, FORMS[form], format=form.upper())

@@ -73,7 +73,7 @@ def test_rule_5_two_inputs_with_one_output_are_not_mixed_up(vpcodec: Command, co
     assert len(contents(vpcodec.folder / "out")) == 5
 
 
-def test_rule_5_what_is_complete_in_a_mirror_is_not_done_again(vpcodec: Command, corpus: Path) -> None:
+def test_rule_5_complete_outputs_in_a_mirror_are_skipped(vpcodec: Command, corpus: Path) -> None:
     encode = ("encode", "-r", "corpus", "--output-dir", "out", "--json")
     vpcodec(*encode)
     once = contents(vpcodec.folder / "out")
@@ -146,7 +146,7 @@ def test_rule_5_an_output_that_was_cut_is_decoded_again(vpcodec: Command, corpus
 
 @pytest.mark.parametrize(("task", "name"), [("encode", "corpus/0.tok"), ("decode", "corpus/0.decoded.wav")])
 @pytest.mark.parametrize("pipe", [False, True])
-def test_rule_5_what_is_not_from_the_input_is_refused(
+def test_rule_5_outputs_of_other_inputs_are_refused(
     vpcodec: Command, corpus: Path, task: str, name: str, pipe: bool
 ) -> None:
     if task == "decode":
@@ -159,9 +159,7 @@ def test_rule_5_what_is_not_from_the_input_is_refused(
     assert pipe or (vpcodec.folder / name).read_bytes() == b"my diary"
 
 
-def test_rule_5_pipes_devices_and_what_macos_leaves_are_not_taken_from_directories(
-    vpcodec: Command, corpus: Path
-) -> None:
+def test_rule_5_pipes_devices_and_macos_files_in_directories_are_ignored(vpcodec: Command, corpus: Path) -> None:
     os.mkfifo(corpus / "pipe.wav")
     (corpus / "endless.wav").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -173,7 +171,7 @@ def test_rule_5_pipes_devices_and_what_macos_leaves_are_not_taken_from_directori
     assert ended.stderr == b"5 done, 0 skipped, 0 failed\n"
 
 
-def test_rule_5_what_was_decoded_beside_its_token_file_is_not_encoded(vpcodec: Command, corpus: Path) -> None:
+def test_rule_5_decoded_files_next_to_token_files_are_not_encoded(vpcodec: Command, corpus: Path) -> None:
     vpcodec("encode", "-r", "corpus")
     vpcodec("decode", "-r", "corpus")
     assert vpcodec("encode", "-r", "corpus").stderr == b"0 done, 5 skipped, 0 failed\n"
@@ -210,7 +208,7 @@ def test_rule_5_a_manifest_of_nothing_is_replaced_by_the_next(vpcodec: Command, 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_rule_5_what_was_done_before_an_interruption_is_told(vpcodec: Command, number: int, code: int) -> None:
+def test_rule_5_an_interrupted_run_reports_the_finished_files(vpcodec: Command, number: int, code: int) -> None:
     os.mkfifo(vpcodec.folder / "live.wav")
     process = vpcodec.start("encode", "nowhere.wav", "live.wav", "--manifest", "out.jsonl")
     writers: list[int] = []
@@ -233,7 +231,7 @@ def test_rule_5_what_was_done_before_an_interruption_is_told(vpcodec: Command, n
 
 
 @pytest.mark.parametrize(("name", "why"), [("locked/m", "permission denied"), ("no/m", "there is no folder no")])
-def test_rule_5_a_manifest_that_cannot_be_written_is_said_before_the_work(
+def test_rule_5_an_unwritable_manifest_is_reported_before_the_work(
     vpcodec: Command, media: Path, name: str, why: str
 ) -> None:
     (media / "locked").mkdir(mode=0o555)
@@ -261,7 +259,7 @@ def test_rule_11_the_same_bytes_for_any_number_of_jobs(vpcodec: Command, corpus:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_rule_5_a_corpus_that_was_stopped_goes_on_to_the_same_end(vpcodec: Command, corpus: Path, number: int) -> None:
+def test_rule_5_a_stopped_corpus_resumes_to_the_same_files(vpcodec: Command, corpus: Path, number: int) -> None:
     for copy in range(40):
         shutil.copy(corpus / "0.wav", corpus / f"copy{copy}.wav")
     encode = ("encode", "-r", "corpus", "-j", "2", "--output-dir")

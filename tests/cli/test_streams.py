@@ -146,14 +146,14 @@ def test_rule_12_ctrl_c_while_the_program_starts_is_one_line() -> None:
     assert (ended.returncode, ended.stderr) == (130, b"vpcodec: interrupted\n")
 
 
-def test_rule_12_a_closed_pipe_ends_without_a_word(vpcodec: Command, tokens: Path) -> None:
+def test_rule_12_a_closed_pipe_ends_silently(vpcodec: Command, tokens: Path) -> None:
     process = vpcodec.start("decode", "photo.tok", "-c")
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait(PATIENCE) == 128 + signal.SIGPIPE
 
 
-def test_rule_12_text_to_a_closed_pipe_ends_without_a_word(vpcodec: Command, tokens: Path) -> None:
+def test_rule_12_text_to_a_closed_pipe_ends_silently(vpcodec: Command, tokens: Path) -> None:
     process = vpcodec.start("info", "--json", "photo.tok")
     process.stdout.close()
     assert process.stderr.read() == b""

@@ -47,7 +47,7 @@ def test_a_stopped_run_keeps_its_state_and_goes_on(vpcodec: Command, data: Path,
     assert ModelFolder(vpcodec.folder / "model").facts.steps == stopped_after + 2
 
 
-def test_a_run_that_never_began_does_not_stand_in_the_way_of_the_next(vpcodec: Command, data: Path) -> None:
+def test_a_failed_start_does_not_block_the_next_run(vpcodec: Command, data: Path) -> None:
     assert vpcodec(*TRAIN, "--data", "nowhere").returncode == 1
     assert vpcodec(*TRAIN, "--set", "training.steps=1").returncode == 0
 
@@ -69,7 +69,7 @@ def test_the_speed_shown_counts_seconds_of_speech_or_images(handlers: None, reci
     assert Watch(find_recipe(recipe), Messages()).per_step == pytest.approx(amount)
 
 
-def test_without_a_terminal_a_run_tells_where_it_is_once_a_minute(
+def test_without_a_terminal_a_run_prints_a_line_per_minute(
     handlers: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
@@ -84,7 +84,7 @@ def test_without_a_terminal_a_run_tells_where_it_is_once_a_minute(
     assert lines[0].endswith("about 9 minutes left")
 
 
-def test_a_run_says_what_it_found_and_what_it_left_out(vpcodec: Command, data: Path) -> None:
+def test_a_run_prints_the_files_it_found_and_skipped(vpcodec: Command, data: Path) -> None:
     for copy in range(10):
         shutil.copy(data, data.with_name(f"{copy}.flac"))
     data.with_name("cut.flac").write_bytes(data.read_bytes()[:30_000])

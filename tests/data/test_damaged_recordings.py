@@ -77,7 +77,7 @@ def test_recordings_in_a_row_that_differ_are_refused(coded, stereo):
 
 
 @pytest.mark.parametrize(("form", "subtype"), [*FORMS, ("WAV", "PCM_16"), ("AU", "PCM_16"), ("W64", "PCM_16")])
-def test_salvage_takes_what_is_there_of_a_cut_recording_and_the_input_stays(coded, stereo, form, subtype):
+def test_salvage_takes_the_rest_of_a_truncated_recording_and_keeps_the_input(coded, stereo, form, subtype):
     data = coded(np.tile(stereo, (6, 1)), form, subtype, rate=48_000)
     whole = read(data)[0]
     cut = data[: len(data) * 2 // 3]
