@@ -208,6 +208,18 @@ DATA = (
         "* 255 + white // 2) // (2 * white))",
         "tests/data/test_open_image.py tests/data/test_tiff.py",
     ),
+    Mutant(
+        "vpcodec/data/mpeg.py",
+        "min(self.reservoir, most)",
+        "min(self.reservoir, 0)",
+        "tests/data/test_damaged_recordings.py",
+    ),
+    Mutant(
+        "vpcodec/corpus/verify.py",
+        "open_image(target, header.signal.width * header.signal.height)",
+        "open_image(target)",
+        "tests/test_verify.py",
+    ),
     Mutant("vpcodec/data/pcm.py", "scale, scale - 1)", "scale, scale)", "tests/data/test_pcm.py"),
 )
 

@@ -1,5 +1,6 @@
 """Colours that pictures state in other ways than as RGB of 8 bits, and what `info` says of them."""
 
+import base64
 import io
 import struct
 import sys
@@ -88,6 +89,25 @@ def test_the_bits_of_an_avif_are_those_of_its_configuration(flags, bits):
     content = bytearray(saved(Image.new("RGB", (16, 16), (200, 30, 40)), "AVIF"))
     content[content.index(b"av1C") + 6] = flags
     assert bits_of(Image.new("RGB", (1, 1)), "avif", bytes(content)) == bits
+
+
+# 32x32 pixels in 10 bits by libaom, 4:2:0: red grows to the right, green downwards, blue to the upper left.
+TEN_BITS = (
+    "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUIAAAD5bWV0YQAAAAAAAAAvaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAFBpY3R1cmVI"
+    "YW5kbGVyAAAAAA5waXRtAAAAAAABAAAAHmlsb2MAAAAARAAAAQABAAAAAQAAASEAAAA9AAAAKGlpbmYAAAAAAAEAAAAaaW5mZQIAAAAAAQAAYXYw"
+    "MUNvbG9yAAAAAGppcHJwAAAAS2lwY28AAAAUaXNwZQAAAAAAAAAgAAAAIAAAABBwaXhpAAAAAAMKCgoAAAAMYXYxQ4EATAAAAAATY29scm5jbHgA"
+    "AgACAAIAAAAAF2lwbWEAAAAAAAAAAQABBAECgwQAAABFbWRhdAoGGBE/9qAgMjMSgAAAQWAAOvbbhU+g4+xbGsZqJ6it8CS4uRMq1Dc2X8cGhzdf"
+    "42vYNFroDONUypRvnSA="
+)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_an_avif_of_ten_bits_is_as_bright_as_its_levels_say():
+    photo = opened(base64.b64decode(TEN_BITS))
+    y, x = np.mgrid[:32, :32]
+    source = np.stack([8 * x, 8 * y, (255 - 4 * x - 4 * y).clip(0)], axis=-1)
+    assert np.abs(photo.pixels - source).mean() < 1.5
+    assert (photo.info.bit_depth, photo.notes) == (10, ("10 bits a channel become 8",))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")

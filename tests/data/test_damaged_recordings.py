@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+import soundfile
 
 from vpcodec.data import mpeg, survey
 from vpcodec.data.audio import AudioInfo, open_audio
@@ -59,6 +60,21 @@ def test_an_mp3_that_begins_inside_a_frame_begins_with_the_next(headerless):
     assert len(samples) == len(read(data)[0]) - FRAME
     assert [type(note) for note in notes] == [LeftOut]
     assert notes[0].startswith(f"{size - 7} bytes at 0 are no MPEG audio")
+
+
+def test_the_decoder_of_an_mp3_that_begins_inside_a_frame_finds_all_that_later_frames_use(stereo, capfd):
+    """At a low rate the data of a frame begin several frames earlier."""
+    stream = io.BytesIO()
+    soundfile.write(
+        stream, np.tile(stereo, (4, 1)), 44_100, format="MP3", compression_level=0.99, bitrate_mode="CONSTANT"
+    )
+    whole = without_header(stream.getvalue())
+    expected = read(whole)[0]
+    for cut in (500, 2500, 4000):
+        samples, _, _ = read(whole[cut:])
+        same = len(samples) - 12 * FRAME
+        assert np.abs(samples[-same:] - expected[-same:]).max() < 1e-4
+    assert capfd.readouterr().err == ""  # libmpg123 writes there by itself
 
 
 @pytest.mark.parametrize(("form", "subtype"), FORMS)

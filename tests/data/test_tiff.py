@@ -60,8 +60,21 @@ def test_twelve_bit_grey_is_as_bright_as_its_levels_say():
     assert (photo.info.bit_depth, photo.notes) == (12, ("12 bits per channel become 8",))
 
 
-def test_white_is_zero_at_sixteen_bits_is_no_negative():
-    assert off_by(read([(65535 - RAMP).astype("<u2").tobytes()], bits=16, colour=0), RAMP) <= 1
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_where_white_is_zero_the_picture_is_no_negative(bits):
+    """ImageMagick 6 shows 2 and 4 bits as a negative; the specification (TIFF 6.0, tag 262) does not."""
+    levels = RAMP >> 16 - bits
+    stored = (1 << bits) - 1 - levels
+    if bits < 8:
+        content = np.packbits(stored.astype(np.uint8)[..., None] >> np.arange(bits)[::-1] & 1).tobytes()
+    else:
+        content = stored.astype(f"<u{bits // 8}").tobytes()
+    assert off_by(read([content], bits, colour=0), levels * (65535 // ((1 << bits) - 1))) <= 1
+
+
+def test_a_big_endian_bigtiff_is_refused_by_its_name():
+    with pytest.raises(InputError, match="BigTIFF with the high byte first, which cannot be read"):
+        open_image(io.BytesIO(b"MM\0+\0\x08" + bytes(100)))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

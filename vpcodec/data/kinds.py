@@ -80,7 +80,6 @@ SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"II*\0", FileType("image", "tiff")),
     (0, b"MM\0*", FileType("image", "tiff")),
     (0, b"II+\0", FileType("image", "tiff")),
-    (0, b"MM\0+", FileType("image", "tiff")),
     (0, b"GIF8", FileType("image", "gif")),
     (0, b"BM", FileType("image", "bmp")),
     (0, b"\xff\x0a", FileType("image", "jxl")),
@@ -104,6 +103,7 @@ FORMS = {b"WAVE": (b"RIFF", b"RF64", b"BW64", b"RIFX"), b"AIFF": (b"FORM",), b"A
 
 # What people try as well, and the way to make it readable.
 UNREADABLE: tuple[tuple[int, bytes, str, str], ...] = (
+    (0, b"MM\0+", "BigTIFF with the high byte first", "convert it to PNG first"),
     (0, b"%PDF", "a PDF document", "render its pages to PNG first"),
     (0, b"PK\x03\x04", "a ZIP archive", "unpack it first"),
     (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),
