@@ -21,7 +21,7 @@ def test_a_photo_beyond_the_usual_number_of_pixels_is_checked_as_any_other(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [((9, 4), "9 x 4 pixels are more than the 32 that are read"), ((8, 3), "8x3 instead of 8x4")]
+    ("size", "words"), [((9, 4), "9 x 4 pixels are more than the limit of 32"), ((8, 3), "8x3 instead of 8x4")]
 )
 def test_a_photo_of_another_size_than_its_token_file_says_is_refused(
     tmp_path: Path, size: tuple[int, int], words: str
