@@ -50,6 +50,13 @@ def test_commands_that_need_torch_name_it(vpcodec: Command, folder: Path, line: 
     assert (ended.returncode, ended.stdout) == (1, b"")
 
 
+def test_a_report_without_matplotlib_is_refused_before_any_work(vpcodec: Command, folder: Path) -> None:
+    hide(vpcodec, "matplotlib")
+    ended = vpcodec("evaluate", "--dataset", "recordings", "--report", "out.html", "--json", "out.json")
+    assert ended.stderr == b"vpcodec: this needs matplotlib, which is not installed; pip install 'vpcodec[full]'\n"
+    assert vpcodec.names("out*") == []
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "name", "brand", "what"),
     [

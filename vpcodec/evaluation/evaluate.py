@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,6 +48,7 @@ class Outputs:
 
         Raises:
             ConfigError: One is standard output, which has the table.
+            ModuleNotFoundError: Matplotlib, which draws the report, is not installed.
             InputError: One is there already, and not to be replaced by force, or its folder is missing or read-only.
         """
         for option, path in vars(self).items():
@@ -55,6 +57,8 @@ class Outputs:
             if str(path) == STANDARD:
                 raise ConfigError(f"--{option} -: standard output is used for the table", hint="name a file")
             check_output(path, force=force)
+        if self.report:
+            import_module("matplotlib")
 
     def log(self) -> Path | None:
         """Where rows are kept until all is done: beside the first file, under its name. None without any file."""

@@ -1,18 +1,53 @@
-"""Plots as SVG text, drawn here so that a report needs nothing else.
+"""Plots by matplotlib, as SVG text that stands in a page.
 
-Colours are CSS classes (`s0` to `s6`), so that a page can change them for the dark; every series also has a
-marker of its own, so that nothing depends on colour.
+Colors are the page's own (`--s0` to `--s6` for the series, `--ink`, `--soft`, `--rule`, `--card`), so that they change
+in the dark; every series also has a marker of its own, so that nothing depends on color.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
+from typing import TYPE_CHECKING, Any
 
-WIDTH, HEIGHT = 400, 280
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
-LABEL = 34  # pixels from one tick of a logarithmic axis to the next, so that their labels stay apart
-SERIES = 7  # colours and markers before they come round again
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT = 400, 280  # points, one pixel each
+SERIES = 7  # colors and markers before they come round again
+MARKERS = ("o", "s", "^", "D", "v", "x", "+")
+POINTS = 160  # of a curve of codes, at most
+LEAST = 0.01  # of an even share, that such a curve shows
+
+# What matplotlib is given for each color of the page; it writes them into the SVG, where they are replaced.
+COLORS = {f"--s{number}": f"#5e000{number}" for number in range(SERIES)}
+COLORS |= {"--ink": "#5e0010", "--soft": "#5e0011", "--rule": "#5e0012", "--card": "#5e0013"}
+NAMES = {color: name for name, color in COLORS.items()}
+
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vpcodec",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 12,
+    "text.color": COLORS["--ink"],
+    "axes.labelcolor": COLORS["--ink"],
+    "axes.edgecolor": COLORS["--rule"],
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": COLORS["--rule"],
+    "xtick.color": COLORS["--rule"],
+    "ytick.color": COLORS["--rule"],
+    "xtick.labelcolor": COLORS["--soft"],
+    "ytick.labelcolor": COLORS["--soft"],
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
 
 
 @dataclass(frozen=True)
@@ -34,80 +69,85 @@ class Line:
     points: Sequence[Point]
 
 
-@dataclass(frozen=True)
-class Axis:
-    """Numbers onto a length of the picture.
+@dataclass
+class Plot:
+    """One plot while it is drawn.
 
     Attributes:
-        low, high: Numbers at its ends.
-        start, stop: Their places, in pixels.
-        logarithmic: Whether equal ratios take equal lengths.
+        name: What it shows, for those who do not see it.
+        height: In points.
+        titles: By the id of a part of the SVG: what is shown when the pointer rests on it.
     """
 
-    low: float
-    high: float
-    start: float
-    stop: float
-    logarithmic: bool = False
+    name: str
+    height: float = HEIGHT
+    titles: dict[str, str] = field(default_factory=dict)
 
-    def place(self, value: float) -> float:
-        scale: Callable[[float], float] = math.log if self.logarithmic else float
-        share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
-        return round(self.start + share * (self.stop - self.start), 1)
+    def __post_init__(self) -> None:
+        import matplotlib
+        from matplotlib.figure import Figure
 
-    def ticks(self) -> list[float]:
-        """Round numbers within the axis, about five of them."""
-        if self.logarithmic:
-            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found: list[float] = []
-            for digits in ((1,), (3,), (2, 5), (4, 6, 7, 8, 9)):  # the roundest first
-                for value in (digit * 10.0**decade for decade in decades for digit in digits):
-                    apart = all(abs(self.place(value) - self.place(other)) >= LABEL for other in found)
-                    if self.low * 0.999 <= value <= self.high * 1.001 and apart:
-                        found.append(value)
-                if len(found) >= 3:
-                    break
-            return sorted(found)
-        length = self.high - self.low
-        power = 10.0 ** math.floor(math.log10(length / 6))
-        step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if length / (power * factor) <= 6)
-        first = math.ceil(self.low / step - 1e-9)
-        return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        with matplotlib.rc_context(STYLE):
+            self.figure = Figure(figsize=(WIDTH / 72, self.height / 72), layout="constrained")
+            self.axes: Axes = self.figure.subplots()
 
+    def svg(self) -> str:
+        """The plot as an SVG element, the same for the same numbers."""
+        import matplotlib
 
-def span(values: Sequence[float], logarithmic: bool = False) -> tuple[float, float]:
-    """Ends of an axis with some room around the values."""
-    low, high = min(values), max(values)
-    if logarithmic:
-        room = max((high / low) ** 0.08, 1.12)
-        return low / room, high * room
-    room = max((high - low) * 0.08, abs(high) * 1e-3, 1e-6)
-    return low - room, high + room
+        file = io.StringIO()
+        with matplotlib.rc_context(STYLE):
+            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            self.figure.savefig(file, format="svg", metadata=nothing)
+        svg = file.getvalue()
+        svg = svg[svg.index("<svg") :]
+        svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+        svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)  # the page's
+        svg = re.sub("#5e00[01][0-9a-f]", lambda color: f"var({NAMES[color[0]]})", svg)
+        svg = re.sub(r'<g id="(\w+)">', self.opened, svg)
+        # Ids are unique in a page, and so are those of its plots.
+        prefix = re.sub(r"\W+", "-", self.name)
+        svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+        label = f'role="img" aria-label="{escape(self.name)}"'
+        return re.sub(r"<svg[^>]*>", f'<svg class="plot" viewBox="0 0 {WIDTH} {self.height:g}" {label}>', svg, count=1)
+
+    def opened(self, group: re.Match[str]) -> str:
+        title = self.titles.get(group[1])
+        return group[0] if title is None else f"<g><title>{escape(title)}</title>"
 
 
-def number(value: float) -> str:
-    """A tick's label."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def look(series: int, **more: Any) -> dict[str, Any]:
+    """Color and marker of a series, as matplotlib takes them."""
+    marker = MARKERS[series % SERIES]
+    color = COLORS[f"--s{series % SERIES}"]
+    edge = color if marker in "x+" else COLORS["--card"]
+    width = 2 if marker in "x+" else 1
+    return {"color": color, "marker": marker, "markersize": 8, "markeredgecolor": edge, "markeredgewidth": width} | more
 
 
 def rate_plot(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     """A metric over the bitrate, one line a codec, whiskers for the intervals."""
-    points = [point for line in lines for point in line.points]
-    x = Axis(*span([point.x for point in points], True), LEFT, WIDTH - RIGHT, True)
-    y = Axis(*span([end for point in points for end in (point.low, point.high)]), HEIGHT - BOTTOM, TOP)
-    body = [frame(x, y, x_label, y_label)]
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    plot = Plot(f"{y_label} over {x_label}")
+    axes = plot.axes
+    axes.set(xscale="log", xlabel=x_label, ylabel=y_label)
     for line in lines:
         ordered = sorted(line.points, key=lambda point: point.x)
-        path = " ".join(f"{x.place(point.x)},{y.place(point.y)}" for point in ordered)
-        if len(ordered) > 1:
-            body.append(f'<polyline class="line s{line.series % SERIES}" points="{path}"/>')
+        style = look(line.series)
+        axes.plot([point.x for point in ordered], [point.y for point in ordered], color=style["color"], linewidth=2)
         for point in ordered:
-            across, up = x.place(point.x), y.place(point.y)
-            whisker = f"M{across} {y.place(point.low)}V{y.place(point.high)}"
-            title = f"<title>{escape(point.name)}: {number(point.x)} {escape(x_label)}, {number(point.y)}</title>"
-            mark = marker(line.series, across, up)
-            body.append(f'<g class="s{line.series % SERIES}">{title}<path class="whisker" d="{whisker}"/>{mark}</g>')
-    return picture(body, f"{y_label} over {x_label}")
+            axes.vlines(point.x, point.low, point.high, color=style["color"], linewidth=1.5)
+            name = f"point{len(plot.titles)}"
+            axes.plot([point.x], [point.y], linestyle="none", gid=name, **style)
+            plot.titles[name] = f"{point.name}: {number(point.x)} {x_label}, {number(point.y)}"
+    rates = [point.x for line in lines for point in line.points]
+    room = max((max(rates) / min(rates)) ** 0.08, 1.12)
+    axes.set_xlim(min(rates) / room, max(rates) * room)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(rates) > 6 * min(rates) else (1, 2, 3, 4, 6, 8)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: number(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    return plot.svg()
 
 
 def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:
@@ -116,104 +156,57 @@ def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:
     Args:
         curves: Number of the series, and the counts of all codes over their mean, of each model.
     """
-    floor = 1e-2
-    highest = max((max(counts) for _, counts in curves), default=1.0)
-    x = Axis(0, 100, LEFT, WIDTH - RIGHT)
-    y = Axis(floor, max(highest, 2) * 1.3, HEIGHT - BOTTOM, TOP, True)
-    body = [frame(x, y, "codes, most frequent first (%)", "times an even share")]
-    even = y.place(1)
-    body.append(f'<path class="even" d="M{LEFT} {even}H{WIDTH - RIGHT}"/>')
-    body.append(f'<text class="tick" x="{WIDTH - RIGHT - 2}" y="{even - 5}" text-anchor="end">even use</text>')
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    plot = Plot("How often each code occurs, most frequent first")
+    axes = plot.axes
+    axes.set(yscale="log", xlabel="codes, most frequent first (%)", ylabel="times an even share", xlim=(0, 100))
+    axes.axhline(1, color=COLORS["--ink"], linestyle="--", linewidth=1)
+    axes.text(99, 1.05, "even use", ha="right", va="bottom", color=COLORS["--soft"])
     for series, counts in curves:
-        kept = [(share, count) for share, count in thinned(sorted(counts, reverse=True)) if count > 0]
-        path = " ".join(f"{x.place(share)},{y.place(max(count, floor))}" for share, count in kept)
-        body.append(f'<polyline class="line s{series % SERIES}" points="{path}"/>')
-        for share, count in (kept[len(kept) // 3], kept[-1]):
-            mark = marker(series, x.place(share), y.place(max(count, floor)))
-            body.append(f'<g class="s{series % SERIES}">{mark}</g>')
-    return picture(body, "How often each code occurs, most frequent first")
-
-
-def thinned(counts: Sequence[float], most: int = 160) -> list[tuple[float, float]]:
-    """At most so many points of a curve, as (percent of codes, count)."""
-    last = max(1, len(counts) - 1)
-    places = sorted({round(index * last / (most - 1)) for index in range(most)})
-    return [(100 * place / last, counts[place]) for place in places if place < len(counts)]
+        ordered = np.sort(np.asarray(counts))[::-1]
+        share = np.linspace(0, 100, len(ordered))
+        places = np.unique(np.linspace(0, len(ordered) - 1, POINTS).round().astype(int))
+        places = places[ordered[places] > 0]
+        axes.plot(share[places], ordered[places], **look(series, markevery=[len(places) // 3, len(places) - 1]))
+    axes.set_ylim(bottom=LEAST)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: number(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    return plot.svg()
 
 
 def spread_plot(groups: Sequence[tuple[int, str, Sequence[float]]], label: str) -> str:
     """Where the items of each candidate lie: a line each, the middle half as a box, the median as a bar."""
-    row, left, bottom = 52, 14, 40
-    height = row * len(groups) + bottom + 10
-    x = Axis(*span([value for _, _, values in groups for value in values]), left, WIDTH - RIGHT)
-    body = [vertical_grid(x, 6, height - bottom)]
-    for index, (series, name, values) in enumerate(groups):
-        ordered = sorted(values)
-        low, first, median, third, high = (x.place(quantile(ordered, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95))
-        middle = 36 + row * index
-        each = max(1, len(ordered) // 150)
-        rug = "".join(f"M{x.place(value)} {middle - 4}v8" for value in ordered[::each])
-        body.append(
-            f'<g class="s{series % SERIES}"><text class="name" x="{left}" y="{middle - 17}">{escape(name)}</text>'
-            f'<path class="rug" d="{rug}"/><path class="whisker" d="M{low} {middle}H{high}"/>'
-            f'<rect class="box" x="{first}" y="{middle - 6}" width="{max(third - first, 1):.1f}" height="12" rx="2"/>'
-            f'<path class="median" d="M{median} {middle - 9}v18"/></g>'
-        )
-    body.append(f'<text class="label" x="{(left + WIDTH) / 2}" y="{height - 4}" text-anchor="middle">{label}</text>')
-    return picture(body, f"Distribution of {label} over the items", height)
+    plot = Plot(f"Distribution of {label} over the items", 50 + 52 * len(groups))
+    axes = plot.axes
+    axes.set(xlabel=label, ylim=(len(groups) - 0.5, -0.75), yticks=[])
+    axes.spines["left"].set_visible(False)
+    for row, (series, name, values) in enumerate(groups):
+        color = COLORS[f"--s{series % SERIES}"]
+        low, first, median, third, high = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+        axes.vlines(sorted(values)[:: max(1, len(values) // 150)], row - 0.08, row + 0.08, color=color, alpha=0.35)
+        axes.hlines(row, low, high, color=color, linewidth=1.5)
+        axes.barh(row, third - first, 0.24, first, color=color, alpha=0.45)
+        axes.vlines(median, row - 0.18, row + 0.18, color=COLORS["--ink"], linewidth=2.5)
+        axes.text(0, row - 0.3, name, transform=axes.get_yaxis_transform(), va="bottom", color=COLORS["--ink"])
+    return plot.svg()
 
 
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Linear between neighbours, as numpy has it."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
-def marker(series: int, x: float, y: float) -> str:
-    """The sign of a series, about 9 pixels wide."""
-    shapes = (
-        f'<circle class="mark" cx="{x}" cy="{y}" r="4.5"/>',
-        f'<path class="mark" d="M{x - 4} {y - 4}h8v8h-8z"/>',
-        f'<path class="mark" d="M{x} {y - 5.5}l5 9h-10z"/>',
-        f'<path class="mark" d="M{x} {y - 5.5}l5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>',
-        f'<path class="mark" d="M{x} {y + 5.5}l5 -9h-10z"/>',
-        f'<path class="mark open" d="M{x - 4.5} {y - 4.5}l9 9m0 -9l-9 9"/>',
-        f'<path class="mark open" d="M{x - 5.5} {y}h11M{x} {y - 5.5}v11"/>',
-    )
-    return shapes[series % SERIES]
+def number(value: float) -> str:
+    """A tick's label."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def swatch(series: int) -> str:
-    """A series' sign for a legend."""
-    return f'<svg class="swatch s{series % SERIES}" viewBox="0 0 14 14" aria-hidden="true">{marker(series, 7, 7)}</svg>'
-
-
-def frame(x: Axis, y: Axis, x_label: str, y_label: str) -> str:
-    """Grid, ticks and labels of a plot with two axes."""
-    parts = [vertical_grid(x, TOP, HEIGHT - BOTTOM)]
-    for tick in y.ticks():
-        place = y.place(tick)
-        parts.append(f'<path class="grid" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 7}" y="{place + 4}" text-anchor="end">{number(tick)}</text>')
-    middle, centre = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
-    turned = f'transform="rotate(-90 13 {centre})"'
-    parts.append(f'<text class="label" x="13" y="{centre}" text-anchor="middle" {turned}>{escape(y_label)}</text>')
-    return "".join(parts)
-
-
-def vertical_grid(x: Axis, top: float, bottom: float) -> str:
-    parts = []
-    for tick in x.ticks():
-        parts.append(f'<path class="grid" d="M{x.place(tick)} {top}V{bottom}"/>')
-        parts.append(
-            f'<text class="tick" x="{x.place(tick)}" y="{bottom + 17}" text-anchor="middle">{number(tick)}</text>'
-        )
-    return "".join(parts)
-
-
-def picture(body: Sequence[str], name: str, height: float = HEIGHT) -> str:
-    label = f'role="img" aria-label="{escape(name)}"'
-    return f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" {label}>{"".join(body)}</svg>'
+    """A series' sign for a legend, as small SVG."""
+    shapes = (
+        '<circle class="mark" cx="7" cy="7" r="4.5"/>',
+        '<path class="mark" d="M3 3h8v8h-8z"/>',
+        '<path class="mark" d="M7 1.5l5 9h-10z"/>',
+        '<path class="mark" d="M7 1.5l5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>',
+        '<path class="mark" d="M7 12.5l5 -9h-10z"/>',
+        '<path class="mark open" d="M2.5 2.5l9 9m0 -9l-9 9"/>',
+        '<path class="mark open" d="M1.5 7h11M7 1.5v11"/>',
+    )
+    kind = series % SERIES
+    return f'<svg class="swatch s{kind}" viewBox="0 0 14 14" aria-hidden="true">{shapes[kind]}</svg>'
