@@ -107,7 +107,7 @@ def test_an_avif_of_ten_bits_is_as_bright_as_its_levels_say():
     y, x = np.mgrid[:32, :32]
     source = np.stack([8 * x, 8 * y, (255 - 4 * x - 4 * y).clip(0)], axis=-1)
     assert np.abs(photo.pixels - source).mean() < 1.5
-    assert (photo.info.bit_depth, photo.notes) == (10, ("10 bits a channel become 8",))
+    assert (photo.info.bit_depth, photo.notes) == (10, ("10 bits per channel become 8",))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
