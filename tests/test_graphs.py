@@ -229,6 +229,42 @@ def test_a_model_whose_graphs_compute_something_else_is_left_without_graphs(
     assert not ModelFolder(model.path).facts.graphs
 
 
+@pytest.mark.parametrize("method", ["fsp", "vq", "tokenbridge"])
+def test_only_a_token_whose_border_is_near_is_excused(method: str) -> None:
+    torch.manual_seed(0)
+    recipe = find_recipe(f"image-{method}-tiny")
+    quantizer = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).quantizer.eval()
+    quantizer.finish(torch.randn(4, 1024, quantizer.input_channels))
+    (rate,) = quantizer.rates
+    near, far = torch.randn(2, 50, quantizer.input_channels)
+    own, other = quantizer.encode(near, rate), quantizer.encode(far, rate)
+    near, far, own, other = (each[own != other] for each in (near, far, own, other))
+    start = near
+    for _ in range(30):  # towards the first border between the two
+        middle = (near + far) / 2
+        inside = (quantizer.encode(middle, rate) == own)[:, None]
+        near, far = torch.where(inside, middle, near), torch.where(inside, far, middle)
+    beyond = quantizer.encode(far, rate)
+    assert writing.at_border(quantizer, near, beyond, rate)
+    assert writing.at_border(quantizer, start[:0], own[:0], rate)  # nothing to excuse
+    distant = (near - start).abs().amax(1) > 0.05
+    excused = [writing.at_border(quantizer, *pair, rate) for pair in zip(start[distant, None], beyond[distant, None])]
+    assert sum(excused) <= 0.1 * len(excused)  # one may start beside a border of another way
+
+
+def test_a_token_at_a_border_is_accepted_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_model(
+        tmp_path / "model", Recipe(kind="image", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
+    )
+    encode = OnnxEngine.encode
+    monkeypatch.setattr(OnnxEngine, "encode", lambda *given: np.where(np.indices((24, 25)).sum(0), encode(*given), 7))
+    monkeypatch.setattr(writing, "at_border", lambda *_: True)
+    notes: list[str] = []
+    assert write_graphs(model.path, notes.append).facts.graphs
+    assert len(notes) == 1
+    assert "1 of 600 tokens at rate 256 differ from torch's; their latents lie within 0.001 of a border" in notes[0]
+
+
 @pytest.mark.parametrize(("step", "error"), [("point_to_weights", KeyboardInterrupt), ("compare", ModelError)])
 def test_graphs_that_are_there_stay_until_new_ones_are_complete(
     exported: ModelFolder, monkeypatch: pytest.MonkeyPatch, step: str, error: type[BaseException]

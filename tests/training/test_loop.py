@@ -117,6 +117,15 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
         train(find_recipe("speech-fsp-tiny"), Run(data=made(tmp_path / "empty"), out=tmp_path / "model", device="cpu"))
 
 
+def test_too_little_data_for_the_codes_is_found_before_training(media: Path, tmp_path: Path) -> None:
+    run = Run(data=media, out=tmp_path / "model", device="cpu")
+    with pytest.raises(DataError, match=r"3 recordings, .* hours: 500 positions are too few for 512 codes"):
+        train(override(find_recipe("speech-vp-tiny"), ["quantizer.rates=[16, 512]"]), run)
+    with pytest.raises(ConfigError, match="fitting_positions 100 are too few for 256 codes"):
+        train(override(find_recipe("image-vq-tiny"), ["training.fitting_positions=100"]), run)
+    assert not (run.out / "recipe.toml").exists()
+
+
 def test_a_time_budget_ends_the_run(media: Path, tmp_path: Path) -> None:
     trainer = Trainer(find_recipe("speech-fsp-tiny"), Run(data=media, out=made(tmp_path / "out"), minutes=0.02))
     trainer.train()

@@ -84,7 +84,7 @@ def export_models(names: list[str], messages: Messages) -> None:
     failed = 0
     for name in names:
         try:
-            model = write_graphs(find_model(name).path)
+            model = write_graphs(find_model(name).path, messages.note)
             messages.note(f"{model.path}: graphs written")
         except VpcodecError as error:
             failed += 1

@@ -6,6 +6,7 @@ the ones used longest ago go first. A file that cannot be read is skipped, and a
 """
 
 import io
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ class Crops(ABC):
     def __init__(self, sources: Sources, options: Data, hop: int, seed: int, memory: int = MEMORY) -> None:
         self.media = list_media(sources, self.kind)
         self.options = options
-        self.size = options.crop * hop
+        self.hop, self.size = hop, options.crop * hop
         self.seed = seed
         self.memory = memory
         self.decoded: OrderedDict[int, NDArray[np.generic]] = OrderedDict()  # the one used last at the end
@@ -130,6 +131,10 @@ class Crops(ABC):
             )
 
     @abstractmethod
+    def positions(self) -> float:
+        """How many positions a network has in all of it."""
+
+    @abstractmethod
     def extent(self) -> str:
         """How much there is, in words for the log."""
 
@@ -172,6 +177,9 @@ class SpeechCrops(Crops):
         if not self.amounts.any():
             raise DataError(f"{self.media[0].source}: the recordings are empty")
         return np.asarray(self.amounts / self.amounts.sum())
+
+    def positions(self) -> float:
+        return float(self.amounts.sum()) * self.sample_rate / self.hop
 
     def extent(self) -> str:
         return f"{len(self.media):,} recordings, {self.amounts.sum() / 3600:.3g} hours"
@@ -245,6 +253,9 @@ class ImageCrops(Crops):
 
     def weigh(self) -> NDArray[np.float64]:
         return np.full(len(self.media), 1 / len(self.media))
+
+    def positions(self) -> float:
+        return float(self.amounts.sum()) * 1e6 / self.hop**2 if self.amounts.all() else math.inf
 
     def extent(self) -> str:
         return f"{len(self.media):,} photos, {self.amounts.sum():,.4g} megapixels"

@@ -103,6 +103,7 @@ class Trainer:
         if recipe.data.batch % world_size():
             raise ConfigError(f"data.batch {recipe.data.batch} does not divide among {world_size()} processes")
         self.crops.share(rank(), world_size())
+        self.check_enough()
         self.readers = reader_count(run.readers, self.device)
         self.valid = self.open_crops(run.valid).fixed(VALIDATION_CROPS) if run.valid else None
         self.step = 0
@@ -111,6 +112,21 @@ class Trainer:
         for trunk in self.trunks():
             trunk.precision = precision
         self.journal = Journal(run.out, recipe, str(precision), resume=run.resume or rank() > 0)
+
+    def check_enough(self) -> None:
+        """Raises DataError or ConfigError where a codebook could not be fitted in the end."""
+        if self.model.quantizer.ready:
+            return
+        codes = max(max(self.model.quantizer.radices(rate)) for rate in self.model.quantizer.rates)
+        if self.crops.positions() < codes:
+            raise DataError(
+                f"{self.crops.extent()}: {int(self.crops.positions()):,} positions are too few for {codes:,} codes",
+                hint="give more --data, or choose smaller quantizer.rates",
+            )
+        if self.options.fitting_positions < codes:
+            raise ConfigError(
+                f"training.fitting_positions {self.options.fitting_positions:,} are too few for {codes:,} codes"
+            )
 
     def keep_tokens(self) -> None:
         """Let nothing learn but the decoder. Raises ConfigError for a quantizer that has no codes yet."""
@@ -343,5 +359,5 @@ def train(
             announce(trainer.summary())
         trainer.train()
         if rank() == 0:
-            write_graphs(run.out)
+            write_graphs(run.out, announce)
     return run.out
