@@ -212,13 +212,11 @@ def compare(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) ->
         tokens = autoencoder.quantizer.encode(latents, rate)
         found = torch.from_numpy(engine.encode(signal[0].numpy(), rate))[None]
         wrong = found != tokens
+        differing = f"{wrong.sum()} of {found.numel()} tokens at rate {rate} differ from torch's"
         if not at_border(autoencoder.quantizer, latents[wrong], found[wrong], rate):
-            raise ModelError(f"{model.name}: {wrong.sum()} of {found.numel()} tokens at rate {rate} differ from torch's")
+            raise ModelError(f"{model.name}: {differing}")
         if wrong.any():
-            notes.append(
-                f"{wrong.sum()} of {found.numel()} tokens at rate {rate} differ from torch's; "
-                f"their latents lie within {CLOSE_LATENTS:g} of a border"
-            )
+            notes.append(f"{differing}; their latents lie within {CLOSE_LATENTS:g} of a border")
         decoded = engine.decode(found[0].numpy(), rate)
         furthest = np.abs(decoded - autoencoder.decode(found, rate)[0].numpy()).max()
         if not furthest <= CLOSE:
