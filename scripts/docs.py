@@ -141,7 +141,8 @@ def recipes() -> str:
     text += f"{RECIPES_NOTE}\n## Recipes that ship with vpcodec\n\n"
     text += "| name | kind | method | codebook sizes | width | blocks |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"
-    for name in recipe_names():
+    tiny = [name for name in recipe_names() if name.endswith("-tiny")]
+    for name in (name for name in recipe_names() if name not in tiny):
         recipe = find_recipe(name)
         rates = ", ".join(f"{rate:,}" if isinstance(rate, int) else rate for rate in recipe.quantizer["rates"])
         network = recipe.network
@@ -154,7 +155,8 @@ def recipes() -> str:
         blocks = " + ".join(str(count) for count in counts if count)
         text += f"| `{name}` | {recipe.kind} | {recipe.quantizer['method']} | {rates} "
         text += f"| {network.width} | {blocks} |\n"
-    return text + "\n## Options\n" + section(Recipe)
+    text += "\nTiny recipes, one per kind and method, train in seconds. They are for tests and first steps: "
+    return text + ", ".join(f"`{name}`" for name in tiny) + ".\n\n## Options\n" + section(Recipe)
 
 
 def section(part: type, name: str = "") -> str:

@@ -21,17 +21,19 @@ class Network:
 
     width: Annotated[int, "Channels of every block."] = 256
     encoder_blocks: Annotated[int, "Blocks before the quantizer."] = 4
-    decoder_blocks: Annotated[int, "Blocks after it."] = 8
-    expansion: Annotated[float, "Hidden channels of a block over its width."] = 3.0
-    kernel: Annotated[int, "Positions that one depthwise convolution spans; odd."] = 7
+    decoder_blocks: Annotated[int, "Blocks after the quantizer."] = 8
+    expansion: Annotated[float, "Hidden channels of a block divided by its width."] = 3.0
+    kernel: Annotated[int, "Width of the depthwise convolutions in positions; odd."] = 7
     sample_rate: Annotated[int, "Hz of the sound that the network sees; others are resampled."] = 16_000
     hop: Annotated[int, "Samples from one spectrum of sound to the next."] = 96
     channels: Annotated[int, "Channels of sound that share a token: 1, or 2 for stereo."] = 1
     stride: Annotated[int, "Spectra of sound that share a token; 4 of 6 ms make 42 tokens a second."] = 1
     spectral_encoder_blocks: Annotated[
-        int, "Blocks before the encoder's, at the rate of the spectra; for a stride above 1."
+        int, "Further blocks before the encoder, once per spectrum; for a stride above 1."
     ] = 0
-    spectral_decoder_blocks: Annotated[int, "Blocks behind the decoder's, likewise."] = 0
+    spectral_decoder_blocks: Annotated[
+        int, "Further blocks after the decoder, once per spectrum; for a stride above 1."
+    ] = 0
 
     @property
     def hidden(self) -> int:
@@ -41,7 +43,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What one training step sees."""
+    """The data of a training step."""
 
     batch: Annotated[int, "Crops per step."] = 8
     crop: Annotated[int, "Positions per crop and axis: 1 is a hop of sound times the stride, or 8 pixels."] = 168
@@ -50,19 +52,19 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechLoss:
-    """Weights of what training on speech, or any sound, reduces; 0 takes a term out of the sum."""
+    """Weights of the terms of the loss of speech and other sound; 0 removes a term."""
 
     mel: Annotated[float, "Distance of log mel spectra at several resolutions."] = 1.0
     spectrum: Annotated[float, "Distance of compressed magnitudes at several resolutions."] = 4.0
-    complex_spectrum: Annotated[float, "Distance of compressed complex spectra, which sees the phase."] = 0.5
-    waveform: Annotated[float, "Mean absolute difference of samples, over the crop's own level."] = 0.1
-    loudness: Annotated[float, "Disturbance that a listener would notice, modelled after PESQ."] = 0.2
-    envelopes: Annotated[float, "1 - correlation of envelopes in third-octave bands, modelled after STOI."] = 0.0
+    complex_spectrum: Annotated[float, "Distance of compressed complex spectra; depends on the phase."] = 0.5
+    waveform: Annotated[float, "Mean absolute difference of samples, divided by the level of the crop."] = 0.1
+    loudness: Annotated[float, "Audible disturbance, modeled after PESQ."] = 0.2
+    envelopes: Annotated[float, "1 - correlation of envelopes in third-octave bands, modeled after STOI."] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLoss:
-    """Weights of what image training reduces; 0 takes a term out of the sum."""
+    """Weights of the terms of the image loss; 0 removes a term."""
 
     absolute: Annotated[float, "Mean absolute difference of pixels."] = 1.0
     squared: Annotated[float, "Mean squared difference of pixels."] = 0.0
@@ -73,23 +75,23 @@ class ImageLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How long and how fast."""
+    """Steps, learning rates and checkpoints."""
 
-    steps: Annotated[int, "Optimizer steps in the whole run; a budget of minutes overrides it."] = 10_000
-    seed: Annotated[int, "Seed of every random draw."] = 0
+    steps: Annotated[int, "Optimizer steps of the run; --minutes overrides it."] = 10_000
+    seed: Annotated[int, "Seed of all random numbers."] = 0
     matrix_rate: Annotated[float, "Peak learning rate of Muon, for the blocks' matrices."] = 1e-2
     rate: Annotated[float, "Peak learning rate of AdamW, for everything else."] = 5e-3
-    warmup: Annotated[float, "Share of the run in which the rates rise."] = 0.02
-    decay: Annotated[float, "Share of the run, at its end, in which the rates fall to zero."] = 0.5
+    warmup: Annotated[float, "Share of the run, at its start, in which the learning rates rise."] = 0.02
+    decay: Annotated[float, "Share of the run, at its end, in which the learning rates fall to zero."] = 0.5
     weight_decay: Annotated[float, "Decoupled weight decay of matrices."] = 0.01
     clip: Annotated[float, "Norm to which gradients are clipped."] = 1.0
-    average: Annotated[float, "Decay per step of the weights' moving average, which is what ships."] = 0.999
+    average: Annotated[float, "Decay per step of the moving average of the weights. The average ships."] = 0.999
     decoder_only: Annotated[
-        bool, "Train the decoder alone, on real codes: a last stage, begun with --start from a finished model."
+        bool, "Train only the decoder, on real codes. A last stage; needs --start with a finished model."
     ] = False
-    fitting_positions: Annotated[int, "Positions whose latents codebooks are fitted to after training."] = 200_000
+    fitting_positions: Annotated[int, "Positions that codebooks are fitted to after training."] = 200_000
     checkpoint_minutes: Annotated[float, "Minutes between checkpoints."] = 5.0
-    validate_minutes: Annotated[float, "Minutes between looks at the validation data."] = 5.0
+    validate_minutes: Annotated[float, "Minutes between validations."] = 5.0
 
 
 SIZES = {
@@ -111,7 +113,7 @@ SIZES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides a training run, apart from the data themselves."""
+    """All options of a training run except the data."""
 
     kind: Annotated[str, "speech, audio or image."]
     quantizer: Annotated[dict[str, Any], "The method, its rates (codebook sizes) and its own options."]
