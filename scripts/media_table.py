@@ -25,7 +25,7 @@ PHOTOS = ("png", "jpeg", "webp", "tiff")
 KEPT, CONVERTED, LOST, NONE = "kept", "converted", "lost", "–"
 SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-GREY_PROFILE = PROFILE[:16] + b"GRAY" + PROFILE[20:]
+GRAY_PROFILE = PROFILE[:16] + b"GRAY" + PROFILE[20:]
 ORIENTATION, CAMERA = 274, 272  # Exif tags
 
 TEXT = """# Media formats
@@ -156,8 +156,8 @@ def read_sixteen(form: str) -> str:
     return CONVERTED if photo.info.bit_depth == 16 and photo.notes else LOST
 
 
-def read_grey(form: str) -> str:
-    return NONE if form == "webp" else kept_if(read_photo(form, Image.new("L", (4, 2))).info.grey)
+def read_gray(form: str) -> str:
+    return NONE if form == "webp" else kept_if(read_photo(form, Image.new("L", (4, 2))).info.gray)
 
 
 def read_profile(form: str) -> str:
@@ -174,7 +174,7 @@ READ_SOUND: dict[str, Trial] = {
     "tags": lambda form: kept_if(read_sound(form, SUBTYPES[form]).tags.get("title") == "Größe"),
 }
 READ_PHOTO: dict[str, Trial] = {
-    "gray": read_grey,
+    "gray": read_gray,
     "16 bits a channel": read_sixteen,
     "alpha": read_alpha,
     "ICC profile": read_profile,
@@ -192,12 +192,12 @@ WRITE_SOUND: dict[str, Trial] = {
     ),
 }
 WRITE_PHOTO: dict[str, Trial] = {
-    "gray": lambda form: KEPT if write_photo(form, ImageInfo(4, 2, channels=1)).grey else CONVERTED,
+    "gray": lambda form: KEPT if write_photo(form, ImageInfo(4, 2, channels=1)).gray else CONVERTED,
     "16 bits a channel": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, 3, 16)).bit_depth == 8 else KEPT,
     "alpha": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, channels=4)).channels == 3 else KEPT,
     "ICC profile": lambda form: kept_if(write_photo(form, ImageInfo(4, 2, icc=PROFILE)).icc == PROFILE),
     "ICC profile of gray": lambda form: kept_if(
-        write_photo(form, ImageInfo(4, 2, channels=1, icc=GREY_PROFILE)).icc == GREY_PROFILE
+        write_photo(form, ImageInfo(4, 2, channels=1, icc=GRAY_PROFILE)).icc == GRAY_PROFILE
     ),
     "orientation": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, orientation=6)).width == 4 else LOST,
 }

@@ -89,7 +89,7 @@ def test_rule_8_a_line_names_what_is_lost(vpcodec: Command, media: Path) -> None
     assert b"plain" not in vpcodec("encode", "plain.png", "-o", "p.tok").stderr.split(b"->")[1]
     Image.new("L", (40, 30), 100).save(media / "grey.png")
     vpcodec("encode", "grey.png")
-    assert b"grey.tok: webp has no grey; " in vpcodec("decode", "grey.tok", "--format", "webp").stderr
+    assert b"grey.tok: webp has no gray; " in vpcodec("decode", "grey.tok", "--format", "webp").stderr
 
 
 def test_characters_outside_the_encoding_of_the_output_are_escaped(vpcodec: Command, media: Path) -> None:

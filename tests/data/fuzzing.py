@@ -12,7 +12,8 @@ from PIL import Image
 
 from tests.fuzzing import CHANGES
 from vpcodec.data.audio import open_audio
-from vpcodec.data.image import HARMLESS_PIXELS, PIXELS_PER_BYTE, open_image
+from vpcodec.data.image import open_image
+from vpcodec.data.image_formats import HARMLESS_PIXELS, PIXELS_PER_BYTE
 from vpcodec.data.kinds import file_type_of
 from vpcodec.errors import InputError
 
@@ -37,7 +38,7 @@ PHOTOS = {  # mode, format and options, as Pillow names them
     "rgb.png": ("RGB", "PNG", {}),
     "palette.png": ("P", "PNG", {}),
     "alpha.png": ("RGBA", "PNG", {}),
-    "grey16.png": ("I;16", "PNG", {}),
+    "gray16.png": ("I;16", "PNG", {}),
     "plain.jpeg": ("RGB", "JPEG", {}),
     "progressive.jpeg": ("L", "JPEG", {"progressive": True}),
     "cmyk.jpeg": ("CMYK", "JPEG", {}),

@@ -54,7 +54,7 @@ def test_crops_of_photos_are_shrunk_to_a_quarter_at_most_and_half_are_mirrored(t
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (256, 256, 3))
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
     crops = ImageCrops(tmp_path, Data(batch=STEPS, crop=8, augment=True), 8, seed=0).batch(0)
-    slopes = (crops[:, 32, -9, 0] - crops[:, 32, 8, 0]) * 127.5 / (64 - 17)  # grey levels a pixel
+    slopes = (crops[:, 32, -9, 0] - crops[:, 32, 8, 0]) * 127.5 / (64 - 17)  # gray levels a pixel
     assert 0.45 < (slopes < 0).mean() < 0.55
     scales = 1 / np.abs(slopes)
     assert 0.24 < scales.min() < 0.30

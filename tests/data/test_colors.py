@@ -1,4 +1,4 @@
-"""Colours that pictures state in other ways than as RGB of 8 bits, and what `info` says of them."""
+"""Colors that pictures state in other ways than as RGB of 8 bits, and what `info` says of them."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ def opened(content: bytes) -> Photo:
 
 
 def cmyk_profile() -> bytes:
-    """A printer whose full cyan is a grey of L* 50, and whose black, alone or with others, is black."""
+    """A printer whose full cyan is a gray of L* 50, and whose black, alone or with others, is black."""
     steps = np.arange(256, dtype=np.uint8).tobytes()
     corners = [(0 if k else 255 - 127 * c, 128, 128) for c in (0, 1) for _ in range(4) for k in (0, 1)]
     matrix = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
@@ -43,7 +43,7 @@ def cmyk_profile() -> bytes:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
-def test_cmyk_is_converted_through_its_colour_profile(form):
+def test_cmyk_is_converted_through_its_color_profile(form):
     picture = Image.new("CMYK", (16, 8), (255, 0, 0, 0))  # without the profile, this is (0, 255, 255)
     photo = opened(saved(picture, form, icc_profile=cmyk_profile()))
     assert np.abs(photo.pixels.astype(int) - 119).max() <= 2  # L* 50
@@ -84,7 +84,7 @@ def test_a_netpbm_picture_has_as_many_bits_as_its_largest_level(most, bits, samp
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
 @pytest.mark.parametrize(("flags", "bits"), [(0x0C, 8), (0x4C, 10), (0x6C, 12)])
 def test_the_bits_of_an_avif_are_those_of_its_configuration(flags, bits):
-    from vpcodec.data.image import bits_of
+    from vpcodec.data.image_formats import bits_of
 
     content = bytearray(saved(Image.new("RGB", (16, 16), (200, 30, 40)), "AVIF"))
     content[content.index(b"av1C") + 6] = flags
@@ -112,7 +112,7 @@ def test_an_avif_of_ten_bits_is_as_bright_as_its_levels_say():
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
 def test_of_an_avif_sequence_the_first_picture_is_used_and_that_is_said():
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ((250, 10, 10), (10, 10, 250))]
+    frames = [Image.new("RGB", (16, 16), color) for color in ((250, 10, 10), (10, 10, 250))]
     content = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:])
     assert content[8:12] == b"avis"
     photo = opened(content)

@@ -116,7 +116,7 @@ def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
 
 
 def photos(folder: Path, count: int) -> None:
-    """Photos of 100x100 pixels, each of one grey of its own."""
+    """Photos of 100x100 pixels, each of one gray of its own."""
     for index in range(count):
         Image.new("RGB", (100, 100), (10 * index,) * 3).save(folder / f"{index:02}.png")
 
@@ -125,9 +125,9 @@ def test_a_photo_that_cannot_be_read_is_left_out_and_another_drawn_in_its_place(
     photos(tmp_path, 10)
     Path(tmp_path, "03.png").write_bytes(Path(tmp_path, "03.png").read_bytes()[:60])
     crops, again = (ImageCrops(tmp_path, Data(batch=32, crop=2), 8, seed=0) for _ in range(2))
-    greys = {round(float((crop.mean() + 1) / 2 * 255)) // 10 for crop in crops.batch(0)}
-    assert greys <= set(range(10)) - {3}
-    assert len(greys) > 6
+    grays = {round(float((crop.mean() + 1) / 2 * 255)) // 10 for crop in crops.batch(0)}
+    assert grays <= set(range(10)) - {3}
+    assert len(grays) > 6
     assert [str(error).count("03.png") for error in crops.skipped.values()] == [1]
     again.batch(7)
     np.testing.assert_array_equal(again.batch(0), crops.batch(0))  # whatever was seen before

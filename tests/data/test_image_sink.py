@@ -34,11 +34,11 @@ def test_jpeg_comes_close_and_keeps_the_profile():
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
-def test_a_grey_photo_stays_grey(form):
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)[:, :, None].repeat(3, axis=2)
-    back = written(grey, ImageInfo(8, 8, channels=1), form)
+def test_a_gray_photo_stays_gray(form):
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)[:, :, None].repeat(3, axis=2)
+    back = written(gray, ImageInfo(8, 8, channels=1), form)
     assert (back.pixels[..., 0] == back.pixels[..., 2]).all()
-    assert np.abs(back.pixels.astype(int) - grey).max() <= 2
+    assert np.abs(back.pixels.astype(int) - gray).max() <= 2
     assert back.info.channels == (3 if form == "webp" else 1)
 
 
@@ -46,7 +46,7 @@ def test_what_a_format_does_not_keep_is_said():
     assert ImageSink(ImageInfo(8, 8, channels=1, icc=b"profile"), "png").notes == ()
     assert ImageSink(ImageInfo(8, 8, channels=3, icc=b"profile"), "webp").notes == ()
     (note,) = ImageSink(ImageInfo(8, 8, channels=1), "webp").notes
-    assert note == "webp has no grey; the photo is written as colour"
+    assert note == "webp has no gray; the photo is written as color"
     assert ImageSink(ImageInfo(8, 8, channels=1, icc=b"profile"), "webp").notes == (f"{note}, without its profile",)
 
 

@@ -21,13 +21,13 @@ def photo_of(picture: Image.Image, form: str = "PNG", **options) -> Photo:
     return open_image(io.BytesIO(stream.getvalue()))
 
 
-def png(width: int, height: int, bits: int, colour: int, rows: bytes, extra: bytes = b"") -> bytes:
-    """A PNG with any header: colour 0 is grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha."""
+def png(width: int, height: int, bits: int, color: int, rows: bytes, extra: bytes = b"") -> bytes:
+    """A PNG with any header: color 0 is gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGB and alpha."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -104,15 +104,15 @@ def test_damaged_exif_does_not_cost_the_photo(cat):
 
 
 @pytest.mark.parametrize("mode", ["L", "1"])
-def test_grey_is_spread_to_three_equal_channels(cat, mode):
+def test_gray_is_spread_to_three_equal_channels(cat, mode):
     photo = photo_of(cat.convert(mode))
-    assert photo.info.grey
+    assert photo.info.gray
     assert photo.info.bit_depth == (8 if mode == "L" else 1)
     assert np.array_equal(photo.pixels, np.asarray(cat.convert(mode).convert("RGB")))
     assert photo.notes == ()
 
 
-def test_a_palette_becomes_its_colours(cat):
+def test_a_palette_becomes_its_colors(cat):
     palette = cat.quantize(50)
     photo = photo_of(palette)
     assert np.array_equal(photo.pixels, np.asarray(palette.convert("RGB")))
@@ -129,14 +129,14 @@ def test_transparency_is_laid_on_white_and_said():
     assert photo.info.channels == 4
 
 
-def test_grey_with_transparency_is_laid_on_white():
+def test_gray_with_transparency_is_laid_on_white():
     photo = photo_of(Image.new("LA", (2, 2), (10, 0)))
     assert (photo.pixels == 255).all()
     assert photo.info.channels == 2
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])
-def test_a_colour_declared_transparent_is_laid_on_white(mode):
+def test_a_color_declared_transparent_is_laid_on_white(mode):
     key = {"P": 0, "RGB": (0, 0, 0), "L": 0}[mode]
     photo = photo_of(Image.new(mode, (4, 4), key), transparency=key)
     assert (photo.pixels == 255).all()
@@ -149,15 +149,15 @@ def test_an_alpha_channel_that_hides_nothing_is_no_news(cat):
     assert photo.notes == ()
 
 
-def test_sixteen_bit_grey_is_rounded_to_eight_and_said():
+def test_sixteen_bit_gray_is_rounded_to_eight_and_said():
     values = np.uint16([[0, 128, 129, 257, 65_535, 32_896]])
     photo = photo_of(Image.fromarray(values))
     assert photo.pixels[0, :, 0].tolist() == [0, 0, 1, 1, 255, 128]
     assert photo.notes == ("16 bits per channel become 8",)
-    assert (photo.info.bit_depth, photo.info.grey) == (16, True)
+    assert (photo.info.bit_depth, photo.info.gray) == (16, True)
 
 
-def test_sixteen_bit_colour_is_known_though_pillow_hides_it():
+def test_sixteen_bit_color_is_known_though_pillow_hides_it():
     row = b"\0" + struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0x5678, 0x9ABC)
     photo = open_image(io.BytesIO(png(2, 1, 16, 2, row)))
     assert photo.info.bit_depth == 16
@@ -171,7 +171,7 @@ def test_cmyk_becomes_rgb_and_is_said(cat):
     assert np.abs(photo.pixels.astype(int) - np.asarray(cat).astype(int)).mean() < 4
 
 
-def test_a_colour_profile_is_kept(cat):
+def test_a_color_profile_is_kept(cat):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert photo_of(cat, icc_profile=profile).info.icc == profile
 

@@ -1,4 +1,4 @@
-"""PNG beyond what Pillow does by itself: text, transparent colours, gamma, colour spaces."""
+"""PNG beyond what Pillow does by itself: text, transparent colors, gamma, color spaces."""
 
 import io
 import struct
@@ -19,19 +19,19 @@ def chunk(name: bytes, data: bytes, damage: int = 0) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ damage)
 
 
-def read(width: int, bits: int, colour: int, row: bytes, extra: bytes = b"") -> Photo:
+def read(width: int, bits: int, color: int, row: bytes, extra: bytes = b"") -> Photo:
     """One row of pixels."""
-    return open_image(io.BytesIO(png(width, 1, bits, colour, b"\0" + row, extra)))
+    return open_image(io.BytesIO(png(width, 1, bits, color, b"\0" + row, extra)))
 
 
-def test_a_transparent_grey_of_sixteen_bits_is_laid_on_white():
+def test_a_transparent_gray_of_sixteen_bits_is_laid_on_white():
     row = struct.pack(">4H", 1000, 1001, 0, 65535)
     photo = read(4, 16, 0, row, chunk(b"tRNS", struct.pack(">H", 1000)))
     assert photo.pixels[0, :, 1].tolist() == [255, 4, 0, 255]
     assert "transparency is laid on white" in photo.notes
 
 
-def test_a_transparent_colour_of_sixteen_bits_is_laid_on_white_and_no_near_one_is():
+def test_a_transparent_color_of_sixteen_bits_is_laid_on_white_and_no_near_one_is():
     row = struct.pack(">9H", 1000, 2000, 3000, 1000, 2000, 3001, 0x8000, 0x8000, 0x8000)
     photo = read(3, 16, 2, row, chunk(b"tRNS", struct.pack(">3H", 1000, 2000, 3000)))
     assert np.abs(photo.pixels[0].astype(int) - [[255] * 3, [3, 7, 11], [128] * 3]).max() <= 1
@@ -39,7 +39,7 @@ def test_a_transparent_colour_of_sixteen_bits_is_laid_on_white_and_no_near_one_i
 
 
 @pytest.mark.parametrize(("bits", "row"), [(2, b"\x1b"), (4, b"\x01\x23")])
-def test_a_transparent_grey_of_few_bits_is_laid_on_white(bits, row):
+def test_a_transparent_gray_of_few_bits_is_laid_on_white(bits, row):
     photo = read(4, bits, 0, row, chunk(b"tRNS", struct.pack(">H", 1)))
     step = 255 // ((1 << bits) - 1)
     assert photo.pixels[0, :, 0].tolist() == [0, 255, 2 * step, 3 * step]
@@ -78,7 +78,7 @@ def test_the_gamma_of_srgb_changes_nothing(extra):
     assert (photo.pixels[0, 0, 0], photo.notes) == (0x37, ())
 
 
-def test_a_colour_space_given_by_numbers_is_named():
+def test_a_color_space_given_by_numbers_is_named():
     photo = read(1, 8, 2, b"\1\2\3", chunk(b"cICP", bytes([9, 16, 0, 1])))
-    assert photo.notes == ("its colour space (H.273: primaries 9, transfer 16) is taken for sRGB",)
+    assert photo.notes == ("its color space (H.273: primaries 9, transfer 16) is taken for sRGB",)
     assert read(1, 8, 2, b"\1\2\3", chunk(b"cICP", bytes([1, 13, 0, 1]))).notes == ()

@@ -12,16 +12,16 @@ from vpcodec.errors import InputError
 
 ROWS, COLUMNS = np.mgrid[0:24, 0:32]
 RAMP = np.rint((3 * COLUMNS + ROWS) / (3 * 31 + 23) * 65535).astype(np.uint16)
-COLOUR = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=-1)
+COLOR = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=-1)
 LINEAR_RAW, MOSAIC = 34892, 32803
-BYTES = (33422, 50706)  # tags of type BYTE: colours of the mosaic, version of DNG; all others are LONG
+BYTES = (33422, 50706)  # tags of type BYTE: colors of the mosaic, version of DNG; all others are LONG
 Tags = dict[int, tuple[int, ...]]
 
 
-def tiff(planes: list[bytes], bits: int, colour: int, samples: int = 1, order: str = "<", more: Tags | None = None):
+def tiff(planes: list[bytes], bits: int, color: int, samples: int = 1, order: str = "<", more: Tags | None = None):
     """A TIFF [24, 32] with one strip for each plane."""
     tags: Tags = {
-        256: (32,), 257: (24,), 258: (bits,) * samples, 259: (1,), 262: (colour,),
+        256: (32,), 257: (24,), 258: (bits,) * samples, 259: (1,), 262: (color,),
         273: (), 277: (samples,), 278: (24,), 279: tuple(map(len, planes)), 284: (1 if len(planes) == 1 else 2,),
     }  # fmt: skip
     tags |= more or {}
@@ -54,8 +54,8 @@ def off_by(photo: Photo, expected: np.ndarray) -> int:
     return int(np.abs(photo.pixels - (levels if levels.ndim == 3 else levels[..., None])).max())
 
 
-def test_twelve_bit_grey_is_as_bright_as_its_levels_say():
-    photo = read([packed12(RAMP >> 4)], bits=12, colour=1)
+def test_twelve_bit_gray_is_as_bright_as_its_levels_say():
+    photo = read([packed12(RAMP >> 4)], bits=12, color=1)
     assert off_by(photo, RAMP) <= 1
     assert (photo.info.bit_depth, photo.notes) == (12, ("12 bits per channel become 8",))
 
@@ -69,7 +69,7 @@ def test_where_white_is_zero_the_picture_is_no_negative(bits):
         content = np.packbits(stored.astype(np.uint8)[..., None] >> np.arange(bits)[::-1] & 1).tobytes()
     else:
         content = stored.astype(f"<u{bits // 8}").tobytes()
-    assert off_by(read([content], bits, colour=0), levels * (65535 // ((1 << bits) - 1))) <= 1
+    assert off_by(read([content], bits, color=0), levels * (65535 // ((1 << bits) - 1))) <= 1
 
 
 def test_a_big_endian_bigtiff_is_refused_by_its_name():
@@ -79,69 +79,69 @@ def test_a_big_endian_bigtiff_is_refused_by_its_name():
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("planar", [False, True])
-def test_colour_of_sixteen_bits_is_right_in_every_order_of_its_bytes_and_planes(order, planar):
-    planes = [COLOUR[..., i] for i in range(3)] if planar else [COLOUR]
+def test_color_of_sixteen_bits_is_right_in_every_order_of_its_bytes_and_planes(order, planar):
+    planes = [COLOR[..., i] for i in range(3)] if planar else [COLOR]
     photo = read([plane.astype(f"{order}u2").tobytes() for plane in planes], 16, 2, samples=3, order=order)
-    assert off_by(photo, COLOUR) <= 1
+    assert off_by(photo, COLOR) <= 1
     assert photo.info.bit_depth == 16
 
 
 @pytest.mark.parametrize(
-    ("bits", "colour", "samples", "kind", "words"),
+    ("bits", "color", "samples", "kind", "words"),
     [
-        (16, 1, 1, 2, "1 signed sample of 16 bits a pixel, grey"),
-        (8, 1, 1, 2, "1 signed sample of 8 bits a pixel, grey"),
-        (32, 1, 1, 3, "1 floating-point sample of 32 bits a pixel, grey"),
+        (16, 1, 1, 2, "1 signed sample of 16 bits a pixel, gray"),
+        (8, 1, 1, 2, "1 signed sample of 8 bits a pixel, gray"),
+        (32, 1, 1, 3, "1 floating-point sample of 32 bits a pixel, gray"),
         (32, 2, 3, 3, "3 floating-point samples of 32 bits a pixel, RGB"),
-        (32, 1, 1, 1, "1 sample of 32 bits a pixel, grey"),
-        (16, 1, 2, 1, "2 samples of 16 bits a pixel, grey"),
+        (32, 1, 1, 1, "1 sample of 32 bits a pixel, gray"),
+        (16, 1, 2, 1, "2 samples of 16 bits a pixel, gray"),
         (8, 5, 5, 1, "5 samples of 8 bits a pixel, CMYK"),
-        (16, LINEAR_RAW, 3, 1, "3 samples of 16 bits a pixel, other colour"),
+        (16, LINEAR_RAW, 3, 1, "3 samples of 16 bits a pixel, other color"),
     ],
 )
-def test_a_layout_that_would_come_out_wrong_is_refused_by_its_name(bits, colour, samples, kind, words):
+def test_a_layout_that_would_come_out_wrong_is_refused_by_its_name(bits, color, samples, kind, words):
     more = {339: (kind,) * samples, **({338: (2,)} if samples in (2, 5) else {})}
     with pytest.raises(InputError, match="the stream: TIFF of") as refusal:
-        read([bytes(24 * 32 * samples * bits // 8)], bits, colour, samples, more=more)
+        read([bytes(24 * 32 * samples * bits // 8)], bits, color, samples, more=more)
     assert words in refusal.value.what
     assert "damaged" not in refusal.value.what
 
 
-def test_grey_with_alpha_multiplied_in_is_laid_on_white():
+def test_gray_with_alpha_multiplied_in_is_laid_on_white():
     half = np.full((24, 32, 2), (40, 128), np.uint8)  # level 80, half of it seen
-    photo = read([half.tobytes()], bits=8, colour=1, samples=2, more={338: (1,)})
+    photo = read([half.tobytes()], bits=8, color=1, samples=2, more={338: (1,)})
     assert np.abs(photo.pixels.astype(int) - 167).max() <= 1
     assert photo.notes == ("transparency is laid on white",)
 
 
-def test_a_second_plane_beside_grey_is_refused():
-    with pytest.raises(InputError, match="2 samples of 8 bits a pixel, grey, in planes"):
-        read([bytes(24 * 32)] * 2, bits=8, colour=1, samples=2, more={338: (2,)})
+def test_a_second_plane_beside_gray_is_refused():
+    with pytest.raises(InputError, match="2 samples of 8 bits a pixel, gray, in planes"):
+        read([bytes(24 * 32)] * 2, bits=8, color=1, samples=2, more={338: (2,)})
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_planes_beside_red_green_and_blue_are_left_out(bits):
-    planes = [COLOUR[..., i] >> 16 - bits for i in range(3)] + [RAMP] * 2
+    planes = [COLOR[..., i] >> 16 - bits for i in range(3)] + [RAMP] * 2
     content = [plane.astype("<u2" if bits == 16 else np.uint8).tobytes() for plane in planes]
     photo = read(content, bits, 2, samples=5, more={338: (0, 0)})
-    assert off_by(photo, COLOUR) <= 1
+    assert off_by(photo, COLOR) <= 1
 
 
 def test_white_is_zero_in_big_endian_order_is_refused_or_right():
     with pytest.raises(InputError, match="white is zero"):
-        read([RAMP.astype(">u2").tobytes()], bits=16, colour=0, order=">")
+        read([RAMP.astype(">u2").tobytes()], bits=16, color=0, order=">")
 
 
 @pytest.mark.parametrize("more", [{50706: (1,)}, {254: (1,), 330: (8,)}], ids=["DNG", "NEF"])
 def test_the_preview_of_a_camera_raw_file_is_not_taken_for_the_photo(more, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)  # as if it were not installed
     with pytest.raises(MissingExtraError, match="is a camera raw file") as refusal:
-        read([bytes(24 * 32)], bits=8, colour=1, more=more)
+        read([bytes(24 * 32)], bits=8, color=1, more=more)
     assert "pip install 'vpcodec[raw]'" in refusal.value.hint
 
 
 def test_smaller_copies_beside_the_photo_do_not_make_it_raw():
-    assert read([bytes(24 * 32)], bits=8, colour=1, more={254: (0,), 330: (8,)}).info.width == 32
+    assert read([bytes(24 * 32)], bits=8, color=1, more={254: (0,), 330: (8,)}).info.width == 32
 
 
 def test_a_digital_negative_is_developed():

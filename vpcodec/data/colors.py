@@ -57,7 +57,7 @@ def conversion(stored: Image.Image, bits: int, form: str, white_is_zero: bool) -
     convert: Convert = eight_bit_rgb
     if stored.mode.startswith("I"):
         white = (1 << bits) - 1 if form == "tiff" else 65535
-        convert = partial(deep_grey, white=white, inverted=white_is_zero, hidden=info.get("transparency"))
+        convert = partial(deep_gray, white=white, inverted=white_is_zero, hidden=info.get("transparency"))
     if form == "png" and not icc and "srgb" not in info and (table := gamma_table(info.get("gamma", 1 / 2.2))):
         return lambda part: convert(part).point(table * 3), [f"its gamma of {info['gamma']:.4g} becomes that of sRGB"]
     return convert, []
@@ -69,17 +69,17 @@ def through_profile(transform: ImageCms.ImageCmsTransform, part: Image.Image) ->
     return part
 
 
-def deep_grey(part: Image.Image, white: int, inverted: bool, hidden: int | None) -> Image.Image:
-    """Grey of more than 8 bits, up to the level `white`; one level may be hidden, which is to say transparent."""
+def deep_gray(part: Image.Image, white: int, inverted: bool, hidden: int | None) -> Image.Image:
+    """Gray of more than 8 bits, up to the level `white`; one level may be hidden, which is to say transparent."""
     levels = np.asarray(part).astype(np.int64)
-    grey = ((levels.clip(0, white) * 255 + white // 2) // white).astype(np.uint8)
+    gray = ((levels.clip(0, white) * 255 + white // 2) // white).astype(np.uint8)
     if inverted:
-        grey = 255 - grey
-    return Image.fromarray(grey if hidden is None else np.where(levels == hidden, np.uint8(255), grey)).convert("RGB")
+        gray = 255 - gray
+    return Image.fromarray(gray if hidden is None else np.where(levels == hidden, np.uint8(255), gray)).convert("RGB")
 
 
-def unusual_colours(form: str, head: bytes) -> list[str]:
-    """A note where a file says by numbers (cICP of PNG, nclx of AVIF and HEIF) that its colours are not sRGB's."""
+def unusual_colors(form: str, head: bytes) -> list[str]:
+    """A note where a file says by numbers (cICP of PNG, nclx of AVIF and HEIF) that its colors are not sRGB's."""
     mark, width = (b"cICP", 1) if form == "png" else (b"colrnclx", 2)
     place = head.find(mark) + len(mark)
     if form not in ("png", "avif", "heif") or place < len(mark):
@@ -87,7 +87,7 @@ def unusual_colours(form: str, head: bytes) -> list[str]:
     primaries, transfer = (int.from_bytes(head[place + i * width : place + (i + 1) * width], "big") for i in (0, 1))
     if primaries in USUAL_PRIMARIES and transfer in USUAL_TRANSFERS:
         return []
-    return [f"its colour space (H.273: primaries {primaries}, transfer {transfer}) is taken for sRGB"]
+    return [f"its color space (H.273: primaries {primaries}, transfer {transfer}) is taken for sRGB"]
 
 
 def to_signal(pixels: NDArray[np.generic]) -> NDArray[np.float32]:

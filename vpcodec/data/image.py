@@ -1,10 +1,10 @@
 """Photos as windows of 8-bit RGB [height, width, 3], in bounded memory, and back.
 
-A photo is decoded once, in its own form, and converted window by window: turned as Exif says, grey and palettes
+A photo is decoded once, in its own form, and converted window by window: turned as Exif says, gray and palettes
 spread to RGB, transparency laid on white, CMYK taken through its profile, more than 8 bits reduced. So 200 megapixels
-cost what the decoder of the file format needs for them (800 MB as RGB, 200 MB as grey) and no copy of that.
+cost what the decoder of the file format needs for them (800 MB as RGB, 200 MB as gray) and no copy of that.
 
-Colours of RGB and grey are not touched: an ICC profile travels with the photo and means after decoding what it
+Colors of RGB and gray are not touched: an ICC profile travels with the photo and means after decoding what it
 meant before.
 """
 
@@ -20,29 +20,27 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
-from vpcodec.data.colors import UNFIT, Convert, conversion, eight_bit_rgb, has_alpha, unusual_colours
+from vpcodec.data.colors import UNFIT, Convert, conversion, eight_bit_rgb, has_alpha, unusual_colors
 from vpcodec.data.image_formats import (
-    BITS,
     PHOTOMETRIC,
-    apply_transparent_colour,
+    apply_transparent_color,
+    bits_of,
+    check_size,
     is_camera_raw,
     open_tiff,
     tags_of,
+    within_nothing,
     without_text,
 )
 from vpcodec.data.kinds import EXTRAS, MOST_PIXELS, file_type_of, load_extra
 from vpcodec.data.streams import LeftOut, Source, open_input, peek, seekable, shown, size_of
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 
-# No honest file shrinks a pixel further: a 1-bit PNG of one colour reaches 8,256 pixels a byte. Small pictures
-# are harmless whatever they claim.
-PIXELS_PER_BYTE = 10_000
-HARMLESS_PIXELS = 1 << 24
 STRIP_PIXELS = 1 << 22  # converted at once where a whole photo is asked for
 
 ORIENTATION_TAG = 274  # of Exif
-GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I")
-READABLE_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+GRAY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I")
+READABLE_MODES = (*GRAY_MODES, "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The turn that each Exif orientation asks for.
 TURNS: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -72,9 +70,9 @@ class ImageInfo:
     Attributes:
         width: Pixels, after turning.
         height: Pixels, after turning.
-        channels: As stored: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha. CMYK counts as 3.
+        channels: As stored: 1 gray, 2 gray and alpha, 3 color, 4 color and alpha. CMYK counts as 3.
         bit_depth: Bits a channel as stored: 1 to 16.
-        icc: Colour profile for the RGB or grey pixels; empty for none, which means sRGB.
+        icc: Color profile for the RGB or gray pixels; empty for none, which means sRGB.
         orientation: The Exif orientation that was applied; 1 for none.
         mode: Pillow's name for the stored form.
     """
@@ -88,7 +86,7 @@ class ImageInfo:
     mode: str = "RGB"
 
     @property
-    def grey(self) -> bool:
+    def gray(self) -> bool:
         return self.channels < 3
 
 
@@ -114,7 +112,7 @@ class Photo:
         box = stored_box(top, left, height, width, self.info)
         with unlimited():
             part = self.stored.crop(box)
-        part.info = self.stored.info  # the transparent colour of a palette or of tRNS
+        part.info = self.stored.info  # the transparent color of a palette or of tRNS
         part = self.convert(part)
         if self.info.orientation in TURNS:
             part = part.transpose(TURNS[self.info.orientation])
@@ -181,7 +179,7 @@ def decode(stream: BinaryIO, form: str, head: bytes, name: str, most_pixels: int
             what = f"{name}: pixels of the form {stored.mode} are not readable"
             raise InputError(what, hint="convert it to PNG first")
         if form == "png":
-            stored = apply_transparent_colour(stored, bits, stream)
+            stored = apply_transparent_color(stored, bits, stream)
         if frame not in (None, (0, 0, *stored.size)):
             stored = within_nothing(stored, frame)
     except VpcodecError:
@@ -198,7 +196,7 @@ def decode(stream: BinaryIO, form: str, head: bytes, name: str, most_pixels: int
     convert, notes = conversion(stored, bits, form, tags.get(PHOTOMETRIC) == 0)
     if pages > 1:
         notes.append(LeftOut(f"only the first of {pages} pictures is used"))
-    return Photo(stored, info, (*notes, *conversions(stored, info), *unusual_colours(form, head)), convert)
+    return Photo(stored, info, (*notes, *conversions(stored, info), *unusual_colors(form, head)), convert)
 
 
 def develop(stream: BinaryIO, name: str, most_pixels: int) -> Photo:
@@ -208,21 +206,9 @@ def develop(stream: BinaryIO, name: str, most_pixels: int) -> Photo:
     with module.imread(stream) as raw:
         check_size(raw.sizes.width, raw.sizes.height, size, name, most_pixels)
         pixels = raw.postprocess(use_camera_wb=True)
-    stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)  # some cameras see grey alone
+    stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)  # some cameras see gray alone
     note = LeftOut("a camera raw file is developed as the camera would; the raw data is not kept")
     return Photo(stored, info_of(stored, 1, 16), (note,))
-
-
-def check_size(width: int, height: int, size: int, name: str, most_pixels: int) -> None:
-    """Raise InputError for a picture too large to be decoded or too large to be true."""
-    pixels = width * height
-    if pixels > most_pixels:
-        raise InputError(
-            f"{name}: {width:,} x {height:,} pixels are more than the limit of {most_pixels:,}",
-            hint="cut it into parts, or raise the limit with --max-pixels",
-        )
-    if pixels > max(HARMLESS_PIXELS, size * PIXELS_PER_BYTE):
-        raise InputError(f"{name}: states {width:,} x {height:,} pixels in {size:,} bytes and is refused")
 
 
 def orientation_of(stored: Image.Image) -> int:
@@ -236,17 +222,10 @@ def orientation_of(stored: Image.Image) -> int:
 
 def info_of(stored: Image.Image, orientation: int, bits: int) -> ImageInfo:
     width, height = stored.size if orientation < 5 else stored.size[::-1]
-    channels = (1 if stored.mode in GREY_MODES else 3) + has_alpha(stored)
+    channels = (1 if stored.mode in GRAY_MODES else 3) + has_alpha(stored)
     icc = stored.info.get("icc_profile") or b""
     wanted = b"GRAY" if channels < 3 else b"RGB "
     return ImageInfo(width, height, channels, bits, icc if icc[16:20] == wanted else b"", orientation, stored.mode)
-
-
-def within_nothing(stored: Image.Image, frame: tuple[int, int, int, int]) -> Image.Image:
-    """A first frame in a transparent picture of the full size: nothing was ever drawn around it."""
-    whole = Image.new("RGBA", stored.size)
-    whole.paste(stored.crop(frame).convert("RGBA"), frame)
-    return whole
 
 
 def conversions(stored: Image.Image, info: ImageInfo) -> list[str]:
@@ -263,25 +242,8 @@ def conversions(stored: Image.Image, info: ImageInfo) -> list[str]:
 
 def is_translucent(stored: Image.Image) -> bool:
     if "A" not in stored.getbands():
-        return True  # a palette or a single colour declared transparent
+        return True  # a palette or a single color declared transparent
     return bool(stored.getchannel("A").getextrema()[0] != 255)
-
-
-def bits_of(stored: Image.Image, form: str, head: bytes) -> int:
-    """Bits a channel in the file; Pillow itself reduces colour to 8 without a word."""
-    if form == "png":
-        return 8 if stored.mode == "P" else head[24]
-    if form == "tiff":
-        bits = getattr(stored, "tag_v2", {}).get(BITS, (1,))
-        return int(bits[0] if isinstance(bits, tuple) else bits)
-    if form == "avif" and (place := head.find(b"av1C")) >= 0:  # two flags of the AV1 codec configuration
-        return {0: 8, 0x40: 10, 0x60: 12}.get(head[place + 6] & 0x60, 8)
-    if form == "ppm" and head[1:2] not in b"14":
-        words = b" ".join(line.partition(b"#")[0] for line in head[2:].splitlines()).split(None, 3)
-        return int(words[2]).bit_length()
-    if form == "heif":
-        return int(stored.info.get("bit_depth", 8))
-    return 1 if stored.mode == "1" else 8
 
 
 def stored_box(top: int, left: int, height: int, width: int, info: ImageInfo) -> tuple[int, int, int, int]:
@@ -320,10 +282,10 @@ def unlimited() -> Iterator[None]:
 
 
 class ImageSink:
-    """A photo being put together; it costs 4 bytes a pixel, 1 where the source was grey.
+    """A photo being put together; it costs 4 bytes a pixel, 1 where the source was gray.
 
     Args:
-        info: Size, color profile, and whether the photo was grey: then it is again.
+        info: Size, color profile, and whether the photo was gray: then it is again.
         form: "png", "webp" or "jpeg".
 
     Attributes:
@@ -341,22 +303,22 @@ class ImageSink:
             raise InputError(f"{form} cannot hold {info.width:,} x {info.height:,} pixels", hint="use --format png")
         self.info = info
         self.form = form
-        self.coloured = info.grey and form == "webp"  # WebP has no grey
-        self.picture = Image.new("L" if info.grey else "RGB", (info.width, info.height))
+        self.colored = info.gray and form == "webp"  # WebP has no gray
+        self.picture = Image.new("L" if info.gray else "RGB", (info.width, info.height))
 
     @property
     def notes(self) -> tuple[str, ...]:
         lost = ", without its profile" if self.info.icc else ""
-        return (f"{self.form} has no grey; the photo is written as colour{lost}",) if self.coloured else ()
+        return (f"{self.form} has no gray; the photo is written as color{lost}",) if self.colored else ()
 
     def paste(self, pixels: NDArray[np.uint8], top: int, left: int) -> None:
         """Paint [height, width, 3] pixels at a place."""
         part = Image.fromarray(pixels)
-        self.picture.paste(part.convert("L") if self.info.grey else part, (left, top))
+        self.picture.paste(part.convert("L") if self.info.gray else part, (left, top))
 
     def save(self, stream: BinaryIO) -> None:
         """Write the file. Raises OSError where the stream takes no more."""
-        profile = {"icc_profile": self.info.icc} if self.info.icc and not self.coloured else {}
+        profile = {"icc_profile": self.info.icc} if self.info.icc and not self.colored else {}
         self.picture.save(stream, self.form.upper(), **OPTIONS[self.form], **profile)
 
 

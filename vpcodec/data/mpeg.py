@@ -5,6 +5,7 @@ how many samples the encoder put before and behind (LAME); without it only count
 is left out here, so the decoder has nothing to guess from.
 """
 
+import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ LOOK_BYTES = 200  # of a frame: reaches behind a LAME header
 DECODER_DELAY = 529  # samples by which a decoder is late, beside the encoder's own delay
 RUN = 3  # frames in a row that make a stream
 COPY_BYTES = 1 << 16
+BEGINNINGS = rb"\xff|ID3|TAG|APETAGEX"  # of frames and tags
 ID3_BYTES = 10  # of the header of an ID3v2 tag
 TAIL_BYTES = 128  # of an ID3v1 tag
 BEYOND = 1 << 40  # bytes of a gap that keeps the decoder from taking its guess at the length, by the size, for the end
@@ -133,7 +135,7 @@ class Walk:
                 return at == self.size or bool(self.survey.parts) or self.size < RUN * header.size
             following = frame_header(self.look(at, HEADER_BYTES))
             if following is None:
-                return self.is_tag(self.look(at))
+                return is_tag(self.look(at))
             if following.like != header.like:
                 return False
             header = following
@@ -141,7 +143,8 @@ class Walk:
 
     def take(self, at: int, header: FrameHeader, head: bytes) -> int:
         """Add the frame at a position to the recording; returns where the next begins."""
-        if at + header.size > self.size:
+        stop = at + header.size
+        if stop > self.size:
             self.survey.damage.append("the last frame is cut short")
             return self.size
         info = information(head, header)
@@ -149,12 +152,12 @@ class Walk:
             self.end()
             self.begin(header)
             self.promised, self.survey.parts[-1].skip, self.trim = info
-            return at + header.size
+            return stop
         if self.like != header.like or self.promised == 0:
             self.end()
             self.begin(header)
         part = self.survey.parts[-1]
-        assert part.frames is not None
+        part.frames = (part.frames or 0) + header.samples
         if self.promised is not None:
             self.promised -= 1
         if self.reservoir is not None and header.side:
@@ -162,17 +165,14 @@ class Walk:
             if borrowed > self.reservoir:  # the beginning of this frame's data is missing: it becomes silent
                 most, shift = (511, 7) if header.like[0] == 3 else (255, 8)
                 kept = min(self.reservoir, most) << shift  # tells the decoder to keep what the next frame borrows
-                part.pieces.append(
-                    head[: header.size - own - header.side] + kept.to_bytes(2, "big") + bytes(header.side - 2)
-                )
+                before = head[: header.size - own - header.side]
+                part.pieces.append(before + kept.to_bytes(2, "big") + bytes(header.side - 2))
+                part.add(stop - own, stop)
                 self.reservoir += own
-                part.add(at + header.size - own, at + header.size)
-                part.frames += header.samples
-                return at + header.size
+                return stop
             self.reservoir = None
-        part.frames += header.samples
-        part.add(at, at + header.size)
-        return at + header.size
+        part.add(at, stop)
+        return stop
 
     def begin(self, header: FrameHeader) -> None:
         part = Part("mp3", [], frames=0)
@@ -187,11 +187,10 @@ class Walk:
         if self.like is None:
             return
         part = self.survey.parts[-1]
-        assert part.frames is not None
         missing = (self.promised or 0) > 1  # some programs count the frame with the header, too
         if missing:
             self.survey.damage.append(f"{self.promised:,} of the frames that its header promises are missing")
-        decoded = part.frames
+        decoded = part.frames or 0
         part.frames = max(0, decoded - part.skip - (0 if missing else self.trim))
         part.pieces += [BEYOND, self.tail]
         if not decoded:
@@ -215,9 +214,10 @@ class Walk:
         while at < self.size:
             if not (data := self.look(at, COPY_BYTES)):
                 break
-            for place in candidates(data):
-                header = frame_header(data, place) or frame_header(self.look(at + place, HEADER_BYTES))
-                begins = self.is_tag(data[place:][:16]) or (header and self.is_run(at + place, header))
+            for place in (found.start() for found in re.finditer(BEGINNINGS, data)):
+                begin = self.look(at + place)
+                header = frame_header(begin)
+                begins = is_tag(begin) or (header and self.is_run(at + place, header))
                 if begins and place + at > start:
                     self.skipped(start, at + place, frames, blank and not any(data[:place]))
                     return at + place
@@ -237,24 +237,15 @@ class Walk:
         else:
             self.survey.notes.append(LeftOut(f"{what}; they are left out"))
 
-    def is_tag(self, head: bytes) -> bool:
-        return head[:3] in (b"ID3", b"TAG") or head[:8] == b"APETAGEX"
-
 
 def survey_mpeg(stream: BinaryIO) -> Survey:
     """The recordings in an MPEG audio file. Raises InputError where reading fails."""
     return Walk(stream).go()
 
 
-def candidates(data: bytes) -> list[int]:
-    """Where a frame or a tag may begin."""
-    found = []
-    for mark in (b"\xff", b"ID3", b"TAG", b"APETAGEX"):
-        at = data.find(mark)
-        while at >= 0:
-            found.append(at)
-            at = data.find(mark, at + 1)
-    return sorted(found)
+def is_tag(head: bytes) -> bool:
+    """Whether bytes begin with the tag of a title and so on."""
+    return head.startswith((b"ID3", b"TAG", b"APETAGEX"))
 
 
 def id3_size(head: bytes) -> int:
