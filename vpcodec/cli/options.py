@@ -97,7 +97,7 @@ Codebook = Annotated[
         "--codebook",
         metavar="K",
         parser=parse_codebook,
-        help="Codebook size, one of the model's: 1024, or 2x1024. Default: its largest.",
+        help="Codebook size: 1024, or 2x1024 for two codes per position. Default: the model's largest.",
     ),
 ]
 Engine = Annotated[str, typer.Option("--engine", metavar="E", help="Engine: auto, onnx, onnx-8-bits or torch.")]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpcodec.errors import InputError, ModelError
+from vpcodec.errors import ModelError
 from vpcodec.evaluation.datasets import title_of
 from vpcodec.evaluation.results import FORMAT, Results, Summary, from_json, to_json, write_text
 from vpcodec.evaluation.signals import SIGNALS
@@ -182,28 +182,6 @@ def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> st
         merged[run.kind, run.dataset] = replace(before, candidates=sorted(candidates, key=lambda each: not each.ours))
     sections = [run_section(merged[name]).rstrip() + "\n" for name in sorted(merged)]
     return "\n".join([EXPLAINED, *sections]) if sections else ""
-
-
-def fill_tables(document: Path, models: Sequence[ModelFolder]) -> bool:
-    """Write the tables of results between `<!-- results -->` and `<!-- /results -->` of a document.
-
-    Returns:
-        Whether the document changed.
-
-    Raises:
-        InputError: It cannot be read or written, or has no such markers.
-    """
-    try:
-        text = document.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{document}: cannot be read ({error})") from error
-    if not MARKERS.search(text):
-        hint = "put <!-- results --> and <!-- /results --> on lines of their own where the tables shall be"
-        raise InputError(f"{document}: has no place for results", hint=hint)
-    filled = with_tables(text, models)
-    if filled != text:
-        write_text(document, filled)
-    return filled != text
 
 
 def with_tables(text: str, models: Sequence[ModelFolder]) -> str:
