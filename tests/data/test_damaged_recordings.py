@@ -9,7 +9,7 @@ import soundfile
 
 from vpcodec.data import mpeg, survey
 from vpcodec.data.audio import AudioInfo, open_audio
-from vpcodec.data.audio_sink import AudioSink
+from vpcodec.data.audio_sink import AudioSink, chunk_of
 from vpcodec.data.streams import LeftOut
 from vpcodec.errors import InputError
 
@@ -139,6 +139,37 @@ def test_speex_is_refused_by_its_name():
         read(page(b"Speex   1.2" + bytes(69), 6, 0))
 
 
+def test_a_film_in_ogg_gives_its_sound_and_is_never_deleted(coded, stereo):
+    sound = coded(stereo, "OGG", "VORBIS")
+    film = page(b"\x80theora" + bytes(35), 2, 0, serial=2) + sound + page(b"a frame", 4, 1, serial=2)
+    samples, notes, _ = read(film)
+    assert np.array_equal(samples, read(sound)[0])
+    assert [type(note) for note in notes] == [LeftOut]
+    assert "Theora" in notes[0]
+
+
+@pytest.mark.parametrize(("subtype", "tag"), [("MPEG_LAYER_III", 0x55), ("MPEG_LAYER_II", 0x50)])
+def test_mpeg_audio_in_a_wav_is_read_to_its_end(coded, stereo, subtype, tag):
+    inside = coded(stereo, "MP3", "MPEG_LAYER_III", rate=48_000) if tag == 0x55 else layer_two(40)
+    fmt = struct.pack("<HHIIHHHHIHHH", tag, 2, 48_000, 16_000, 1, 0, 12, 1, 2, 384, 1, 0)
+    chunks = chunk_of(b"fmt ", fmt) + chunk_of(b"fact", bytes([1, 2, 0, 0])) + chunk_of(b"data", inside)
+    samples, notes, known = read(chunk_of(b"RIFF", b"WAVE" + chunks))
+    assert np.array_equal(samples, read(inside)[0])
+    assert (len(samples), notes) == (known, ())
+
+
+def layer_two(frames: int) -> bytes:
+    """Silence of 1,152 samples a frame: MPEG-1 Layer II at 64 kbit/s, 48 kHz, stereo."""
+    return (b"\xff\xfd\x44\0" + bytes(188)) * frames
+
+
+def test_flac_of_32_bits_is_refused_by_its_bits(coded, stereo):
+    data = bytearray(coded(stereo, "FLAC", "PCM_24"))
+    data[20:22] = (int.from_bytes(data[20:22], "big") | 31 << 4).to_bytes(2, "big")
+    with pytest.raises(InputError, match="FLAC with 32 bits"):
+        read(bytes(data))
+
+
 @pytest.mark.parametrize("channels", [3, 5, 6, 7, 8])
 def test_every_channel_of_an_ogg_file_comes_back_in_its_place(channels):
     """Each channel is a tone of its own frequency, 600 Hz and up, the last but two of six being a low one."""
@@ -161,9 +192,9 @@ def in_ogg(flac: bytes) -> bytes:
     return b"".join(pages + [page(data, 4 * (k == len(rest) - 1), k + 1) for k, data in enumerate(rest)])
 
 
-def page(contents: bytes, flags: int, number: int) -> bytes:
+def page(contents: bytes, flags: int, number: int, serial: int = 1) -> bytes:
     sizes = bytes([255] * (len(contents) // 255) + [len(contents) % 255])
-    head = struct.pack("<4sBBQIIIB", b"OggS", 0, flags, 0, 1, number, 0, len(sizes)) + sizes
+    head = struct.pack("<4sBBQIIIB", b"OggS", 0, flags, 0, serial, number, 0, len(sizes)) + sizes
     whole = head + contents
     return whole[:22] + survey.checksum(whole).to_bytes(4, "little") + whole[26:]
 

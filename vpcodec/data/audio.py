@@ -22,7 +22,7 @@ from vpcodec.data.resample import checked_rate
 from vpcodec.data.sndfile import Chain
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
 from vpcodec.data.survey import survey_of
-from vpcodec.data.wav import is_plain, read_header, wav_blocks
+from vpcodec.data.wav import is_plain, mpeg_inside, read_header, wav_blocks
 from vpcodec.errors import ConfigError, InputError
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
@@ -216,7 +216,9 @@ def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage:
         sound = PyavDecoder(whole, file_type.format, name, salvage=salvage)
         resources.callback(sound.close)
         return AudioInfo(sound.sample_rate, sound.channels, sound.subtype, None, sound.tags), sound.blocks, sound.notes
-    survey = survey_mpeg(whole) if file_type.format == "mp3" else survey_of(whole, file_type.format, name)
+    mpeg = whole if file_type.format == "mp3" else mpeg_inside(whole) if file_type.format == "wav" else None
+    survey = survey_of(whole, file_type.format, name) if mpeg is None else survey_mpeg(mpeg)
+    whole = mpeg or whole
     chain = Chain(whole, survey, name, salvage=salvage)
     resources.callback(chain.close)
     first = chain.first

@@ -91,9 +91,7 @@ class Decoder:
         self.subtype: str = self.file.subtype
         self.frames: int | None = self.file.frames if self.file.frames < ENDLESS else None
         self.most = part.frames
-        if self.subtype.startswith("MPEG"):  # inside a WAV only reading to the end tells
-            self.frames = self.most = part.frames if part.form == "mp3" else None
-        elif part.frames and self.frames and part.frames <= self.frames:
+        if part.form == "mp3" or (part.frames and self.frames and part.frames <= self.frames):
             self.frames = part.frames
         self.tags = {key: text for key, text in self.file.copy_metadata().items() if key in TAGS and text}
 

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.data.pcm import FORMATS, samples_of, whole_frames
-from vpcodec.data.streams import LeftOut, at_start, read_exactly, size_of, skip
+from vpcodec.data.streams import LeftOut, at_start, pieces_of, read_exactly, size_of, skip
 from vpcodec.errors import InputError
 
 PCM, FLOATING, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+MPEG = (0x50, 0x55)  # format tags of MPEG audio: Layers I and II, Layer III
 GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # follows the format tag in an extensible header
 SUBTYPES = {  # format tag and bytes a sample
     (PCM, 1): "PCM_U8",
@@ -102,6 +103,19 @@ def is_plain(head: bytes) -> bool:
     if at < 0 or len(head) < at + 8 + 16:
         return True  # further on, or nowhere: `read_header` will tell
     return format_tag(head[at + 8 : at + 48]) in {tag for tag, _ in SUBTYPES}
+
+
+def mpeg_inside(stream: BinaryIO) -> BinaryIO | None:
+    """The MPEG audio that a seekable WAV file wraps; None for one of another kind."""
+    size, tag = size_of(stream), 0
+    stream.seek(12)
+    for identity, length, contents in chunks(stream):
+        if identity == b"fmt ":
+            tag = format_tag(contents)
+        elif identity == b"data" and tag in MPEG:
+            start = stream.tell()
+            return pieces_of(stream, [(start, size if is_unknown(length) else min(start + length, size))])
+    return None
 
 
 def format_tag(fmt: bytes) -> int:
