@@ -33,6 +33,7 @@ from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.evaluation.results import Figures
 from vpcodec.metrics.usage import corrected
+from vpcodec.quantizers import QUANTIZERS
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train
 
@@ -43,7 +44,6 @@ PAGE = ROOT / "docs" / "bakeoff.md"  # K = 1,024
 WHOLE = ROOT / "docs" / "results" / "bakeoff.md"  # all codebook sizes
 PUBLISHED = ROOT / "docs" / "results" / "published.json"
 
-METHODS = ("vp", "fsp", "fsq", "vq", "ema", "vqgan-fc", "simvq", "tokenbridge", "nsvq", "transvq")
 SIZES = (256, 1024, 4096, 16384)
 MIDDLE = 1024  # the size that the page shows
 EVERY_SIZE = ("vp", "fsp", "fsq", "simvq")
@@ -147,12 +147,12 @@ def across_domains() -> Iterator[Cell]:
 def grid(everything: bool) -> Iterator[Cell]:
     """The cells of the bake-off, the ones that say most first: seed by seed, sizes and variants at the end."""
     for seed in SEEDS:
-        for method in METHODS:
+        for method in QUANTIZERS:
             yield from (Cell(kind, method, 1024, seed) for kind in KINDS)
     for variant in VARIANTS:
         yield from (Cell(kind, variant, 1024, 0) for kind in KINDS)
     for size in SIZES:
-        for method in METHODS if everything else (*EVERY_SIZE, "vp+all-rates"):
+        for method in QUANTIZERS if everything else (*EVERY_SIZE, "vp+all-rates"):
             for seed in SEEDS if everything else SEEDS[:1]:
                 if size != 1024:
                     yield from (Cell(kind, method, size, seed) for kind in KINDS)
@@ -267,7 +267,7 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
     for cell, facts in results.items():
         if cell.kind == kind:
             groups.setdefault((cell.size, cell.quantizer), []).append(facts)
-    order = [*METHODS, *VARIANTS]
+    order = [*QUANTIZERS, *VARIANTS]
     for size, quantizer in sorted(groups, key=lambda group: (group[0], order.index(group[1]))):
         whole = [facts for facts in groups[size, quantizer] if "failed" not in facts]
         row = {"K": f"{size:,}", "method": quantizer, "seeds": f"{len(whole)}"}
@@ -309,7 +309,7 @@ def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
     """Codes in use at the quarters of a training at K = 1024, means over seeds; of methods that have codes by then."""
     shares = (0.25, 0.5, 0.75, 1.0)
     rows = [f"| method | {' | '.join(f'{share:.0%}' for share in shares)} |", f"|---|{'---:|' * len(shares)}"]
-    for quantizer in (*METHODS, *VARIANTS):
+    for quantizer in (*QUANTIZERS, *VARIANTS):
         if "rates" in VARIANTS.get(quantizer, {}):
             continue  # trainings with several sizes are watched at the largest
         found = [

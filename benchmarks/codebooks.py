@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from tables import put_table
-
 from vpcodec.quantizers.kmeans import assign, fit_centroids
 
 CHANNELS = 5

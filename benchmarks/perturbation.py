@@ -24,9 +24,8 @@ import scipy.spatial  # here, or the first cell would pay for the import
 import torch
 from tables import put_table
 
-from vpcodec.quantizers.codebook import nearest
-from vpcodec.quantizers.kmeans import fit_centroids
-from vpcodec.quantizers.knn import Neighbours
+from vpcodec.quantizers.codebook import fit_centroids, nearest
+from vpcodec.quantizers.perturbation import Neighbours
 from vpcodec.quantizers.vp import VP
 
 CHANNELS = 5
@@ -129,7 +128,7 @@ def measure_ablation(rate: int, options: dict[str, Any]) -> dict[str, float]:
     if stale:
         quantizer.queue.push(torch.randn(len(rows) // 10, CHANNELS))
     points = torch.randn(4096, CHANNELS)
-    codes = torch.from_numpy(fit_centroids(rows.numpy(), rate).centroids).float()
+    codes = fit_centroids(rows, rate)
     error = (points - codes[nearest(points, codes)]).square().sum(-1).mean()
     began = time.process_time()
     moved, stats = quantizer.perturb(points, rate)
@@ -139,7 +138,7 @@ def measure_ablation(rate: int, options: dict[str, Any]) -> dict[str, float]:
         wandered, _ = quantizer.perturb(wandered, rate)
     return {
         "reach": float(quantizer.reach),
-        "accepted": stats["accepted"],
+        "accepted": float(stats["accepted"]),
         "energy": float((moved - points).square().sum(-1).mean() / error),
         "variance_growth": float((moved.var(0) - points.var(0)).mean()),
         "variance_growth_of_5": float((wandered.var(0) - points.var(0)).mean()),

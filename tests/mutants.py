@@ -78,10 +78,10 @@ TRAINING = (
 
 QUANTIZERS = (
     Mutant(
-        "vpcodec/quantizers/vp.py",
+        "vpcodec/quantizers/codebook.py",
         "LATENTS_PER_CODE = 256 ",
         "LATENTS_PER_CODE = 2 ",
-        "tests/quantizers/test_fitting.py",
+        "tests/quantizers/test_codebook.py",
     ),
     Mutant(
         "vpcodec/quantizers/base.py", "mean_weight * rows.mean(0)", "0.0 * rows.mean(0)", "tests/quantizers/test_fsp.py"
@@ -94,7 +94,7 @@ QUANTIZERS = (
         "tests/quantizers/test_vq.py tests/quantizers/test_simvq.py",
     ),
     Mutant(
-        "vpcodec/quantizers/metropolis.py",
+        "vpcodec/quantizers/perturbation.py",
         "uniform ** (1 / normal.shape[-1])",
         "uniform",
         "tests/quantizers/test_vp.py::test_proposals_are_uniform_in_the_ball",
@@ -105,9 +105,7 @@ QUANTIZERS = (
         "self.sums.lerp_(summed(sums), self.decay)",
         "tests/quantizers/test_vq.py",
     ),
-    Mutant(
-        "vpcodec/quantizers/nsvq.py", "-self.halvings * progress", "-self.halvings", "tests/quantizers/test_nsvq.py"
-    ),
+    Mutant("vpcodec/quantizers/nsvq.py", "-HALVINGS * progress", "-HALVINGS", "tests/quantizers/test_nsvq.py"),
     Mutant(
         "vpcodec/quantizers/vqgan_fc.py",
         "return on_sphere(latents)",

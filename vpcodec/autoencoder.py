@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from vpcodec.config import Network
 from vpcodec.networks import build_network
-from vpcodec.quantizers import Quantized, build_quantizer
+from vpcodec.quantizers import build_quantizer
+from vpcodec.quantizers.base import Quantized
 
 
 class Autoencoder(nn.Module):
@@ -42,6 +43,11 @@ class Autoencoder(nn.Module):
         """
         quantized = self.quantizer(self.network.encode(signal), progress, rate)
         return self.network.decode(quantized.latents, self.condition(rate)), quantized
+
+    def unquantized(self, signal: Tensor, rate: int | None = None) -> Tensor:
+        """Reconstruct without a quantizer: what the network alone loses, to validate it by; shaped like `signal`."""
+        latents = self.quantizer.unquantized(self.network.encode(signal), rate)
+        return self.network.decode(latents, self.condition(rate))
 
     def decoder_parameters(self) -> list[nn.Parameter]:
         """What may change while tokens stay as they are."""

@@ -1,11 +1,15 @@
-"""The search for the nearest code is exact, whatever the sizes and wherever the codes lie."""
+"""The nearest code is found exactly, wherever the codes lie; k-means finds good codes, and always the same ones."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, DataError
 from vpcodec.quantizers import codebook
-from vpcodec.quantizers.codebook import nearest
+from vpcodec.quantizers.codebook import fit_centroids, nearest
 from vpcodec.quantizers.vq import VQ
 
 
@@ -108,3 +112,105 @@ def test_one_codebook_serves_one_rate():
         VQ([256, 1024])
     with pytest.raises(ConfigError, match="beta"):
         VQ([256], beta=-1.0)
+
+
+# K-means
+
+
+def error_of(rows, codes):
+    return (rows - codes[nearest(rows, codes)]).square().sum(-1).mean().item()
+
+
+def plain_lloyd(rows, codes, iterations=15):
+    """The textbook, from codes drawn at random."""
+    centres = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(1))[:codes]]
+    for _ in range(iterations):
+        ids = nearest(rows, centres)
+        centres = torch.stack(
+            [rows[ids == code].mean(0) if (ids == code).any() else centres[code] for code in range(codes)]
+        )
+    return error_of(rows, centres)
+
+
+def test_known_points_get_the_known_centres(golden):
+    case = golden["kmeans1d"]
+    points = torch.tensor(case["points"]).unsqueeze(-1)
+    found = fit_centroids(points, 3)
+    assert found.flatten().sort().values.tolist() == pytest.approx(case["centroids"], abs=1e-6)
+    assert error_of(points, found) == pytest.approx(case["mse"], rel=1e-5)
+
+
+def test_the_centres_are_as_good_as_those_of_the_textbook_and_none_is_idle():
+    rows = random_table(3000, 4)
+    found = fit_centroids(rows, 32)
+    assert error_of(rows, found) < 1.01 * plain_lloyd(rows, 32)
+    assert (torch.bincount(nearest(rows, found), minlength=32) > 0).all()
+
+
+def test_clumps_do_not_take_all_the_codes():
+    """Two percent of the rows are spread out and make nearly all of the error."""
+    clumped = torch.cat([0.01 * random_table(4000, 2), 10 * random_table(96, 2, seed=1)])
+    assert error_of(clumped, fit_centroids(clumped, 64)) < 0.5 * plain_lloyd(clumped, 64)
+
+
+def test_a_codebook_fitted_to_some_of_the_rows_is_nearly_as_good_as_one_fitted_to_all(monkeypatch):
+    rows = random_table(60_000, 3)
+    some = error_of(rows, fit_centroids(rows, 64))
+    monkeypatch.setattr(codebook, "LATENTS_PER_CODE", 10**9)
+    assert some < 1.02 * error_of(rows, fit_centroids(rows, 64))
+
+
+def test_far_from_the_origin_and_at_any_scale_the_centres_are_the_same():
+    rows = random_table(2000, 3).double()
+    plain = fit_centroids(rows, 50)
+    moved = fit_centroids(1e-3 * rows + 1e4, 50)
+    assert torch.allclose((moved - 1e4) / 1e-3, plain, atol=1e-3)
+    assert moved.dtype == torch.float64
+
+
+def test_the_seed_decides_the_centres():
+    first, again, other = (fit_centroids(random_table(3000, 4), 100, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+REPEATED = """
+import sys, torch
+from vpcodec.quantizers.codebook import fit_centroids
+torch.set_num_threads(int(sys.argv[1]))
+rows = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
+(torch.randn(500, 500) @ torch.randn(500, 500)).sort()  # torch's threads are at work before those of faiss
+print(fit_centroids(rows, 256).numpy().tobytes().hex())
+torch.randn(500, 500) @ torch.randn(500, 500)
+"""
+
+
+def test_two_processes_agree_to_the_last_bit_whatever_their_number_of_threads():
+    runs = [
+        subprocess.run([sys.executable, "-c", REPEATED, threads], capture_output=True, check=True, env=environment)
+        for threads, environment in (("1", None), ("2", None), ("2", {**os.environ, "OMP_NUM_THREADS": "2"}))
+    ]
+    assert runs[0].stdout == runs[1].stdout == runs[2].stdout
+    assert len(runs[0].stdout) > 256 * 5 * 8
+    assert not any(run.stderr for run in runs)
+
+
+def test_as_many_codes_as_rows_make_no_error():
+    rows = random_table(50, 4)
+    assert error_of(rows, fit_centroids(rows, 50)) < 1e-12
+
+
+def test_fewer_different_rows_than_codes_are_no_trouble():
+    silence = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]]).repeat_interleave(40, 0)
+    found = fit_centroids(silence, 8)
+    assert error_of(silence, found) < 1e-6
+    assert found.isfinite().all()
+    assert fit_centroids(torch.zeros(40, 2), 8).tolist() == torch.zeros(8, 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"), [(lambda rows: rows[:7], "too few"), (lambda rows: rows * torch.nan, "not all finite")]
+)
+def test_rows_that_give_no_codes_are_refused(broken, message):
+    with pytest.raises(DataError, match=message):
+        fit_centroids(broken(random_table(100, 3)), 8)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vpcodec.errors import ConfigError
+from vpcodec.quantizers import fsq
 from vpcodec.quantizers.fsq import FSQ
 
 
@@ -11,8 +12,8 @@ def inputs(golden):
     return torch.tensor(golden["fsq"]["plain"]["input"])
 
 
-def plain(**options):
-    return FSQ([1024], symmetric=False, **options)
+def plain():
+    return FSQ([1024], symmetric=False)
 
 
 def random_latents(tokens=5000):
@@ -60,22 +61,18 @@ def test_the_outer_bins_of_the_symmetric_form_are_half_as_wide(golden):
     assert torch.allclose(shares, torch.tensor(case["symmetric"]), atol=1e-3)
 
 
-@pytest.mark.parametrize(("width", "key"), [("1/L", "one_over_L"), ("1/(L-1)", "half_a_step")])
+@pytest.fixture
+def only_noise(monkeypatch):
+    monkeypatch.setattr(fsq, "NOISE_SHARE", 1.0)
+
+
 @pytest.mark.parametrize("levels", [5, 6, 7, 8])
-def test_noise_is_as_wide_as_published(golden, width, key, levels):
-    expected = golden["fsq"]["noise_half_width_in_minus1_plus1"][str(levels)][key]
-    quantizer = FSQ(levels=[levels], noise_share=1.0, noise_width=width).train()
+def test_noise_is_as_wide_as_published(golden, only_noise, levels):
+    expected = golden["fsq"]["noise_half_width_in_minus1_plus1"][str(levels)]["one_over_L"]
     latents = 0.1 * random_latents()[..., :1]
-    moves = (quantizer(latents).latents - torch.tanh(latents)).abs()
+    moves = (FSQ(levels=[levels]).train()(latents).latents - torch.tanh(latents)).abs()
     assert moves.max().item() == pytest.approx(expected, rel=0.01)
     assert moves.mean().item() == pytest.approx(expected / 2, rel=0.05)
-
-
-def test_noise_of_the_plain_form_is_no_wider_than_half_its_step():
-    quantizer = FSQ(levels=[8], symmetric=False, noise_share=1.0, noise_width="1/(L-1)").train()
-    latents = 0.1 * random_latents()[..., :1]
-    moves = (quantizer(latents).latents - quantizer.bound(latents)).abs()
-    assert moves.max().item() == pytest.approx(0.125, rel=0.01)
 
 
 def test_about_half_of_the_numbers_are_moved_and_the_others_rounded():
@@ -86,29 +83,26 @@ def test_about_half_of_the_numbers_are_moved_and_the_others_rounded():
     assert share == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_plain_form_has_no_noise_unless_asked_for():
+def test_the_plain_form_has_no_noise():
     latents = random_latents()
     assert torch.equal(plain().train()(latents).latents, plain().eval()(latents).latents)
-    noisy = plain(noise_share=0.5).train()(latents).latents
-    assert not torch.equal(noisy, plain().eval()(latents).latents)
 
 
-def test_noise_leaves_the_interval_unless_clipped():
-    far = torch.full((1, 1000, 4), 9.0)
-    assert FSQ([1024]).train()(far).latents.max() > 1
-    assert FSQ([1024], clip=True).train()(far).latents.max() == 1
+def test_noise_leaves_the_interval_as_published():
+    assert FSQ([1024]).train()(torch.full((1, 1000, 4), 9.0)).latents.max() > 1
 
 
-def test_noise_never_reaches_the_tokens():
+def test_noise_never_reaches_the_tokens(only_noise):
     latents = random_latents()
-    quantizer = FSQ([1024], noise_share=1.0)
+    quantizer = FSQ([1024])
     assert torch.equal(quantizer.train()(latents).tokens, quantizer.eval()(latents).tokens)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_gradient_is_that_of_the_bounding_alone(share):
-    latents = random_latents(50).double().float().requires_grad_()
-    FSQ([1024], noise_share=share).train()(latents).latents.sum().backward()
+def test_the_gradient_is_that_of_the_bounding_alone(monkeypatch, share):
+    monkeypatch.setattr(fsq, "NOISE_SHARE", share)
+    latents = random_latents(50).requires_grad_()
+    FSQ([1024]).train()(latents).latents.sum().backward()
     assert torch.allclose(latents.grad, 1 - torch.tanh(latents).square(), atol=1e-6)
 
 
@@ -126,7 +120,6 @@ def test_there_is_no_loss():
 def test_impossible_options_are_refused():
     for options, words in (
         ({"levels": [2, 5], "symmetric": False}, "3 or more for plain fsq"),
-        ({"rates": [256], "noise_width": "1"}, "noise_width"),
         ({"rates": [256, 1024]}, "one codebook size"),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -19,7 +19,8 @@ def rows(golden):
 
 
 def golden_quantizer(golden, method=NSVQ, **options):
-    quantizer = method([4], 2, start="uniform", **options).train()
+    quantizer = method([4], 2, **options).train()
+    quantizer.started.fill_(True)
     quantizer.codebook.data.copy_(table(golden).detach())
     return quantizer
 
@@ -44,7 +45,8 @@ def test_weights_are_the_golden_ones(golden, name):
 
 
 def test_the_whole_loss_is_pull_and_commitment(golden):
-    quantizer = golden_quantizer(golden, relative=False)
+    unit = 2 * golden["vq"]["mse"]  # mean squared distance to the nearest code: widths are told in it
+    quantizer = golden_quantizer(golden, width=golden["nsvq"]["tau1"]["tau"] / unit)
     latents = rows(golden).unsqueeze(0).requires_grad_()
     quantized = quantizer(latents, 0.0)
     assert quantized.latents[0].tolist() == golden["vq"]["q"]
@@ -79,25 +81,26 @@ def test_without_reach_it_is_plain_vector_quantization_from_the_start(golden):
 
 
 def test_the_decoders_gradient_reaches_the_chosen_codes_scaled(golden):
-    quantizer = golden_quantizer(golden, alpha=2.0)
+    quantizer = golden_quantizer(golden)
     latents = rows(golden).unsqueeze(0).requires_grad_()
     weights = torch.arange(1.0, 11.0).view(1, 5, 2)
     (quantizer(latents, 1.0).latents * weights).sum().backward()
     assert torch.equal(latents.grad, weights)
-    scale = 2 * 2.0 / 10
+    scale = 2 / 10
     expected = scale * torch.stack([weights[0, 0] + weights[0, 3], weights[0, 1], weights[0, 2], weights[0, 4]])
     assert torch.allclose(quantizer.codebook.grad, expected)
 
 
 def test_the_scale_of_that_gradient_counts_positions_and_channels(golden):
-    quantizer = NSVQ([4], 8, start="uniform").train()
+    quantizer = NSVQ([4], 8).train()
+    quantizer.started.fill_(True)
     quantizer(torch.randn(2, 4, 4, 8), 1.0).latents.sum().backward()
     share = quantizer.codebook.grad.sum() / (2 * 4 * 4 * 8)
     assert share.item() == pytest.approx(golden["nsvq"]["alpha_q_B2_H4_W4_D8"], rel=1e-5)
 
 
 def test_the_kernel_halves_with_every_three_hundredth_of_the_training(golden):
-    widths = [NSVQ([4], start="uniform").kernel_width(epoch / 300) for epoch in range(6)]
+    widths = [NSVQ([4]).kernel_width(epoch / 300) for epoch in range(6)]
     assert widths == pytest.approx(golden["nsvq"]["tau_exp_half"])
 
 

@@ -54,7 +54,8 @@ def test_simvq():
 
 
 def test_vq():
-    ours = VQ([64], 3, start="uniform").eval()
+    ours = VQ([64], 3).eval()
+    ours.started.fill_(True)
     theirs = library.VectorQuantize(3, 64, rotation_trick=False).eval()
     ours.codebook.data.copy_(latents(3, 64, seed=1)[0])
     theirs._codebook.embed.copy_(ours.codebook.data[None])
@@ -65,7 +66,8 @@ def test_vq():
 
 
 def test_ema_over_several_steps():
-    ours = EMA([64], 3, start="uniform").train()
+    ours = EMA([64], 3).train()
+    ours.started.fill_(True)
     theirs = library.VectorQuantize(3, 64, decay=0.99, rotation_trick=False, commitment_weight=0.25).train()
     start = latents(3, 64, seed=1)[0]
     for buffer in (ours.codebook, ours.sums, theirs._codebook.embed[0], theirs._codebook.embed_avg[0]):

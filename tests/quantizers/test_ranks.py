@@ -12,10 +12,10 @@ from vpcodec.quantizers import build_quantizer
 from vpcodec.quantizers.ranks import gathered, rank, summed
 
 METHODS = {
-    "vq": {"rates": [16], "channels": 2, "start_tokens": 600},
-    "ema": {"rates": [16], "channels": 2, "start_tokens": 600, "decay": 0.5},
-    "ema-restart": {"rates": [64], "channels": 2, "start": "uniform", "restart": True},
-    "nsvq": {"rates": [16], "channels": 2, "start_tokens": 600},
+    "vq": {"rates": [16], "channels": 2},
+    "ema": {"rates": [16], "channels": 2, "decay": 0.5},
+    "ema-restart": {"rates": [64], "channels": 2, "restart": True},
+    "nsvq": {"rates": [16], "channels": 2},
 }
 FINISHED = {
     "vp": {"rates": [16], "channels": 2},
@@ -28,7 +28,9 @@ LAST_ROWS = (290, 10)  # to finish with; those of the second rank are too few fo
 
 def build(name):
     torch.manual_seed(0)
-    return build_quantizer(name.split("-")[0], **(METHODS | FINISHED)[name])
+    quantizer = build_quantizer(name.split("-")[0], **(METHODS | FINISHED)[name])
+    quantizer.start_tokens = 600
+    return quantizer
 
 
 def share_of(step: int, number: int) -> torch.Tensor:

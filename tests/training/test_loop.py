@@ -14,7 +14,7 @@ from vpcodec.errors import ConfigError, DataError
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.registry import ModelFolder, list_models
 from vpcodec.training.loop import Run, Trainer, train
-from vpcodec.training.recipes import METHODS, find_recipe, recipe_names
+from vpcodec.training.recipes import find_recipe, recipe_names
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,6 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_is_a_tiny_recipe_for_every_quantizer_and_signal() -> None:
-    assert set(METHODS) == set(QUANTIZERS)
     assert {f"{kind}-{method}-tiny" for kind in ("speech", "image") for method in QUANTIZERS} <= set(recipe_names())
 
 
@@ -43,7 +42,7 @@ def test_every_released_model_was_trained_by_the_recipe_of_its_name(model: Model
     assert find_recipe(model.name) == load_recipe(model.path / "recipe.toml")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", QUANTIZERS)
 @pytest.mark.parametrize("kind", ["speech", "image"])
 def test_every_quantizer_trains_into_a_model_that_encodes(media: Path, tmp_path: Path, kind: str, method: str) -> None:
     recipe = override(find_recipe(f"{kind}-{method}-tiny"), ["training.steps=8"])

@@ -25,6 +25,7 @@ class TorchEngine:
         self.name = f"torch on {chosen}"
         self.device = torch.device(chosen)
         self.autoencoder = model.autoencoder().to(self.device)
+        self.autoencoder.quantizer.freeze()
 
     @torch.inference_mode()
     def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:

@@ -93,6 +93,7 @@ def write_graphs(folder: Path, report: Callable[[str], None] = lambda note: None
 def draft_graphs(model: ModelFolder, draft: Path, report: Callable[[str], None]) -> list[str]:
     """Make another folder the same model with new graphs, and compare these with torch; returns their names."""
     autoencoder = model.autoencoder()
+    autoencoder.quantizer.freeze()  # a graph holds the codebook, not what it is made from
     places = places_of_tensors(model.path / WEIGHTS)
     shutil.copyfile(model.path / WEIGHTS, draft / WEIGHTS)
     checksums = {}
@@ -151,7 +152,6 @@ def trace(
         axes: Axes of the input whose size may vary, by name.
     """
     part = Part(model, compute).eval()
-    part(given)  # a codebook that is made from others is now there, and the trace takes it as it is
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), registered():
         warnings.simplefilter("ignore")  # of the exporter's age, and of facts about the model that a trace fixes
         path = Path(temporary) / "graph.onnx"
@@ -161,7 +161,6 @@ def trace(
             path,
             dynamo=False,
             opset_version=OPSET,
-            training=torch.onnx.TrainingMode.PRESERVE,  # a change of mode would drop that codebook
             do_constant_folding=False,  # it would store transposed weights
             input_names=names[:1],
             output_names=names[1:],

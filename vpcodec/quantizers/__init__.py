@@ -1,49 +1,49 @@
-"""Every way to turn latents into tokens, behind one contract (`base.Quantizer`)."""
+"""Every way to turn latents into tokens, behind one contract (`base.Quantizer`).
 
-from typing import Any
+Importing this does not import torch: a method's module is imported when the method is built.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import Quantized, Quantizer
-from vpcodec.quantizers.fsp import FSP
-from vpcodec.quantizers.fsq import FSQ
-from vpcodec.quantizers.grouped import Grouped
-from vpcodec.quantizers.nsvq import NSVQ
-from vpcodec.quantizers.simvq import SimVQ
-from vpcodec.quantizers.tokenbridge import TokenBridge
-from vpcodec.quantizers.transvq import TransVQ
-from vpcodec.quantizers.vp import VP
-from vpcodec.quantizers.vq import EMA, VQ
-from vpcodec.quantizers.vqgan_fc import VQGANFC
+from vpcodec.plugins import load_class
 
-QUANTIZERS: dict[str, type[Quantizer]] = {
-    "vp": VP,
-    "fsp": FSP,
-    "fsq": FSQ,
-    "vq": VQ,
-    "ema": EMA,
-    "vqgan-fc": VQGANFC,
-    "simvq": SimVQ,
-    "tokenbridge": TokenBridge,
-    "nsvq": NSVQ,
-    "transvq": TransVQ,
+if TYPE_CHECKING:
+    from vpcodec.quantizers.base import Quantizer
+
+# The names of the methods. Installed packages add their own as entry points of GROUP.
+QUANTIZERS: dict[str, str] = {
+    "vp": "vpcodec.quantizers.vp:VP",
+    "fsp": "vpcodec.quantizers.fsp:FSP",
+    "fsq": "vpcodec.quantizers.fsq:FSQ",
+    "vq": "vpcodec.quantizers.vq:VQ",
+    "ema": "vpcodec.quantizers.vq:EMA",
+    "vqgan-fc": "vpcodec.quantizers.vqgan_fc:VQGANFC",
+    "simvq": "vpcodec.quantizers.simvq:SimVQ",
+    "tokenbridge": "vpcodec.quantizers.tokenbridge:TokenBridge",
+    "nsvq": "vpcodec.quantizers.nsvq:NSVQ",
+    "transvq": "vpcodec.quantizers.transvq:TransVQ",
 }
+GROUP = "vpcodec.quantizers"
 
 
-def build_quantizer(method: str, **options: Any) -> Quantizer:
-    """A quantizer by its name in `QUANTIZERS`, grouped where a rate such as `2x1024` says so.
+def build_quantizer(method: str, **options: Any) -> "Quantizer":
+    """A quantizer by its name (`plugins.load_class`), grouped where a rate such as `2x1024` says so.
 
-    Raises ConfigError for an unknown name or option.
+    Raises:
+        ConfigError: There is no such method, or it lacks an option.
     """
-    if method not in QUANTIZERS:
-        raise ConfigError(f"unknown quantizer {method!r}", hint=f"use one of {', '.join(QUANTIZERS)}")
+    from vpcodec.quantizers.base import Quantizer
+    from vpcodec.quantizers.grouped import Grouped
+
+    made = load_class(method, "quantizer", QUANTIZERS, GROUP)
+    if not (isinstance(made, type) and issubclass(made, Quantizer)):
+        raise ConfigError(f"quantizer {method} is no subclass of vpcodec.quantizers.base.Quantizer")
     try:
         rates = options.get("rates")
         if isinstance(rates, list) and any(isinstance(rate, str) for rate in rates):
             own = {name: value for name, value in options.items() if name != "rates"}
-            return Grouped(rates, lambda codes: QUANTIZERS[method](rates=codes, **own))
-        return QUANTIZERS[method](**options)
+            return Grouped(rates, lambda codes: made(rates=codes, **own))
+        return made(**options)
     except TypeError as error:
         raise ConfigError(f"quantizer {method}: {error}") from error
-
-
-__all__ = ["QUANTIZERS", "Quantized", "Quantizer", "build_quantizer"]

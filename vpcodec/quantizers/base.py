@@ -13,13 +13,18 @@ file will decode to, bit for bit.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, DependencyError
+from vpcodec.quantizers.ranks import rank
+
+RANK_STRIDE = 2**29 + 11  # keeps the seeds of neighbouring ranks far apart
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,60 @@ class Quantized:
         latents: [B, ..., C] float32, what the decoder of the network receives.
         tokens: [B, ...] int64, or None where the training stand-in has none.
         loss: Scalar to add to the training loss, already weighted.
-        stats: Named scalars for the training log.
+        stats: Named scalars for the training log, on the device of the latents: whoever writes the log brings all of
+            them over at once.
     """
 
     latents: Tensor
     tokens: Tensor | None
     loss: Tensor
-    stats: dict[str, float] = field(default_factory=dict)
+    stats: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Quantizer(nn.Module, ABC):
+class HostState(nn.Module):
+    """A module of which some buffers stay on the CPU: reading a counter must not wait for a graphics card."""
+
+    on_host: ClassVar[tuple[str, ...]] = ()  # names of these buffers
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        kept = {name: self._buffers[name] for name in self.on_host}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._buffers.update(kept)
+        return self
+
+
+class Noise(HostState):
+    """Random numbers for training, whose future is in the `state_dict`: a fresh, seeded generator for every draw.
+
+    `torch.manual_seed` before the quantizer is built decides all of its noise. The seed and the number of draws
+    so far are a buffer, so a resumed run goes on with the numbers that the uninterrupted one would have drawn.
+    """
+
+    training_only = True  # not shipped with a model
+    on_host = ("state",)
+    state: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("state", torch.stack([torch.randint(2**31, ()), torch.tensor(0)]))
+
+    def generator(self, device: torch.device | str, *, same_on_all_ranks: bool = False) -> torch.Generator:
+        """The generator of the next draw. Ranks get different numbers unless asked otherwise."""
+        seed, draws = self.state.tolist()
+        self.state[1] += 1
+        offset = 0 if same_on_all_ranks else rank() * RANK_STRIDE
+        return torch.Generator(device).manual_seed(seed + draws + offset)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Numbers from [0, 1), shaped like `like`."""
+        return torch.rand(like.shape, device=like.device, generator=self.generator(like.device))
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normal numbers, shaped like `like`."""
+        return torch.randn(like.shape, device=like.device, generator=self.generator(like.device))
+
+
+class Quantizer(HostState, ABC):
     """Turns latents into integers and back.
 
     Args:
@@ -50,8 +99,10 @@ class Quantizer(nn.Module, ABC):
     draws no random number and changes no state; equal latents get equal tokens, ties go to the lowest id;
     everything that influences the future is in the `state_dict`. What must stay fixed is a buffer; what is
     learned is a parameter, and no parameter of a quantizer may be decayed by the optimizer: to shrink a code is
-    to move it.
+    to move it. `vpcodec.testing` holds these tests for methods of your own.
     """
+
+    packages: tuple[str, ...] = ()  # beside torch, what training and `finish` import
 
     def __init__(self, rates: Sequence[int], channels: int) -> None:
         super().__init__()
@@ -79,6 +130,13 @@ class Quantizer(nn.Module, ABC):
         """Whether `encode` has all it needs; False before `finish` for methods that fit a codebook afterwards."""
         return True
 
+    def check_packages(self) -> None:
+        """Raises DependencyError, before a training and not after, where one of `packages` is not installed."""
+        for package in self.packages:
+            if find_spec(package) is None:
+                what = f"training this quantizer needs {package}, which is not installed"
+                raise DependencyError(what, hint="pip install 'vpcodec[full]'")
+
     @abstractmethod
     def vocabulary(self, rate: int | None = None) -> int:
         """Number of ids that can occur at a rate (K_actual); FSP at 1024 has 8 * 5 * 5 * 5 = 1000."""
@@ -100,6 +158,16 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
         """[B, ...] int64 -> [B, ..., C] float32. Pure."""
+
+    def unquantized(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        """What `decode` would give if codes lay infinitely close: [..., input_channels] -> [..., C] float32. Pure.
+
+        `Autoencoder.unquantized` uses it to tell what the network loses from what the quantizer loses.
+        """
+        return latents.float()
+
+    def freeze(self) -> None:
+        """Compute once what `encode` and `decode` derive from the weights, which never change from here on."""
 
     def finish(self, latents: Iterable[Tensor]) -> None:
         """Build what encoding still lacks from latents of the training set, such as VP-VAE's codebooks.
@@ -153,7 +221,9 @@ class Quantizer(nn.Module, ABC):
             return Quantized(self.decode(tokens, chosen), tokens, exact.new_zeros(()))
 
 
-def moment_loss(latents: Tensor, variance: float | None, mean_weight: float, variance_weight: float) -> Tensor:
+def moment_loss(
+    latents: Tensor, variance: float | None, mean_weight: float = 0.1, variance_weight: float = 0.07
+) -> Tensor:
     """Draw each channel's mean to zero and its variance to a target (VP-VAE, equations 11 and 14).
 
     Averaged over channels with the unbiased variance, as in the authors' code, so that their weights (0.1 and

@@ -1,6 +1,6 @@
-"""Quantizers whose codes are the rows of a table, and the search for the nearest row.
+"""Quantizers whose codes are the rows of a table, the search for the nearest row, and k-means that makes rows.
 
-    N n  positions        K  codes        C  latent channels
+    N n  positions        K  codes        C  latent channels        R  rows to fit codes to
 
 The search must give one answer on every machine, for every chunking and wherever a position stands in its batch,
 and must tell points apart that lie close together far from the origin. So distances are taken in float64 after
@@ -10,21 +10,22 @@ latents this is the exact nearest neighbour.
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, DataError
 from vpcodec.quantizers.base import Quantized, Quantizer, only_rate, straight_through
 
 TIE = 1e-13  # of the squared lengths involved: some hundred roundings of a float64 product
 BLOCK = 128  # codes whose least distance is kept
 CELLS = {"cpu": 2**19}  # distances held at a time: what a processor's cache takes
 CELLS_ELSEWHERE = 2**24  # 128 MiB of a graphics card's memory
+
+LATENTS_PER_CODE = 256  # k-means learns little from more
 
 FIGURES = ("latent_std", "quantization_mse", "codes_in_batch")  # of a batch, for the training log
 
@@ -131,7 +132,7 @@ class CodebookQuantizer(Quantizer):
             raise ConfigError(f"quantizer.beta and loss_weight must not be negative, got {beta} and {loss_weight}")
         self.beta = beta
         self.loss_weight = loss_weight
-        self.held: Tensor | None = None
+        self.frozen_codes: Tensor | None = None
 
     @abstractmethod
     def build(self) -> Tensor:
@@ -141,19 +142,22 @@ class CodebookQuantizer(Quantizer):
         """What is compared with the codes, for latents [..., C]."""
         return latents
 
+    def unquantized(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        return self.prepare(latents.float())
+
     def vocabulary(self, rate: int | None = None) -> int:
         return self.checked_rate(rate)
 
     def codes(self) -> Tensor:
-        """The codebook [K, C] without gradients; computed once for as long as evaluation lasts."""
-        if self.held is not None:
-            return self.held
+        """The codebook [K, C] without gradients, made from the weights as they are, unless they are frozen."""
+        if self.frozen_codes is not None:
+            return self.frozen_codes
         device = next(chain(self.parameters(), self.buffers())).device
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            codes = self.build().detach()
-        if not self.training:
-            self.held = codes
-        return codes
+            return self.build().detach()
+
+    def freeze(self) -> None:
+        self.frozen_codes = self.codes()
 
     def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
         self.checked_rate(rate)
@@ -174,23 +178,11 @@ class CodebookQuantizer(Quantizer):
         codes = functional.embedding(tokens, codebook)
         loss = (prepared.detach() - codes).square().mean() + self.beta * commitment(prepared, codes)
         return Quantized(
-            straight_through(prepared, codes), tokens, self.loss_weight * loss, statistics(prepared, codes, tokens)
+            straight_through(prepared, codes),
+            tokens,
+            self.loss_weight * loss,
+            statistics(prepared, codes, tokens, len(codebook)),
         )
-
-    # What is held is a function of the weights: it goes whenever they may change.
-
-    def train(self, mode: bool = True) -> Self:
-        self.held = None
-        return super().train(mode)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self.held = None
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        self.held = None
-        super()._load_from_state_dict(*args)
 
 
 def commitment(latents: Tensor, codes: Tensor) -> Tensor:
@@ -198,9 +190,51 @@ def commitment(latents: Tensor, codes: Tensor) -> Tensor:
     return (latents - codes.detach()).square().mean()
 
 
-def statistics(latents: Tensor, codes: Tensor, tokens: Tensor) -> dict[str, float]:
-    """What the training log shows of a batch: `FIGURES`."""
-    spread = latents.detach().std(correction=0).item()
-    return dict(
-        zip(FIGURES, (spread, commitment(latents, codes).item(), float(len(torch.unique(tokens)))), strict=True)
-    )
+def statistics(latents: Tensor, codes: Tensor, tokens: Tensor, size: int) -> dict[str, Tensor]:
+    """What the training log shows of a batch: `FIGURES`. The codebook has `size` codes."""
+    used = torch.zeros(size, device=tokens.device).index_fill_(0, tokens.flatten(), 1.0)
+    figures = (latents.detach().std(correction=0), commitment(latents, codes).detach(), used.sum())
+    return dict(zip(FIGURES, figures, strict=True))
+
+
+def fit_centroids(rows: Tensor, codes: int, *, seed: int = 0, iterations: int = 50) -> Tensor:
+    """K-means by faiss: centres with a small mean squared distance from the rows; equal seeds give equal centres.
+
+    Args:
+        rows: [R, C] of any float type.
+        codes: K.
+        seed: Of the draws of faiss.
+        iterations: Lloyd's iterations.
+
+    Returns:
+        [K, C] in the type and on the device of the rows.
+
+    Raises:
+        DataError: There are fewer rows than codes, or some are not finite.
+    """
+    import faiss  # here: only training needs it
+
+    if len(rows) < codes:
+        raise DataError(f"{len(rows):,} latents are too few for {codes:,} codes", hint="fit on more of the data")
+    exact = rows.detach().double().cpu()
+    if not exact.isfinite().all():
+        raise DataError("the latents to fit codes on are not all finite", hint="did the training diverge?")
+    centre = exact.mean(0)
+    spread = (exact - centre).square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+    points = ((exact - centre) / spread).float().numpy()  # faiss subtracts large squares in float32
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # the number of threads decides how its sums are rounded
+    try:
+        kmeans = faiss.Kmeans(
+            points.shape[1],
+            codes,
+            niter=iterations,
+            init_method=faiss.ClusteringInitMethod_AFK_MC2,  # nearly k-means++, at a cost that K hardly raises
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=LATENTS_PER_CODE,
+        )
+        kmeans.train(points)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return (torch.from_numpy(kmeans.centroids).double() * spread + centre).to(rows)

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import Quantized, moment_loss, straight_through
+from vpcodec.quantizers.base import Noise, Quantized, moment_loss, straight_through
 from vpcodec.quantizers.grid import GridQuantizer, digits_to_tokens, levels_for
-from vpcodec.quantizers.noise import Noise
 
 UNIFORM_STD = 1 / math.sqrt(12)  # of a uniform variable on (0, 1)
 
@@ -45,8 +44,6 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
     "cauchy": (cauchy_cdf, None),
 }
 
-MIXTURES = ("number", "sample", "batch")
-
 
 class FSP(GridQuantizer):
     """Finite scalar perturbation.
@@ -56,10 +53,7 @@ class FSP(GridQuantizer):
         levels: Bins per channel; the published ones for `rates` by default.
         activation: How a channel is squashed onto (0, 1): one of `ACTIVATIONS`.
         quantize_share: Share of numbers that training rounds instead of moving.
-        mixture: What shares one coin of that chance: each "number", each "sample" or the whole "batch".
         reach: Width of the random move, in bins (the paper's eta).
-        mean_weight: Weight of the squared mean of each channel in the loss.
-        variance_weight: Weight of its squared distance from the target variance.
     """
 
     def __init__(
@@ -69,22 +63,14 @@ class FSP(GridQuantizer):
         levels: Sequence[int] | None = None,
         activation: str = "tanh",
         quantize_share: float = 0.5,
-        mixture: str = "number",
         reach: float = 1.0,
-        mean_weight: float = 0.1,
-        variance_weight: float = 0.07,
     ) -> None:
         if activation not in ACTIVATIONS:
             raise ConfigError(f"unknown quantizer.activation {activation!r}", hint=f"use {', '.join(ACTIVATIONS)}")
-        if mixture not in MIXTURES:
-            raise ConfigError(f"unknown quantizer.mixture {mixture!r}", hint=f"use {', '.join(MIXTURES)}")
         super().__init__(rates, levels_for(rates, levels))
         self.squash, self.variance = ACTIVATIONS[activation]
         self.quantize_share = quantize_share
         self.reach = reach
-        self.mean_weight = mean_weight
-        self.variance_weight = variance_weight
-        self.mixture = mixture
         self.noise = Noise()
 
     def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
@@ -92,11 +78,11 @@ class FSP(GridQuantizer):
         moved = unit + (self.noise.uniform(unit) - 0.5) * (self.reach / self.levels)
         inside = (moved >= 0) & (moved <= 1)  # a step out of the interval is not taken
         bins = self.bins(unit)
-        rounded = self.noise.uniform(self.coins(unit)) < self.quantize_share
+        rounded = self.noise.uniform(unit) < self.quantize_share
         target = torch.where(rounded, self.centres(bins), torch.where(inside, moved, unit))
         relaxed = straight_through(unit, target)
-        loss = moment_loss(latents, self.variance, self.mean_weight, self.variance_weight)
-        stats = {"latent_std": latents.detach().std(correction=0).item()}
+        loss = moment_loss(latents, self.variance)
+        stats = {"latent_std": latents.detach().std(correction=0)}
         return Quantized(standardize(relaxed), digits_to_tokens(bins, self.levels), loss, stats)
 
     def digits(self, latents: Tensor) -> Tensor:
@@ -105,12 +91,8 @@ class FSP(GridQuantizer):
     def points(self, digits: Tensor) -> Tensor:
         return standardize(self.centres(digits))
 
-    def coins(self, unit: Tensor) -> Tensor:
-        """As many numbers of [B, ..., C] as there are coins to toss, shaped to spread over all of them."""
-        if self.mixture == "number":
-            return unit
-        first = unit.flatten(1)[:, 0].view(-1, *[1] * (unit.dim() - 1))
-        return first if self.mixture == "sample" else first[:1]
+    def unquantized(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        return standardize(self.squash(latents.float()))
 
     def bins(self, unit: Tensor) -> Tensor:
         """[..., C] numbers of [0, 1] -> [..., C] int64, the bin each falls into; 1 belongs to the last bin."""

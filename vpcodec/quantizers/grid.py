@@ -35,11 +35,12 @@ class GridQuantizer(Quantizer):
 
     def __init__(self, rates: Sequence[int], levels: Sequence[int]) -> None:
         super().__init__(rates or (math.prod(levels),), len(levels))
+        self.shape = tuple(levels)  # known without asking the device that `levels` is on
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 
     def radices(self, rate: int | None = None) -> tuple[int, ...]:
         self.checked_rate(rate)
-        return tuple(self.levels.tolist())
+        return self.shape
 
     def vocabulary(self, rate: int | None = None) -> int:
         return math.prod(self.radices(rate))

@@ -49,6 +49,7 @@ class Grouped(Quantizer):
             raise ConfigError(f"quantizer.rates has two codebooks of equal size: {list(rates)}")
         self.codebooks = codebooks
         self.parts = nn.ModuleList(parts)
+        self.packages = parts[0].packages
 
     @property
     def input_channels(self) -> int:
@@ -77,7 +78,7 @@ class Grouped(Quantizer):
         codes = self.codebooks[rate][1]
         pairs = zip(self.quantizers(rate), self.split(latents), strict=False)
         groups = [part.relax(group, progress, codes) for part, group in pairs]
-        stats = {name: sum(group.stats[name] for group in groups) / len(groups) for name in groups[0].stats}
+        stats = {name: torch.stack([group.stats[name] for group in groups]).mean() for name in groups[0].stats}
         ids = [group.tokens for group in groups if group.tokens is not None]
         tokens = self.join(ids, rate) if len(ids) == len(groups) else None
         loss = torch.stack([group.loss for group in groups]).sum()
@@ -98,6 +99,16 @@ class Grouped(Quantizer):
             latents.append(part.decode(tokens % size, codes))
             tokens = tokens // size
         return self.filled(latents)
+
+    def unquantized(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        chosen = self.checked_rate(rate)
+        codes = self.codebooks[chosen][1]
+        pairs = zip(self.quantizers(chosen), self.split(latents), strict=False)
+        return self.filled([part.unquantized(group, codes) for part, group in pairs])
+
+    def freeze(self) -> None:
+        for part in self.quantizers():
+            part.freeze()
 
     def finish(self, latents: Iterable[Tensor]) -> None:
         rows = [batch.flatten(0, -2) for batch in latents]

@@ -20,29 +20,25 @@ from vpcodec.errors import ConfigError
 from vpcodec.quantizers.base import Quantized, straight_through
 from vpcodec.quantizers.codebook import commitment, distances_in_chunks, nearest, statistics
 from vpcodec.quantizers.ranks import summed
-from vpcodec.quantizers.seeding import SeededCodebook
+from vpcodec.quantizers.vq import StartedCodebook
 
 NARROWEST = 1e-8  # a kernel of this width reaches the nearest code only
+HALVINGS = 300.0  # of the width over a training
 
 
-class NSVQ(SeededCodebook):
+class NSVQ(StartedCodebook):
     """Non-stationary vector quantization.
 
     Args:
         rates: One codebook size K.
         channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
         beta: Weight of the commitment of the latents.
-        alpha: Weight of the pull on the codes, and of the decoder's gradient to them.
         reach: Strength of the pull on codes that are not the nearest (lambda).
-        width: Kernel width (tau) when training starts, on squared distances.
-        halvings: How often the width halves over a training.
-        relative: Whether distances are measured in units of the mean squared distance to the nearest code, so that
-            `width` means the same for every scale of the latents; the authors' code has no such unit.
-        start: "kmeans" or "uniform", see `SeededCodebook`.
-        start_tokens: Latents that the k-means waits for; 10 K by default.
+        width: Kernel width (tau) when training starts, on squared distances in units of the mean squared distance to
+            the nearest code: it means the same for every scale of the latents. The authors' code has no such unit.
     """
 
-    figures = (*SeededCodebook.figures, "kernel_width")
+    figures = (*StartedCodebook.figures, "kernel_width")
     unit: Tensor
 
     def __init__(
@@ -51,22 +47,14 @@ class NSVQ(SeededCodebook):
         channels: int | None = None,
         *,
         beta: float = 0.25,
-        alpha: float = 1.0,
         reach: float = 0.01,
         width: float = 1.0,
-        halvings: float = 300.0,
-        relative: bool = True,
-        start: str = "kmeans",
-        start_tokens: int | None = None,
     ) -> None:
-        super().__init__(rates, channels, beta=beta, start=start, start_tokens=start_tokens)
+        super().__init__(rates, channels, beta=beta)
         if reach < 0 or width <= 0:
             raise ConfigError(f"quantizer.reach must not be negative and width positive, got {reach} and {width}")
-        self.alpha = alpha
         self.reach = reach
         self.width = width
-        self.halvings = halvings
-        self.relative = relative
         self.codebook = nn.Parameter(self.first_codebook())
         self.register_buffer("unit", torch.tensor(math.nan))  # running mean squared distance to the nearest code
 
@@ -75,31 +63,29 @@ class NSVQ(SeededCodebook):
         tokens = nearest(latents, self.codebook)
         codes = functional.embedding(tokens, self.codebook)
         width = self.kernel_width(progress)
-        if self.relative:
-            scaled = width * self.measure(rows, codes.detach().flatten(0, -2))
-        else:
-            scaled = width
+        scaled = width * self.measure(rows, codes.detach().flatten(0, -2))
         if width > NARROWEST:
             pull = kernel_loss(rows, self.codebook, scaled, self.reach)
         else:
             pull = (latents.detach() - codes).square().mean()
-        loss = self.alpha * pull + self.beta * commitment(latents, codes)
-        share = 2 * self.alpha / latents.numel()  # of the decoder's gradient, for the code
+        loss = pull + self.beta * commitment(latents, codes)
+        share = 2 / latents.numel()  # of the decoder's gradient, for the code
         relaxed = straight_through(latents, codes) + share * (codes - codes.detach())
-        return Quantized(relaxed, tokens, loss, statistics(latents, codes, tokens) | {"kernel_width": width})
+        stats = statistics(latents, codes, tokens, len(self.codebook))
+        return Quantized(relaxed, tokens, loss, stats | {"kernel_width": latents.new_full((), width)})
 
     def kernel_width(self, progress: float) -> float:
-        return max(self.width * math.exp2(-self.halvings * progress), NARROWEST)
+        return max(self.width * math.exp2(-HALVINGS * progress), NARROWEST)
 
-    def measure(self, latents: Tensor, codes: Tensor) -> float:
-        """The running mean squared distance of latents [N, C] to their codes [N, C], brought up to date."""
-        total = summed(torch.stack([(latents - codes).square().sum(), latents.new_tensor(len(latents))]))
+    def measure(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """The running mean squared distance of latents [N, C] to their codes [N, C], brought up to date; float64."""
+        total = summed(torch.stack([(latents - codes).square().sum(), latents.new_full((), len(latents))]))
         now = total[0] / total[1]
-        self.unit.copy_(now if self.unit.isnan() else self.unit.lerp(now, 0.01))
-        return max(self.unit.item(), torch.finfo(torch.float32).tiny)
+        self.unit.copy_(torch.where(self.unit.isnan(), now, self.unit.lerp(now, 0.01)))
+        return self.unit.double().clamp(min=torch.finfo(torch.float32).tiny)
 
 
-def kernel_weights(gaps: Tensor, width: float, reach: float) -> Tensor:
+def kernel_weights(gaps: Tensor, width: float | Tensor, reach: float) -> Tensor:
     """How strongly each latent pulls at each code.
 
     Args:
@@ -114,7 +100,7 @@ def kernel_weights(gaps: Tensor, width: float, reach: float) -> Tensor:
     return weights.scatter(-1, gaps.argmin(-1, keepdim=True), 1.0)
 
 
-def kernel_loss(latents: Tensor, codebook: Tensor, width: float, reach: float) -> Tensor:
+def kernel_loss(latents: Tensor, codebook: Tensor, width: float | Tensor, reach: float) -> Tensor:
     """Mean over the latents of the weighted squared distances to all codes, per channel; gradient to the codes only.
 
     The weights are sums over the batch that do not depend on the codes' gradient, so the N x K distances are

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import Quantized, only_rate
+from vpcodec.quantizers.base import Noise, Quantized, only_rate
 from vpcodec.quantizers.grid import GridQuantizer
-from vpcodec.quantizers.noise import Noise
 from vpcodec.quantizers.ranks import summed
 
+BINS = 4  # a channel
+LIMIT = 3.0  # standard deviations, where the outer bins end; the numbers that they decode to depend on it
 LOG_VARIANCES = (-30.0, 20.0)  # beyond these a float32 standard deviation is as good as zero, or absurd
 
 
@@ -28,13 +29,8 @@ class TokenBridge(GridQuantizer):
     """TokenBridge. Takes 2 C numbers a position: C means, then C log variances.
 
     Args:
-        rates: One codebook size K, a power of `bins`.
-        bins: Bins per channel; C is the logarithm of K to this base.
-        reach: Where the outer bins end, in standard deviations; their means depend on it.
-        by_percentile: Whether a number belongs to the bin it lies in, or to the bin whose mean is nearest.
+        rates: One codebook size K, a power of 4; C is the logarithm of K to this base.
         kl_weight: Weight of the divergence, averaged over the numbers of the latents.
-        standardize: Whether `finish` measures the means' own mean and variance and bins them accordingly. The
-            divergence is weak: without it most means may lie in two bins of four.
     """
 
     mean: Tensor
@@ -42,29 +38,15 @@ class TokenBridge(GridQuantizer):
     edges: Tensor
     values: Tensor
 
-    def __init__(
-        self,
-        rates: Sequence[int] = (1024,),
-        *,
-        bins: int = 4,
-        reach: float = 3.0,
-        by_percentile: bool = True,
-        kl_weight: float = 1e-6,
-        standardize: bool = True,
-    ) -> None:
+    def __init__(self, rates: Sequence[int] = (1024,), *, kl_weight: float = 1e-6) -> None:
         rate = only_rate(rates)
-        if bins < 2:
-            raise ConfigError(f"quantizer.bins must be 2 or more, got {bins}")
-        channels = round(math.log(max(rate, bins), bins))
-        if bins**channels != rate:
-            raise ConfigError(f"tokenbridge needs a power of its {bins} bins as codebook size, got {rate}")
-        super().__init__(rates, (bins,) * channels)
+        channels = round(math.log(max(rate, BINS), BINS))
+        if BINS**channels != rate:
+            raise ConfigError(f"tokenbridge needs a power of its {BINS} bins as codebook size, got {rate}")
+        super().__init__(rates, (BINS,) * channels)
         self.kl_weight = kl_weight
-        self.standardize = standardize
         self.noise = Noise()
-        percentiles, values = normal_bins(bins, reach)
-        edges = percentiles if by_percentile else (values[1:] + values[:-1]) / 2
-        self.right = by_percentile  # a number on an edge goes up; between two equally near values, down
+        edges, values = normal_bins(BINS, LIMIT)
         self.register_buffer("edges", edges.float(), persistent=False)
         self.register_buffer("values", values.float(), persistent=False)
         self.register_buffer("mean", torch.zeros(channels))
@@ -80,28 +62,31 @@ class TokenBridge(GridQuantizer):
         sample = means + (log_variances / 2).exp() * self.noise.normal(means)
         divergence = (means.square() + log_variances.exp() - 1 - log_variances).mean() / 2
         stats = {
-            "latent_std": means.detach().std(correction=0).item(),
-            "mean_variance": means.detach().flatten(0, -2).var(0, correction=0).mean().item(),
-            "kl": divergence.item(),
+            "latent_std": means.detach().std(correction=0),
+            "mean_variance": means.detach().flatten(0, -2).var(0, correction=0).mean(),
+            "kl": divergence.detach(),
         }
         return Quantized(sample, self.encode(latents), self.kl_weight * divergence, stats)
 
     def digits(self, latents: Tensor) -> Tensor:
         means = latents[..., : self.channels].detach()
         standard = ((means - self.mean) / self.deviation).contiguous()
-        return torch.bucketize(standard, self.edges, right=self.right)
+        return torch.bucketize(standard, self.edges, right=True)  # a number on an edge goes up
 
     def points(self, digits: Tensor) -> Tensor:
         return self.values[digits] * self.deviation + self.mean
 
+    def unquantized(self, latents: Tensor, rate: int | None = None) -> Tensor:
+        return latents[..., : self.channels].float()
+
     def finish(self, latents: Iterable[Tensor]) -> None:
-        """Measure the means that training arrived at, the same on every rank.
+        """Measure the means that training arrived at, the same on every rank: their bins follow from it.
+
+        The divergence is weak: most means may lie in two bins of four of the standard normal law.
 
         Args:
             latents: Batches [..., 2 C]; under distributed training each rank may bring its own.
         """
-        if not self.standardize:
-            return
         moments = self.mean.new_zeros(3, self.channels, dtype=torch.float64)  # counts, sums and sums of squares
         for batch in latents:
             means = batch[..., : self.channels].detach().flatten(0, -2).to(moments)
@@ -116,12 +101,12 @@ class TokenBridge(GridQuantizer):
             self.deviation.copy_(variance.clamp_min(1e-12).sqrt())
 
 
-def normal_bins(bins: int, reach: float) -> tuple[Tensor, Tensor]:
+def normal_bins(bins: int, limit: float) -> tuple[Tensor, Tensor]:
     """The inner percentiles [bins - 1] of a standard normal law, and its mean within each bin [bins]; float64.
 
-    The outer bins end at `reach` standard deviations.
+    The outer bins end at `limit` standard deviations.
     """
     inner = torch.special.ndtri(torch.arange(1, bins, dtype=torch.float64) / bins)
-    edges = torch.cat([inner.new_tensor([-reach]), inner.clamp(-reach, reach), inner.new_tensor([reach])])
+    edges = torch.cat([inner.new_tensor([-limit]), inner.clamp(-limit, limit), inner.new_tensor([limit])])
     density = torch.exp(-edges.square() / 2) / math.sqrt(2 * math.pi)
     return inner, (density[:-1] - density[1:]) / torch.special.ndtr(edges).diff()

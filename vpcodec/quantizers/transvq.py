@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpcodec.errors import ConfigError
 from vpcodec.quantizers.simvq import MappedCodebook
 
 ATTENTION_FLOOR = 1e-6  # added to the sum of the attention weights
@@ -29,10 +28,6 @@ class TransVQ(MappedCodebook):
         beta: Weight of the commitment of the latents, beside 1 for the codes.
         loss_weight: Weight of both.
         width: Width m of the transformer.
-        depth: Number of its blocks.
-        heads: Attention heads; must divide the width.
-        positions: Whether each code has a learned vector of its own. These K * m numbers are nearly all of the
-            parameters; without them the map is shared by all codes, as in SimVQ.
     """
 
     def __init__(
@@ -43,43 +38,32 @@ class TransVQ(MappedCodebook):
         beta: float = 0.25,
         loss_weight: float = 1.0,
         width: int = 256,
-        depth: int = 1,
-        heads: int = 1,
-        positions: bool = True,
     ) -> None:
         super().__init__(rates, channels, beta=beta, loss_weight=loss_weight)
-        if depth < 1 or heads < 1 or width % heads:
-            raise ConfigError(
-                f"quantizer.heads must divide width and depth be 1 or more, got {heads=} {width=} {depth=}"
-            )
-        self.map = CodebookTransformer(self.rates[0] if positions else 0, self.channels, width, depth, heads)
+        self.map = CodebookTransformer(self.rates[0], self.channels, width)
 
 
 class CodebookTransformer(nn.Module):
-    """[K, C] -> [K, C]; `codes` is K where each code has a learned position, 0 where not."""
+    """[K, C] -> [K, C]. Each code has a learned position; these K * m numbers are nearly all of the parameters."""
 
-    def __init__(self, codes: int, channels: int, width: int, depth: int, heads: int) -> None:
+    def __init__(self, codes: int, channels: int, width: int) -> None:
         super().__init__()
         self.enter = nn.Linear(channels, width, bias=False)
-        self.positions = nn.Parameter(torch.randn(codes, width) * 0.02) if codes else None
-        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+        self.positions = nn.Parameter(torch.randn(codes, width) * 0.02)
+        self.blocks = nn.Sequential(Block(width))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, channels, bias=False)
 
     def forward(self, table: Tensor) -> Tensor:
-        hidden = self.enter(table)
-        if self.positions is not None:
-            hidden = hidden + self.positions
-        codes: Tensor = self.leave(self.norm(self.blocks(hidden)))
+        codes: Tensor = self.leave(self.norm(self.blocks(self.enter(table) + self.positions)))
         return codes
 
 
 class Block(nn.Module):
     """Attention and feed-forward, each behind a norm and beside a shortcut. [K, m] -> [K, m]"""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.merge = nn.Linear(width, width)
@@ -88,10 +72,8 @@ class Block(nn.Module):
         )
 
     def forward(self, hidden: Tensor) -> Tensor:
-        packed = self.queries_keys_values(self.attention_norm(hidden))
-        queries, keys, values = packed.unflatten(-1, (3, self.heads, -1)).permute(
-            1, 2, 0, 3
-        )  # each [heads, K, m / heads]
+        packed = self.queries_keys_values(self.attention_norm(hidden)).unflatten(-1, (3, 1, -1))
+        queries, keys, values = packed.permute(1, 2, 0, 3)
         attended = linear_attention(queries, keys, values).transpose(0, 1).flatten(1)
         hidden = hidden + self.merge(attended)
         result: Tensor = hidden + self.feed_forward(hidden)
@@ -99,7 +81,7 @@ class Block(nn.Module):
 
 
 def linear_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention with weights phi(q) . phi(k), phi(x) = elu(x) + 1, for all codes at once; each [..., K, m]."""
+    """Attention with weights phi(q) . phi(k), phi(x) = elu(x) + 1, for all codes at once; each [K, m]."""
     queries, keys = functional.elu(queries) + 1, functional.elu(keys) + 1
     weighted = queries @ (keys.transpose(-2, -1) @ values)
     weight = queries @ keys.sum(-2).unsqueeze(-1)

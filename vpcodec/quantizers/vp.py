@@ -1,7 +1,7 @@
 """VP-VAE: training without a codebook; a random move stands in for quantization.
 
 Training moves each latent vector about as far as its quantization error will be, and in such a way that
-the distribution of the latents stays what it is (`metropolis.Walk`). How far depends on a queue of earlier
+the distribution of the latents stays what it is (`perturbation.Walk`). How far depends on a queue of earlier
 latents: a code will serve M = rows / K of them, so the distance to the M-th nearest row is the radius.
 Codebooks are fitted afterwards, by k-means on latents.
 
@@ -9,7 +9,7 @@ K enters training through M alone, so one network serves several K. Rate K looks
 `rows_per_code * K` rows of the one queue: exactly those of a queue of its own.
 
 Both densities of a move are measured on one fixed set of rows, so the balance holds exactly on a set that
-is slightly old too. The set is therefore renewed (and its search tree built) only after the share `refresh`
+is slightly old too. The set is therefore renewed (and its search tree built) only after the share `REFRESH`
 of it has been pushed; the queue keeps as many rows longer, so that a resumed run finds the same set.
 
 Source: Zhai et al., VP-VAE, arXiv 2602.17133, equations 3 to 11.   B batch, ... positions, C channels, N vectors
@@ -24,16 +24,14 @@ import torch
 from torch import Tensor
 
 from vpcodec.errors import ConfigError, ModelError
-from vpcodec.quantizers.base import Quantized, Quantizer, moment_loss
-from vpcodec.quantizers.codebook import default_channels, nearest
-from vpcodec.quantizers.fifo import SampleQueue
-from vpcodec.quantizers.kmeans import fit_centroids
-from vpcodec.quantizers.knn import Neighbours
-from vpcodec.quantizers.metropolis import Walk
-from vpcodec.quantizers.noise import Noise
+from vpcodec.quantizers.base import Noise, Quantized, Quantizer, moment_loss
+from vpcodec.quantizers.codebook import default_channels, fit_centroids, nearest
+from vpcodec.quantizers.perturbation import Neighbours, SampleQueue, Walk
 from vpcodec.quantizers.ranks import from_first, gathered, world_size
 
-LATENTS_PER_CODE = 256  # k-means learns little from more
+REFRESH = 0.1  # share of a set of rows that is pushed before the set is renewed
+TURNOVER = 0.1  # share of the training in which the queue is renewed once
+PUSH_SHARE = 0.01  # of the tokens that is pushed, at least; more where the turnover takes more
 REACHES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)  # that calibration chooses between, and in between
 
 
@@ -51,15 +49,13 @@ class VP(Quantizer):
         density_rank: Neighbour k whose distance measures the density.
         rows_per_code: Rows that a rate looks at, for each of its codes; 16 C by default.
         search_share: Share of these rows that is searched, evenly spread. M shrinks alike.
-        refresh: Share of a set of rows that is pushed before the set is renewed.
         perturbed_tokens: At most so many tokens a step are moved, drawn at random; None for all.
-        push_share: Share of the tokens that is pushed, at least.
-        turnover: Share of the training in which the queue is renewed once; more is pushed where that takes more.
         mean_weight: Weight of the squared mean of each channel in the loss.
         variance_weight: Weight of its squared distance from unit variance.
-        seed: Of the k-means that fits the codebooks.
     """
 
+    packages = ("faiss", "scipy")
+    on_host = ("seen", "taken", "reach", "calibrated", "fitted")
     fitted: Tensor
     seen: Tensor
     taken: Tensor
@@ -78,20 +74,16 @@ class VP(Quantizer):
         density_rank: int = 8,
         rows_per_code: int | None = None,
         search_share: float = 1.0,
-        refresh: float = 0.1,
         perturbed_tokens: int | None = None,
-        push_share: float = 0.01,
-        turnover: float = 0.1,
         mean_weight: float = 0.1,
         variance_weight: float = 0.07,
-        seed: int = 0,
     ) -> None:
         super().__init__(rates, default_channels(max(rates, default=0)) if channels is None else channels)
         self.rows_per_code = 16 * self.channels if rows_per_code is None else rows_per_code
-        if reach < 0 or moves < 1 or not 0 <= refresh <= 1 or not 0 < search_share <= 1 or turnover <= 0:
+        if reach < 0 or moves < 1 or not 0 < search_share <= 1:
             raise ConfigError(
-                "quantizer vp needs reach >= 0, moves >= 1, refresh in 0..1, search_share in 0..1 and turnover > 0, "
-                f"got {reach}, {moves}, {refresh}, {search_share} and {turnover}"
+                "quantizer vp needs reach >= 0, moves >= 1 and search_share above 0 and at most 1, "
+                f"got {reach}, {moves} and {search_share}"
             )
         if not 1 <= density_rank <= self.rows_per_code * search_share:
             raise ConfigError(
@@ -104,15 +96,11 @@ class VP(Quantizer):
         self.metropolis = metropolis
         self.density_rank = density_rank
         self.search_share = search_share
-        self.refresh = refresh
         self.perturbed_tokens = perturbed_tokens
-        self.push_share = push_share
-        self.turnover = turnover
         self.mean_weight = mean_weight
         self.variance_weight = variance_weight
-        self.seed = seed
         self.window = self.rates[-1] * self.rows_per_code  # of the highest rate, the longest
-        self.queue = SampleQueue(self.window + int(refresh * self.window), self.channels)
+        self.queue = SampleQueue(self.window + int(REFRESH * self.window), self.channels)
         self.noise = Noise()
         self.register_buffer("seen", torch.zeros((), dtype=torch.float64))  # progress at the last push
         self.register_buffer("taken", torch.zeros(len(self.rates), dtype=torch.int64))  # `pushed` when last renewed
@@ -159,28 +147,32 @@ class VP(Quantizer):
         return Quantized(latents + (moved - points).view_as(latents), None, loss, stats)
 
     @torch.no_grad()
-    def perturb(self, points: Tensor, rate: int) -> tuple[Tensor, dict[str, float]]:
+    def perturb(self, points: Tensor, rate: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Move [N, C] vectors as quantization at a rate will; returns them and figures for the log.
 
         The figures are counts of tokens (`warmup`: the queue is too short, `unperturbed`: beyond
         `perturbed_tokens` or not finite, `degenerate`: on duplicates, where the density has no estimate), shares of
         the proposals (`accepted`, `reversible`), and the mean `radius`.
         """
-        stats = dict.fromkeys(("warmup", "unperturbed", "degenerate", "accepted", "reversible", "radius"), 0.0)
+        names = ("warmup", "unperturbed", "degenerate", "accepted", "reversible", "radius")
+        stats = dict.fromkeys(names, points.new_zeros(()))
         rows = self.rows_for(rate)
         if rows is None:
-            return points, stats | {"warmup": float(len(points))}
-        chosen = points.isfinite().all(-1).nonzero().squeeze(-1)
-        if self.perturbed_tokens is not None and len(chosen) > self.perturbed_tokens:
-            order = torch.randperm(len(chosen), generator=self.noise.generator(points.device), device=points.device)
-            chosen = chosen[order[: self.perturbed_tokens]]
-        stats["unperturbed"] = float(len(points) - len(chosen))
-        if not len(chosen):
+            return points, stats | {"warmup": points.new_full((), len(points))}
+        if not len(points):
             return points, stats
+        chosen, some = None, points
+        if self.perturbed_tokens is not None and len(points) > self.perturbed_tokens:
+            generator = self.noise.generator(points.device)
+            chosen = torch.randperm(len(points), generator=generator, device=points.device)[: self.perturbed_tokens]
+            some = points[chosen]
+        finite = some.isfinite().all(-1)  # what is not is passed on as it is
         ranks = (self.density_rank, math.ceil(len(rows.rows) / rate))
         walk = Walk(ranks, float(self.reach), self.moves, self.metropolis)
-        moved, seen = walk.move(points[chosen], rows, self.noise)
-        return points.index_copy(0, chosen, moved), stats | seen
+        moved, seen = walk.move(torch.where(finite[:, None], some, 0.0), rows, self.noise)
+        moved = torch.where(finite[:, None], moved, some)
+        stats |= seen | {"unperturbed": len(points) - finite.float().sum()}
+        return moved if chosen is None else points.index_copy(0, chosen, moved), stats
 
     def rows_for(self, rate: int) -> Neighbours | None:
         """The rows that a rate looks at, renewed when they have grown old; None while they are too few."""
@@ -188,7 +180,7 @@ class VP(Quantizer):
         pushed, taken = int(self.queue.pushed), int(self.taken[place])
         fewest = self.density_rank * rate  # with fewer, M would fall below k
         held = min(taken, longest)
-        if pushed - taken > self.refresh * held or round(held * self.search_share) < fewest:
+        if pushed - taken > REFRESH * held or round(held * self.search_share) < fewest:
             taken, held = pushed, min(pushed, longest)
             self.taken[place] = taken
         searched = round(held * self.search_share)
@@ -204,14 +196,16 @@ class VP(Quantizer):
     def remember(self, points: Tensor, progress: float) -> None:
         """Push a random share of [N, C] vectors, the same rows on every rank.
 
-        The share makes the queue turn over once in `turnover` of the training: it lets the rows pushed keep pace
-        with the progress, which starts anew where a training is extended.
+        The share makes the queue turn over once in `TURNOVER` of the training: it lets the rows pushed keep pace
+        with the progress, which starts anew where a training is extended. The rows are drawn on the CPU, so that
+        their number is known there; vectors that are not finite are pushed as zeros.
         """
-        due = self.window * (progress - float(self.seen)) / self.turnover
+        due = self.window * (progress - float(self.seen)) / TURNOVER
         self.seen.fill_(progress)
-        share = min(1.0, max(self.push_share, due / max(1, len(points) * world_size())))
-        drawn = self.noise.uniform(points[:, 0]) < share
-        self.queue.push(gathered(points[drawn & points.isfinite().all(-1)]))
+        share = min(1.0, max(PUSH_SHARE, due / max(1, len(points) * world_size())))
+        drawn = torch.rand(len(points), generator=self.noise.generator("cpu")) < share
+        rows = points[drawn.nonzero().squeeze(-1).to(points.device, non_blocking=True)]
+        self.queue.push(gathered(torch.where(rows.isfinite(), rows, 0.0)))
 
     @torch.no_grad()
     def calibrated_reach(self) -> float:
@@ -224,7 +218,7 @@ class VP(Quantizer):
         rows = self.queue.newest(codes * self.rows_per_code, int(self.queue.pushed))
         held_out = torch.arange(len(rows), device=rows.device) % 8 == 0
         points, others = rows[held_out], rows[~held_out]
-        centroids = torch.from_numpy(fit_centroids(others.cpu().numpy(), codes, seed=self.seed).centroids).to(rows)
+        centroids = fit_centroids(others, codes)
         error = (points - centroids[nearest(points, centroids)]).square().sum(-1).mean()
         neighbours = Neighbours(others)
         ranks = (self.density_rank, math.ceil(len(others) / codes))
@@ -233,7 +227,7 @@ class VP(Quantizer):
             moved, _ = Walk(ranks, reach, self.moves, self.metropolis).move(points, neighbours, self.noise)
             energies.append(float((moved - points).square().sum(-1).mean()))
         matched = np.interp(float(error), np.maximum.accumulate(energies), REACHES)
-        return float(from_first(self.reach.new_tensor(matched)))
+        return float(from_first(points.new_tensor(matched)))
 
     @torch.no_grad()
     def finish(self, latents: Iterable[Tensor]) -> None:
@@ -245,17 +239,10 @@ class VP(Quantizer):
 
         Raises:
             DataError: The latents are fewer than the highest rate, or not finite.
-            DependencyError: scipy is not installed.
         """
-        none = self.reach.new_zeros(0, self.channels)
-        rows = gathered(torch.cat([none, *(batch.float().flatten(0, -2) for batch in latents)])).cpu().numpy()
-        codebooks = []
-        for rate in self.rates:
-            sample = rows
-            if len(rows) > rate * LATENTS_PER_CODE:
-                sample = np.random.default_rng(self.seed).choice(rows, rate * LATENTS_PER_CODE, replace=False)
-            centroids = fit_centroids(sample, rate, seed=self.seed).centroids
-            codebooks.append(from_first(torch.from_numpy(centroids).to(self.fitted.device, torch.float32)))
+        none = self.queue.rows.new_zeros(0, self.channels)
+        rows = gathered(torch.cat([none, *(batch.float().flatten(0, -2) for batch in latents)]))
+        codebooks = [from_first(fit_centroids(rows, rate)) for rate in self.rates]
         for rate, codes in zip(self.rates, codebooks, strict=True):
             getattr(self, f"codebook_{rate}").copy_(codes)
         self.fitted.fill_(True)
@@ -275,7 +262,7 @@ class VP(Quantizer):
 
     def _apply(self, *args: Any, **kwargs: Any) -> "VP":
         self.searched.clear()
-        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return super()._apply(*args, **kwargs)
 
     def _load_from_state_dict(self, *args: Any) -> None:
         self.searched.clear()

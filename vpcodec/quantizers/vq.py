@@ -1,5 +1,9 @@
 """Vector quantization (VQ-VAE): the nearest row of a learned table, by gradient or by moving averages.
 
+The table starts as the k-means centres of the first latents: drawn at random it lies where no latent is, and most of
+its rows never learn. The latents of the first training batches are gathered and pass through unquantized. Evaluation
+never starts a table, which would be made from the test set.
+
 "vq" moves the codes by the gradient of their distance to the latents they stand for. "ema" keeps, for each code,
 moving averages of how many latents chose it and of their sum, and sets the code to sum over count: an on-line
 k-means, which needs no learning rate. A code that no latent chooses any more can be restarted on a latent.
@@ -9,44 +13,148 @@ al., arXiv 1906.00446, for the smoothed counts; Dhariwal et al., arXiv 2005.0034
 K codes, C channels, N tokens of the batch
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpcodec.errors import ConfigError
-from vpcodec.quantizers.base import Quantized, straight_through
-from vpcodec.quantizers.codebook import commitment, nearest, statistics
-from vpcodec.quantizers.ranks import gathered, summed
-from vpcodec.quantizers.seeding import SeededCodebook
+from vpcodec.errors import ConfigError, DataError, ModelError
+from vpcodec.quantizers.base import Noise, Quantized, straight_through
+from vpcodec.quantizers.codebook import (
+    FIGURES,
+    CodebookQuantizer,
+    commitment,
+    fit_centroids,
+    nearest,
+    statistics,
+)
+from vpcodec.quantizers.ranks import from_first, gathered, summed
+
+START_ITERATIONS = 10  # of the k-means; training goes on from there
+SMOOTHING = 1e-5  # added to each moving count, so that an empty one divides nothing
+DEAD_BELOW = 2.0  # tokens a step
+RESTART_UNTIL = 0.9  # share of the training after which codes are left to settle
 
 
-class VQ(SeededCodebook):
+class StartedCodebook(CodebookQuantizer):
+    """A table of codes with a start.
+
+    Args:
+        rates: One codebook size K.
+        channels: Size C of the latents.
+        beta: Weight of the commitment of the latents.
+    """
+
+    figures: ClassVar[tuple[str, ...]] = FIGURES  # names of the log's figures, the same before and after the start
+    packages = ("faiss",)
+    on_host = ("started",)
+    codebook: Tensor  # made by the subclass, a parameter or a buffer
+    started: Tensor
+
+    def __init__(self, rates: Sequence[int], channels: int | None = None, *, beta: float = 0.25) -> None:
+        super().__init__(rates, channels, beta=beta)
+        self.start_tokens = 10 * self.rates[0]  # latents that the k-means waits for, over all ranks
+        self.noise = Noise()
+        self.register_buffer("started", torch.tensor(False))
+        self.waiting = torch.empty(0, self.channels)  # latents [n, C] gathered so far
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.started)
+
+    def first_codebook(self) -> Tensor:
+        """[K, C], what the table holds before any latent was seen."""
+        codes = self.rates[0]
+        return torch.empty(codes, self.channels).uniform_(-1 / codes, 1 / codes)
+
+    def build(self) -> Tensor:
+        if not self.ready:
+            raise ModelError(
+                "the codebook of this model is not initialised yet",
+                hint=f"train on at least {self.start_tokens} tokens, or call finish with latents of the training set",
+            )
+        return self.codebook
+
+    def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
+        if self.ready:
+            return super().relax(latents, progress, rate)
+        if torch.is_grad_enabled():  # else it is no training step, whatever the mode of the module
+            self.wait(gathered(latents.detach().flatten(0, -2)))
+            if len(self.waiting) >= self.start_tokens:
+                self.begin()
+                return super().relax(latents, progress, rate)
+        stats = dict.fromkeys(self.figures, latents.new_zeros(())) | {"latent_std": latents.detach().std(correction=0)}
+        # The codebook takes part without effect: distributed training wants every parameter in the graph.
+        return Quantized(latents, None, self.codebook.sum() * 0.0, stats)
+
+    def wait(self, rows: Tensor) -> None:
+        self.waiting = torch.cat([self.waiting.to(rows), rows])
+
+    def begin(self) -> None:
+        """Set the codes to the k-means centres of the latents that wait; the same on all ranks."""
+        codes = self.rates[0]
+        seed = self.noise.generator("cpu", same_on_all_ranks=True).initial_seed() % 2**31
+        rows = torch.unique(self.waiting, dim=0)  # silence, however long, gets one code
+        if len(rows) < codes:
+            rows = rows.repeat(-(-codes // len(rows)), 1)[:codes]
+        with torch.no_grad():
+            self.codebook.copy_(from_first(fit_centroids(rows, codes, seed=seed, iterations=START_ITERATIONS)))
+            self.started.fill_(True)
+        self.waiting = self.waiting[:0].clone()
+
+    def finish(self, latents: Iterable[Tensor]) -> None:
+        """Start the codebook of a run too short to have done so, the same on every rank.
+
+        Args:
+            latents: Batches [..., C]; under distributed training each rank may bring its own.
+
+        Raises:
+            DataError: The latents of all ranks, those gathered in training included, are fewer than K.
+        """
+        if self.ready:
+            return
+        fresh = self.codebook.new_zeros(0, self.channels)
+        for batch in latents:
+            fresh = torch.cat([fresh, batch.detach().flatten(0, -2).to(fresh)])
+            if len(self.waiting) + len(fresh) >= self.start_tokens:
+                break
+        self.wait(gathered(fresh))  # at once: one rank may bring more batches than another
+        if len(self.waiting) < self.rates[0]:
+            raise DataError(
+                f"{len(self.waiting)} latents cannot start a codebook of {self.rates[0]} codes",
+                hint="give more training data, or choose a smaller rate",
+            )
+        self.begin()
+
+    # Latents that wait are part of the state, but no buffer: their number changes, and only training needs them.
+
+    def training_state(self) -> set[str]:
+        return super().training_state() | {"_extra_state"}
+
+    def get_extra_state(self) -> Tensor:
+        return self.waiting
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.waiting = state.to(self.codebook)
+
+
+class VQ(StartedCodebook):
     """VQ-VAE with a codebook learned by gradient.
 
     Args:
         rates: One codebook size K.
         channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
         beta: Weight of the commitment of the latents, beside 1 for the codes.
-        start: "kmeans" or "uniform", see `SeededCodebook`.
-        start_tokens: Latents that the k-means waits for; 10 K by default.
     """
 
-    def __init__(
-        self,
-        rates: Sequence[int] = (1024,),
-        channels: int | None = None,
-        *,
-        beta: float = 0.25,
-        start: str = "kmeans",
-        start_tokens: int | None = None,
-    ) -> None:
-        super().__init__(rates, channels, beta=beta, start=start, start_tokens=start_tokens)
+    def __init__(self, rates: Sequence[int] = (1024,), channels: int | None = None, *, beta: float = 0.25) -> None:
+        super().__init__(rates, channels, beta=beta)
         self.codebook = nn.Parameter(self.first_codebook())
 
 
-class EMA(SeededCodebook):
+class EMA(StartedCodebook):
     """VQ-VAE with a codebook of exponential moving averages; it has no parameter.
 
     Args:
@@ -54,16 +162,12 @@ class EMA(SeededCodebook):
         channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
         beta: Weight of the commitment of the latents, the only loss.
         decay: Share of the old averages that a step keeps.
-        smoothing: Added to each count, so that an empty one divides nothing.
-        restart: Whether to move dead codes to latents of the batch.
-        restart_below: A code is dead below this many tokens a step, by moving average; or below a quarter of an
-            even share, where that is less: with few tokens for many codes all would be dead.
-        restart_until: Share of the training after which codes are left to settle.
-        start: "kmeans" or "uniform", see `SeededCodebook`.
-        start_tokens: Latents that the k-means waits for; 10 K by default.
+        restart: Whether to move dead codes to latents of the batch. A code is dead below `DEAD_BELOW` tokens a step, by
+            moving average; or below a quarter of an even share, where that is less: with few tokens for many codes
+            all would be dead.
     """
 
-    figures = (*SeededCodebook.figures, "restarts")
+    figures = (*StartedCodebook.figures, "restarts")
     counts: Tensor
     sums: Tensor
 
@@ -74,21 +178,13 @@ class EMA(SeededCodebook):
         *,
         beta: float = 0.25,
         decay: float = 0.99,
-        smoothing: float = 1e-5,
         restart: bool = False,
-        restart_below: float = 2.0,
-        restart_until: float = 0.9,
-        start: str = "kmeans",
-        start_tokens: int | None = None,
     ) -> None:
-        super().__init__(rates, channels, beta=beta, start=start, start_tokens=start_tokens)
+        super().__init__(rates, channels, beta=beta)
         if not 0 <= decay < 1:
             raise ConfigError(f"quantizer.decay must be at least 0 and less than 1, got {decay}")
         self.decay = decay
-        self.smoothing = smoothing
         self.restart = restart
-        self.restart_below = restart_below
-        self.restart_until = restart_until
         first = self.first_codebook()
         self.register_buffer("codebook", first)
         self.register_buffer("counts", torch.ones(self.rates[0]))  # [K], tokens a step
@@ -104,12 +200,12 @@ class EMA(SeededCodebook):
         tokens = nearest(latents, self.codebook)
         codes = functional.embedding(tokens, self.codebook)
         loss = self.beta * commitment(latents, codes)
-        stats = statistics(latents, codes, tokens)
+        stats = statistics(latents, codes, tokens, len(self.codebook))
         relaxed = straight_through(latents, codes)
         rows = latents.detach().flatten(0, -2)
         self.follow(rows, tokens.flatten())
-        due = self.restart and progress < self.restart_until
-        stats["restarts"] = float(self.revive(rows)) if due else 0.0
+        due = self.restart and progress < RESTART_UNTIL
+        stats["restarts"] = latents.new_full((), self.revive(rows) if due else 0)
         return Quantized(relaxed, tokens, loss, stats)
 
     def follow(self, latents: Tensor, tokens: Tensor) -> None:
@@ -119,7 +215,7 @@ class EMA(SeededCodebook):
         self.counts.lerp_(summed(counts), 1 - self.decay)
         self.sums.lerp_(summed(sums), 1 - self.decay)
         total = self.counts.sum()
-        smoothed = (self.counts + self.smoothing) / (total + len(self.counts) * self.smoothing) * total
+        smoothed = (self.counts + SMOOTHING) / (total + len(self.counts) * SMOOTHING) * total
         self.codebook.copy_(self.sums / smoothed.unsqueeze(-1))
 
     def revive(self, latents: Tensor) -> int:
@@ -127,7 +223,7 @@ class EMA(SeededCodebook):
 
         Sum and count move with the code: a code written alone would be back at its old place a step later.
         """
-        threshold = min(self.restart_below, self.counts.mean().item() / 4)
+        threshold = min(DEAD_BELOW, self.counts.mean().item() / 4)
         dead = (self.counts < threshold).nonzero().squeeze(-1)
         if not len(dead):
             return 0

@@ -27,6 +27,7 @@ from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.graphs import write_graphs
 from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.networks.blocks import Trunk
+from vpcodec.plugins import allow
 from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
 from vpcodec.registry import load_weights, save_model
 from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
@@ -87,7 +88,9 @@ class Trainer:
         self.options: Training = recipe.training
         self.device = torch.device(choose_device(run.device))
         torch.manual_seed(self.options.seed)
+        allow(recipe.quantizer["method"])
         self.model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).to(self.device)
+        self.model.quantizer.check_packages()
         if run.start is not None:
             load_weights(self.model, run.start)
             if not self.options.decoder_only:
@@ -221,8 +224,10 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         figures = {"loss": distance, "gradient_norm": norm, **terms}
         means = summed(torch.stack([value.detach() for value in figures.values()])) / world_size()
-        row = dict(zip(figures, means.tolist(), strict=True))
-        self.check_finite(row)
+        stats = quantized.stats  # of this process; all figures cross from the device at once
+        values = torch.cat([means, *(value.to(means).view(1) for value in stats.values())]).tolist()
+        row = dict(zip((*figures, *stats), values, strict=True))
+        self.check_finite({name: row[name] for name in figures})
         factor = rate_factor(progress, self.options)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -230,7 +235,7 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.follow()
-        return row | quantized.stats
+        return row
 
     def check_finite(self, row: dict[str, float]) -> None:
         """Raises DataError, before the weights move, for a loss or gradient that is no number."""

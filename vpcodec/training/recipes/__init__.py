@@ -9,15 +9,15 @@ from pathlib import Path
 
 from vpcodec.config import KINDS, Recipe, load_recipe, replaced
 from vpcodec.errors import ConfigError
+from vpcodec.quantizers import QUANTIZERS
 
 FOLDER = Path(str(files(__package__)))
-METHODS = ("fsp", "vp", "vq", "ema", "fsq", "simvq", "vqgan-fc", "tokenbridge", "nsvq", "transvq")
 
 
 def recipe_names() -> list[str]:
     """Every name that `find_recipe` knows."""
     written = sorted(path.stem for path in FOLDER.glob("*.toml") if not path.stem.endswith("-tiny"))
-    return written + [f"{kind}-{method}-tiny" for kind in KINDS for method in METHODS]
+    return written + [f"{kind}-{method}-tiny" for kind in KINDS for method in QUANTIZERS]
 
 
 def find_recipe(name: str) -> Recipe:

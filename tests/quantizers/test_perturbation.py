@@ -1,13 +1,10 @@
 """Neighbour distances are those of brute force, found without it."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from vpcodec.errors import DependencyError
-from vpcodec.quantizers.knn import Neighbours, blocked_distances
+from vpcodec.quantizers.perturbation import Neighbours, blocked_distances
 
 RANKS = (1, 8, 80)
 
@@ -73,8 +70,13 @@ def test_one_rank_may_be_asked_for_twice(points, rows):
     assert torch.equal(near[:, 0], near[:, 1])
 
 
-def test_without_scipy_one_line_says_what_to_install(monkeypatch, rows):
-    monkeypatch.setitem(sys.modules, "scipy.spatial", None)
-    with pytest.raises(DependencyError, match="scipy, which is not installed") as caught:
-        Neighbours(rows)
-    assert "vpcodec[full]" in caught.value.hint
+@pytest.mark.parametrize("block", [10_000, 100_000])
+def test_no_more_distances_are_held_than_allowed(points, rows, block, monkeypatch):
+    sizes = []
+    topk = torch.Tensor.topk
+    monkeypatch.setattr(
+        torch.Tensor, "topk", lambda given, *a, **k: sizes.append(given.numel()) or topk(given, *a, **k)
+    )
+    blocked_distances(points, rows, RANKS, block)
+    assert max(sizes) <= 1.25 * block  # those of the block, and the nearest so far
+    assert len(sizes) >= len(points) * len(rows) / block

@@ -2,7 +2,7 @@
 
 import torch
 
-from vpcodec.quantizers.noise import Noise
+from vpcodec.quantizers.base import Noise
 
 SHAPE = torch.empty(3, 4)
 
