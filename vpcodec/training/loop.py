@@ -227,7 +227,7 @@ class Trainer:
         stats = quantized.stats  # of this process; all figures cross from the device at once
         values = torch.cat([means, *(value.to(means).view(1) for value in stats.values())]).tolist()
         row = dict(zip((*figures, *stats), values, strict=True))
-        self.check_finite({name: row[name] for name in figures})
+        self.check_finite(row)
         factor = rate_factor(progress, self.options)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
