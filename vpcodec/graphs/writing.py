@@ -36,7 +36,7 @@ from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import compute_transforms
 from vpcodec.networks import SignalNetwork
 from vpcodec.networks.sound import SoundNetwork
-from vpcodec.quantizers import Quantizer
+from vpcodec.quantizers.base import Quantizer
 from vpcodec.quantizers.codebook import CELLS
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, sha256, write_facts
 
