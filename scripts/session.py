@@ -35,7 +35,7 @@ SESSION: dict[str, tuple[str, ...]] = {
         "vpcodec info speech.tok photo.tok",
         "vpcodec info --json speech.tok | python3 -c 'import json, sys; print(sorted(json.load(sys.stdin)[0]))'",
     ),
-    "A second of it, and samples without a header": (
+    "A range, and raw samples": (
         "vpcodec decode speech.tok --from 1 --to 2 -c --format raw | wc -c",
         "vpcodec decode speech.tok -c --format raw | vpcodec encode --raw --sample-rate 16000 - > again.tok",
         "vpcodec test speech.tok again.tok",
@@ -62,8 +62,8 @@ NOTE = """\
 
 <!-- {mark} -->
 
-Recorded in a terminal by `make docs`. The folder holds `speech.wav`, {seconds:.1f} s of speech, and `photo.jpg`;
-`[exit code ...]` stands where one was not 0.
+Recorded in a terminal by `make docs`. The folder has `speech.wav`, {seconds:.1f} s of speech, and `photo.jpg`.
+`[exit code ...]` follows commands that fail.
 """
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
