@@ -1,4 +1,4 @@
-"""The command as people run it: a process of its own, in a folder of its own, with two tiny models installed."""
+"""The command as a process, in a folder of its own, with two tiny models installed."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Rule 13 of the command line: completion, installed as people install it and typed into real shells."""
+"""Rule 13 of the command line: completion, installed and typed into real shells."""
 
 import os
 import pty

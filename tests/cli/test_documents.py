@@ -1,4 +1,4 @@
-"""Documents made from the code are what the code would make now."""
+"""Generated documents are up to date."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What `info`, `test` and `models` tell."""
+"""`vpcodec info`, `test` and `models`."""
 
 import json
 import math

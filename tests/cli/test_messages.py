@@ -1,4 +1,4 @@
-"""Rules 7, 12 and 15 of the command line: what is said, where, and with which exit code."""
+"""Rules 7, 12 and 15 of the command line: messages, streams and exit codes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Without a package that not everybody installs, a command says so in one line."""
+"""A command that needs a missing package names it in one line."""
 
 import shutil
 from pathlib import Path

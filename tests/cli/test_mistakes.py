@@ -1,4 +1,4 @@
-"""Every mistake of the table is answered by its one line and its exit code, and never by a traceback."""
+"""Every mistake of the table gets its line and its exit code, never a traceback."""
 
 import shlex
 import shutil

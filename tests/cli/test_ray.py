@@ -1,4 +1,4 @@
-"""Rule 5 on a cluster: the same files as without one, and failures told alike."""
+"""Rule 5 on a cluster: the same files and the same failures as without one."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""`--salvage`, and that `--rm` deletes no recording of which a part was lost."""
+"""`--salvage`; `--rm` keeps recordings of which a part was lost."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The recorded session of docs/session.md is what a terminal shows, figures apart."""
+"""docs/session.md is what a terminal shows, apart from figures."""
 
 import re
 import shutil

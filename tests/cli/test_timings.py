@@ -1,4 +1,4 @@
-"""What -v tells about time."""
+"""The times that -v prints."""
 
 import re
 import time
