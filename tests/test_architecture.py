@@ -72,10 +72,13 @@ def test_every_module_imports_only_from_the_rooms_it_may(path: Path) -> None:
             assert room(module) in allowed, f"{path.name} imports {module}"
 
 
-def test_the_picture_in_the_documents_shows_every_room() -> None:
+def test_the_picture_and_the_tree_in_the_documents_show_every_room() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     picture = page.partition("## Who may import whom")[2].partition("\n##")[0]
     assert set(MAY_IMPORT) <= set(re.findall(r"\w+", picture))
+    tree = re.findall(r"── (\w+)", page)
+    modules = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert modules - {"__main__", "version"} == set(tree)
 
 
 def words_to_avoid() -> set[str]:
