@@ -145,7 +145,7 @@ class Walk:
         """Add the frame at a position to the recording; returns where the next begins."""
         stop = at + header.size
         if stop > self.size:
-            self.survey.damage.append("the last frame is cut short")
+            self.survey.damage.append("the last frame is truncated")
             return self.size
         info = information(head, header)
         if info:

@@ -1,5 +1,6 @@
 """Sound in formats that FFmpeg's decoders read, by the optional package PyAV: AAC, AMR, WMA, WavPack, films."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from vpcodec.errors import InputError
 SUBTYPES = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_24", "flt": "FLOAT", "dbl": "DOUBLE"}  # of lossless codecs
 LOUDEST = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31}
 ATTACHED_PICTURE = 1 << 10  # FFmpeg's mark of a cover, which is no film
+CLOCK = re.compile(r"(\d+):(\d+):([\d.]+)")
 SLACK = 0.3  # seconds by which a header may promise more than comes out: what encoders put around the sound
 
 
@@ -106,6 +108,8 @@ class PyavDecoder:
             return 0
         if self.sound.duration is not None:
             return float(self.sound.duration * self.sound.time_base)
+        if clock := CLOCK.fullmatch(self.sound.metadata.get("DURATION", "")):  # of Matroska
+            return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
         alone = len(self.container.streams) == 1
         return (self.container.duration or 0) / self.av.time_base if alone else 0
 
@@ -113,11 +117,11 @@ class PyavDecoder:
         """Note what is wrong. Raises InputError unless what is there is to be taken."""
         if not self.salvage:
             raise self.damaged(what) from None
-        self.notes.append(LeftOut(f"damaged or cut short ({what})"))
+        self.notes.append(LeftOut(f"damaged or truncated ({what})"))
 
     def damaged(self, what: object) -> InputError:
         reason = getattr(what, "strerror", None) or what
-        return InputError(f"{self.name}: damaged or cut short ({reason})", hint=TAKE_THE_REST)
+        return InputError(f"{self.name}: damaged or truncated ({reason})", hint=TAKE_THE_REST)
 
     def close(self) -> None:
         self.container.close()

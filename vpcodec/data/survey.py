@@ -121,7 +121,7 @@ def read_stream_info(stream: BinaryIO, part: Part, name: str) -> None:
 
 
 def survey_aiff(stream: BinaryIO) -> Survey:
-    """The AIFF files in a row in a stream; libsndfile would take one that was cut short for whole."""
+    """The AIFF files in a row in a stream; libsndfile would take one that is truncated for whole."""
     found, size, at = Survey(), size_of(stream), 0
     while at < size:
         stream.seek(at)
@@ -226,7 +226,7 @@ def survey_ogg(stream: BinaryIO, name: str) -> Survey:
             table = PAGE_HEADER + page[26] if len(page) >= PAGE_HEADER else size
             length = table + sum(page[PAGE_HEADER:table])
             if at + length > size:
-                found.damage.append("the last page is cut short")
+                found.damage.append("the last page is truncated")
                 break
             stream.seek(at)
             page = stream.read(length)

@@ -69,7 +69,7 @@ class WavHeader:
         length: Bytes of samples; None if only the end of the stream will tell.
         piped: Whether nothing is known yet of what stands behind the header.
         tags: Title, artist and so on, those behind the samples too where the stream can go there.
-        salvage: Whether to take what is there of a file that was cut short.
+        salvage: Whether to take what is there of a file that is truncated.
         notes: What was wrong and could be repaired.
     """
 
@@ -129,9 +129,9 @@ def read_header(stream: BinaryIO, name: str, *, salvage: bool = False) -> WavHea
     Args:
         stream: At its first byte.
         name: What to call it in an error.
-        salvage: Whether to take what is there of a file that was cut short.
+        salvage: Whether to take what is there of a file that is truncated.
 
-    Raises InputError for a header that is cut short, contradicts itself or promises more than a file holds.
+    Raises InputError for a header that is truncated, contradicts itself or promises more than a file holds.
     """
     size = size_of(stream) if at_start(stream) else None
     form = read_exactly(stream, 12)
@@ -174,7 +174,7 @@ def fit_to_file(header: WavHeader, there: int, excess: int, name: str) -> None:
         excess: Bytes of the whole file that its RIFF chunk does not promise.
         name: What to call it in an error.
 
-    Raises InputError for a file that was cut short.
+    Raises InputError for a file that is truncated.
     """
     length = header.length = there if header.length is None else header.length
     if there - length > UNKNOWN and any(gap % (UNKNOWN + 1) <= 1 for gap in (excess, there - length)):
@@ -247,7 +247,7 @@ def padded(length: int) -> int:
 def wav_blocks(stream: BinaryIO, header: WavHeader, name: str, count: int) -> Iterator[NDArray[np.float32]]:
     """The samples behind a header in blocks [n, channels], n of 1 to `count`.
 
-    Raises InputError for a recording that was cut short, or holds a second one.
+    Raises InputError for a recording that is truncated, or holds a second one.
     """
     found, length = 0, header.length
     for data in whole_frames(stream, header.frame_bytes, count, length, header.notes):
