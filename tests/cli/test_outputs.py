@@ -128,7 +128,7 @@ def test_rule_10_rm_keeps_inputs_of_outputs_that_fail_or_are_skipped(vpcodec: Co
     (media / "speech.tok").write_bytes(OLD)
     skipped = vpcodec("encode", "--rm", "--skip-existing", "speech.wav")
     assert skipped.returncode == 0
-    assert b"\n--rm keeps the inputs of outputs that were there already; -f codes them again\n" in skipped.stderr
+    assert b"\n--rm keeps the inputs of files that were skipped; use -f to code them again\n" in skipped.stderr
     assert vpcodec("encode", "--rm", "speech.wav").returncode == 1
     assert vpcodec("encode", "--rm", "speech.wav", "-o", "/dev/null").returncode == 2
     assert vpcodec("encode", "--rm", "speech.wav", "-c").returncode == 2
