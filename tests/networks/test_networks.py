@@ -9,7 +9,7 @@ from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Network, Recipe
 from vpcodec.errors import ConfigError
 from vpcodec.networks import NETWORKS, build_network
-from vpcodec.networks.base import SignalNetwork
+from vpcodec.networks.blocks import SignalNetwork
 from vpcodec.networks.image import overlap_add as add_patches
 from vpcodec.networks.image import patches
 from vpcodec.networks.sound import OVERLAP, SoundNetwork, overlap_add

@@ -124,7 +124,8 @@ def test_the_matrices_of_the_blocks_decay_and_nothing_else_does(trainer) -> None
 
 
 def test_codes_that_no_latent_chose_stay_where_they_are(trainer) -> None:
-    run = trainer("vq", 'quantizer.start="uniform"')
+    run = trainer("vq")
+    run.model.quantizer.started.fill_(True)  # with the small random codes that it was made with
     before = run.model.quantizer.codes().clone()
     step(run)
     same = (run.model.quantizer.codes() == before).all(-1)
@@ -145,7 +146,8 @@ def test_a_step_of_muon_is_as_long_as_one_of_adam(shape: tuple[int, int]) -> Non
 
 def test_codes_that_only_the_loss_of_the_quantizer_moves_do_move(trainer) -> None:
     """The decoder's gradient passes vq's codes by."""
-    run = trainer("vq", 'quantizer.start="uniform"')
+    run = trainer("vq")
+    run.model.quantizer.started.fill_(True)  # with the small random codes that it was made with
     before = run.model.quantizer.codes().clone()
     step(run)
     assert not torch.equal(run.model.quantizer.codes(), before)

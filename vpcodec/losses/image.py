@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpcodec.config import ImageLoss
-from vpcodec.losses.weighting import weighted
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 
@@ -33,7 +32,8 @@ class ImageCriterion(nn.Module):
             terms["structure"] = 1 - structural_similarity(ours, theirs)
         if self.perceptual is not None:
             terms["lpips"] = self.perceptual(ours, theirs).mean()
-        return weighted(terms, self.weights), terms
+        total = torch.stack([value * getattr(self.weights, name) for name, value in terms.items()]).sum()
+        return total, terms
 
 
 def structural_similarity(ours: Tensor, theirs: Tensor, window: int = 7) -> Tensor:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from vpcodec.config import SpeechLoss
 from vpcodec.losses.intelligibility import EnvelopeDistance
 from vpcodec.losses.loudness import Disturbance
-from vpcodec.losses.weighting import weighted
 
 # Window of each short-time spectrum in samples at 16 kHz, with the number of mel bands drawn from it.
 RESOLUTIONS: dict[int, int] = {2048: 120, 1024: 80, 512: 40, 256: 20, 128: 10}
@@ -54,7 +53,8 @@ class SoundCriterion(nn.Module):
             terms["loudness"] = self.loudness(reconstruction, target).mean()
         if self.envelopes is not None:
             terms["envelopes"] = self.envelopes(reconstruction, target)
-        return weighted(terms, self.weights), terms
+        total = torch.stack([value * getattr(self.weights, name) for name, value in terms.items()]).sum()
+        return total, terms
 
     def views(self, signal: Tensor, window: int) -> dict[str, Tensor]:
         """[B, N] -> what the spectral terms of one resolution compare, by name."""

@@ -5,7 +5,7 @@ token rate and how features become a signal again (`sound`, `image`).
 """
 
 from vpcodec.config import Network
-from vpcodec.networks.base import SignalNetwork
+from vpcodec.networks.blocks import SignalNetwork
 from vpcodec.networks.image import ImageNetwork
 from vpcodec.networks.sound import SoundNetwork
 

@@ -1,4 +1,4 @@
-"""The trunk that both signals share: residual blocks on a grid of positions, channels last.
+"""The contract of a network, and the trunk that all share: residual blocks on a grid, channels last.
 
     x [B, H, W, C] ──┬── depthwise convolution ── norm ── Linear C→eC ── GELU ── Linear eC→C ── gain ──(+)── x
                      └─────────────────────────────────────────────────────────────────────────────┘
@@ -8,6 +8,9 @@ convolution is the only place where positions meet, so the receptive field is fi
 The shape of the block is ConvNeXt's (Liu et al., arXiv 2201.03545).   B batch, H W positions, C channels
 """
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +18,39 @@ from torch import Tensor, nn
 from vpcodec.config import Network
 
 INITIAL_GAIN = 0.2  # of what a block adds
+
+
+class SignalNetwork(nn.Module, ABC):
+    """Signal to latents and back, at one latent vector per hop.
+
+    Attributes:
+        encoder: All that is learned of the way from signal to latents, and
+        decoder: of the way back.
+        hop: Samples of signal per position, along each axis of positions.
+        axes: Number of position axes: 1 for speech, 2 for images.
+        encoder_reach: A latent sees the signal of at most this many positions to either side of its own.
+        decoder_reach: A position of signal is made from at most this many latents to either side of its own.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    hop: int
+    axes: ClassVar[int]
+    encoder_reach: int
+    decoder_reach: int
+
+    @abstractmethod
+    def encode(self, signal: Tensor) -> Tensor:
+        """Speech [B, T*hop] or image [B, H*hop, W*hop, 3] -> latents [B, T, C] or [B, H, W, C], float32."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Latents [B, T, C] or [B, H, W, C] -> signal, the inverse of `encode`.
+
+        Args:
+            latents: What a quantizer returned.
+            condition: [width], added at the decoder's entrance; tells it the rate where there are several.
+        """
 
 
 class Block(nn.Module):

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from vpcodec.config import Network
-from vpcodec.networks.base import SignalNetwork
-from vpcodec.networks.blocks import Trunk, reach
+from vpcodec.networks.blocks import SignalNetwork, Trunk, reach
 
 HOP = 8  # pixels
 COLOURS = 3

@@ -22,8 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from vpcodec.config import Network
-from vpcodec.networks.base import SignalNetwork
-from vpcodec.networks.blocks import Trunk, reach
+from vpcodec.networks.blocks import SignalNetwork, Trunk, reach
 
 OVERLAP = 4  # hops in a window
 FLOOR = 1e-3 / 96  # share of a full-scale sine's magnitude below which the logarithm levels off
