@@ -78,6 +78,13 @@ def test_the_samples_are_those_that_ffmpeg_decodes(av, form, codec, tmp_path):
     assert info.tags.get("title") == (None if form == "adts" else "Two tones")
 
 
+@pytest.mark.parametrize(("form", "codec"), [("adts", "aac"), ("ipod", "aac"), ("webm", "libopus")])
+def test_a_pipe_gives_the_same_samples_as_a_file(av, pipe, form, codec):
+    data = made(av, form, codec, tones())
+    with open_audio(pipe(data)) as source:
+        assert np.array_equal(source.read_all(), read(data)[0])
+
+
 @pytest.mark.parametrize(("form", "codec"), [("ipod", "alac"), ("wv", "wavpack")])
 def test_lossless_sound_comes_back_bit_for_bit(av, form, codec, coded):
     theirs = read(coded(tones(), "WAV", "PCM_16", rate=RATE))[0]

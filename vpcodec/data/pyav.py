@@ -49,7 +49,7 @@ class PyavDecoder:
         self.notes: list[str] = []
         size_of(stream)  # which goes back to the beginning
         try:
-            self.container = self.av.open(stream, format=PYAV_FORMATS[form][1], metadata_errors="replace")
+            self.container = self.av.open(stream, "r", format=PYAV_FORMATS[form][1], metadata_errors="replace")
         except (self.av.FFmpegError, OSError) as error:
             raise self.damaged(error) from None
         if not self.container.streams.audio:
