@@ -37,7 +37,7 @@ Body:
     varint     number of levels, 1 to 32
     varints    the levels, each 2 or more; their product, the vocabulary, is at most 2^62
     varints    speech: sample rate in Hz, channels
-               image: width, height in pixels, channels (1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha)
+               image: width, height in pixels, channels (1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha)
     varint     length of the model's name in bytes, at most 255
     text       the model's name
     entries    metadata up to the end of the body, each:

@@ -124,7 +124,7 @@ def describe_photo(stream: BinaryIO) -> dict[str, Any]:
         "channels": info.channels,
         "bit_depth": info.bit_depth,
         "orientation": info.orientation,
-        "colour_profile_bytes": len(info.icc),
+        "color_profile_bytes": len(info.icc),
         "notes": list(photo.notes),
     }
 

@@ -1,6 +1,6 @@
 """Vector quantization (VQ-VAE): the nearest row of a learned table, by gradient or by moving averages.
 
-The table starts as the k-means centres of the first latents: drawn at random it lies where no latent is, and most of
+The table starts as the k-means centers of the first latents: drawn at random it lies where no latent is, and most of
 its rows never learn. The latents of the first training batches are gathered and pass through unquantized. Evaluation
 never starts a table, which would be made from the test set.
 
@@ -72,7 +72,7 @@ class StartedCodebook(CodebookQuantizer):
     def build(self) -> Tensor:
         if not self.ready:
             raise ModelError(
-                "the codebook of this model is not initialised yet",
+                "the codebook of this model is not initialized yet",
                 hint=f"train on at least {self.start_tokens} tokens, or call finish with latents of the training set",
             )
         return self.codebook
@@ -93,7 +93,7 @@ class StartedCodebook(CodebookQuantizer):
         self.waiting = torch.cat([self.waiting.to(rows), rows])
 
     def begin(self) -> None:
-        """Set the codes to the k-means centres of the latents that wait; the same on all ranks."""
+        """Set the codes to the k-means centers of the latents that wait; the same on all ranks."""
         codes = self.rates[0]
         seed = self.noise.generator("cpu", same_on_all_ranks=True).initial_seed() % 2**31
         rows = torch.unique(self.waiting, dim=0)  # silence, however long, gets one code
