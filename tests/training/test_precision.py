@@ -34,4 +34,9 @@ def test_a_few_disturbed_measurements_decide_nothing(monkeypatch):
 
 def test_this_machine_gets_one_of_the_two():
     assert precision.matrix_precision(torch.device("cpu")) in (torch.float32, torch.bfloat16)
-    assert precision.matrix_precision(torch.device("cuda")) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_gpu_is_asked_whether_it_has_bfloat16(monkeypatch, supported, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported or including_emulation)
+    assert precision.matrix_precision(torch.device("cuda")) == expected

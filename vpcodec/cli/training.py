@@ -71,6 +71,12 @@ def train(
             help="Processes that read ahead; 0: a thread. Default: 0 on a CPU, up to 8 for a GPU.",
         ),
     ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network with torch.compile; pays on GPUs and for long runs.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into the output folder.")
+    ] = False,
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
@@ -105,6 +111,8 @@ def train(
         device=device,
         memory=int(memory * 2**30),
         readers=readers,
+        tensorboard=tensorboard,
+        compile=compiled,
     )
     watch = Watch(chosen, messages)
     with messages.progress(watch.state):

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -11,13 +12,14 @@ from PIL import Image
 
 from vpcodec.config import Recipe
 from vpcodec.data.colors import to_pixels
-from vpcodec.errors import DataError
+from vpcodec.errors import DataError, DependencyError
 
 EVERY = 20  # steps that one row of the log averages
 SAMPLES = 4  # crops kept to look at or listen to
 SKIPPED = "skipped.csv"
 CURVES = (
     ("log", "loss", "training"),
+    ("validation", "network", "validation, no quantizer"),
     ("validation", "moves", "validation, training's stand-in"),
     ("validation", "codes", "validation, real codes"),
 )  # file, column and label
@@ -39,7 +41,8 @@ class Journal:
         self.sample_rate = recipe.network.sample_rate
         self.precision = precision
         self.waiting: list[dict[str, float]] = []
-        self.head: dict[str, object] = {}  # of the last step that waits
+        self.head: dict[str, Any] = {}  # of the last step that waits
+        self.board: Any = None  # of TensorBoard
         if not resume:
             (folder / "log.csv").unlink(missing_ok=True)
             (folder / "validation.csv").unlink(missing_ok=True)
@@ -59,9 +62,25 @@ class Journal:
     def flush(self) -> None:
         """Write the mean of the steps that wait."""
         if self.waiting:
-            means = {name: f"{np.mean([row[name] for row in self.waiting]):.5g}" for name in self.waiting[0]}
-            append(self.folder / "log.csv", {**self.head, **means})
+            means = {name: float(np.mean([row[name] for row in self.waiting])) for name in self.waiting[0]}
+            append(self.folder / "log.csv", {**self.head, **{name: f"{mean:.5g}" for name, mean in means.items()}})
+            self.show("training", int(self.head["step"]), means)
             self.waiting.clear()
+
+    def open_board(self) -> None:
+        """Have all figures written for TensorBoard, too. Raises DependencyError where it is not installed."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise DependencyError("--tensorboard needs tensorboard", hint="pip install 'vpcodec[tensorboard]'") from error
+        self.board = SummaryWriter(str(self.folder / "tensorboard"))
+
+    def show(self, group: str, step: int, figures: dict[str, float]) -> None:
+        """Hand figures to TensorBoard, if it listens."""
+        if self.board:
+            for name, value in figures.items():
+                self.board.add_scalar(f"{group}/{name}", value, step)
+            self.board.flush()
 
     def cut(self, step: int) -> None:
         """Drop what was noted after a step, from which the run goes on."""
@@ -72,10 +91,11 @@ class Journal:
                 kept = [line for line in lines[1:] if int(line.partition(",")[0]) <= step]
                 path.write_text("".join([*lines[:1], *kept]), encoding="utf-8")
 
-    def add_validation(self, step: int, way: str, loss: float, used_codes: int) -> None:
-        """Note the loss on the validation data, by way of the stand-in's "moves" or of real "codes"."""
-        row = {"step": step, "moves": "", "codes": "", "used_codes": used_codes, way: f"{loss:.5g}"}
-        append(self.folder / "validation.csv", row)
+    def add_validation(self, step: int, losses: dict[str, float], used_codes: int) -> None:
+        """Note the losses on the validation data: of the "network" alone, with "moves", and with real "codes"."""
+        shown = {way: f"{losses[way]:.5g}" if way in losses else "" for way in ("network", "moves", "codes")}
+        append(self.folder / "validation.csv", {"step": step, **shown, "used_codes": used_codes})
+        self.show("validation", step, {**losses, "used_codes": used_codes})
 
     def note_skipped(self, errors: Iterable[DataError]) -> None:
         """Write which files of the training data cannot be read, and why."""
@@ -113,7 +133,7 @@ class Journal:
             path = self.folder / f"{name}.csv"
             if path.exists():
                 with path.open(newline="") as file:
-                    points = [(int(row["step"]), float(row[column])) for row in csv.DictReader(file) if row[column]]
+                    points = [(int(row["step"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
                 axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
         axes.legend()
         figure.savefig(self.folder / "curves.png", dpi=120)

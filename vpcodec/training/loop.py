@@ -37,6 +37,7 @@ from vpcodec.training.muon import build_optimizers
 from vpcodec.training.precision import matrix_precision
 from vpcodec.training.readers import batches, reader_count
 from vpcodec.training.schedule import rate_factor
+from vpcodec.training.validation import Validation
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_CROPS = 16
@@ -58,6 +59,8 @@ class Run:
         device: "cpu", "cuda" or "auto".
         memory: Bytes of decoded media that are kept, of training and of validation each.
         readers: Processes that read; 0 for a thread of this one, None for what suits the device.
+        tensorboard: Whether to write the log for TensorBoard as well.
+        compile: Whether torch.compile makes the blocks quicker; the first steps take longer.
     """
 
     data: Sources
@@ -69,6 +72,8 @@ class Run:
     device: str = "auto"
     memory: int = MEMORY
     readers: int | None = None
+    tensorboard: bool = False
+    compile: bool = False
 
 
 class Trainer:
@@ -98,6 +103,9 @@ class Trainer:
         if self.options.decoder_only:
             self.keep_tokens()
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        if run.compile:
+            for trunk in trunks_of(self.model):
+                trunk.compile()  # in place: names of weights stay
         # Gradients are averaged over all processes; buffers are the quantizers' own business (`quantizers/ranks.py`).
         self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False) if world_size() > 1 else self.model
         self.criterion = build_criterion(recipe).to(self.device)
@@ -108,13 +116,18 @@ class Trainer:
         self.crops.share(rank(), world_size())
         self.check_enough()
         self.readers = reader_count(run.readers, self.device)
-        self.valid = self.open_crops(run.valid).fixed(VALIDATION_CROPS) if run.valid else None
         self.step = 0
         self.seconds = 0.0
         precision = matrix_precision(self.device)
-        for trunk in self.trunks():
+        for trunk in (*trunks_of(self.model), *trunks_of(self.average)):
             trunk.precision = precision
         self.journal = Journal(run.out, recipe, str(precision), resume=run.resume or rank() > 0)
+        if run.tensorboard and rank() == 0:
+            self.journal.open_board()
+        self.valid: Validation | None = None
+        if run.valid and rank() == 0:
+            crops = self.open_crops(run.valid).fixed(VALIDATION_CROPS)
+            self.valid = Validation(crops, self.criterion, self.journal, self.options.seed)
 
     def check_enough(self) -> None:
         """Raises DataError or ConfigError where a codebook could not be fitted in the end."""
@@ -141,11 +154,6 @@ class Trainer:
         self.model.requires_grad_(False)
         for parameter in self.model.decoder_parameters():
             parameter.requires_grad_(True)
-
-    def trunks(self) -> list[Trunk]:
-        return [
-            module for model in (self.model, self.average) for module in model.modules() if isinstance(module, Trunk)
-        ]
 
     def open_crops(self, sources: Sources) -> Crops:
         hop = self.model.network.hop
@@ -260,23 +268,11 @@ class Trainer:
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
-    @torch.no_grad()
-    def validate(self, label: str) -> None:
-        """Measure the averaged weights on the validation crops, and keep a few to look at or listen to."""
-        if self.valid is None or rank() > 0:
-            return
-        self.copy_buffers()
-        crops = torch.from_numpy(self.valid).to(self.device)
-        ready = self.model.quantizer.ready
-        self.average.train(not ready)  # without codebooks yet, the training stand-in has to do
-        torch.manual_seed(self.options.seed)
-        reconstruction, quantized = self.average(crops)
-        self.average.eval()
-        loss = float(self.criterion(reconstruction, crops)[0])
-        used = len(quantized.tokens.unique()) if ready and quantized.tokens is not None else 0
-        self.journal.add_validation(self.step, "codes" if ready else "moves", loss, used)
-        self.journal.keep_samples(label, crops.cpu().numpy(), reconstruction.cpu().numpy())
-        self.journal.draw()
+    def validate(self, label: str, *, moves: bool = True) -> None:
+        """Look at the averaged weights; the first process does. See `Validation`."""
+        if self.valid is not None:
+            self.copy_buffers()
+            self.valid.look(self.average, self.step, label, moves=moves)
 
     def modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average}
@@ -300,7 +296,7 @@ class Trainer:
             self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
         if rank() > 0:
             return
-        self.validate("last")
+        self.validate("last", moves=self.options.decoder_only)
         self.journal.draw()
         facts = {"steps": self.step, "minutes": round(self.seconds / 60, 1)}
         save_model(self.run.out, self.average.cpu(), self.recipe, facts)
@@ -313,6 +309,10 @@ class Trainer:
                 rows = self.average.network.encode(next(ahead).to(self.device)).float().flatten(0, -2)
                 positions += len(rows)
                 yield rows
+
+
+def trunks_of(model: nn.Module) -> list[Trunk]:
+    return [module for module in model.modules() if isinstance(module, Trunk)]
 
 
 def build_criterion(recipe: Recipe) -> nn.Module:

@@ -11,8 +11,8 @@ ROUNDS = 10  # the two types in turn, so that a busy neighbour slows both
 
 def matrix_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where it is clearly faster than float32, which some processors only emulate."""
-    if device.type == "cuda":
-        return torch.bfloat16
+    if device.type == "cuda":  # GPUs before Ampere emulate bfloat16 as well
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     times = [(seconds(torch.float32), seconds(torch.bfloat16)) for _ in range(ROUNDS)]
     float32, bfloat16 = (min(column) for column in zip(*times, strict=True))
     return torch.bfloat16 if float32 > CLEARLY_FASTER * bfloat16 else torch.float32
