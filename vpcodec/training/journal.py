@@ -72,7 +72,8 @@ class Journal:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise DependencyError("--tensorboard needs tensorboard", hint="pip install 'vpcodec[tensorboard]'") from error
+            hint = "pip install 'vpcodec[tensorboard]'"
+            raise DependencyError("--tensorboard needs tensorboard", hint=hint) from error
         self.board = SummaryWriter(str(self.folder / "tensorboard"))
 
     def show(self, group: str, step: int, figures: dict[str, float]) -> None:
