@@ -200,7 +200,7 @@ def test_long_silence_starts_one_code_only():
 
 def test_evaluation_before_the_start_is_an_error_not_a_start():
     quantizer = small().eval()
-    with pytest.raises(ModelError, match="not initialised"):
+    with pytest.raises(ModelError, match="not initialized"):
         quantizer(latents(500))
     assert not quantizer.ready
 
