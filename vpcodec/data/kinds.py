@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
+from vpcodec.data.mpeg import is_mpeg
 from vpcodec.data.streams import peek, shown
 from vpcodec.errors import DependencyError, InputError
 
@@ -152,8 +153,6 @@ def file_type_of(head: bytes, name: str) -> FileType:
     for position, signature, what, hint in UNREADABLE:
         if head.startswith(signature, position):
             raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
-    from vpcodec.data.mpeg import is_mpeg  # here, because it imports numpy, and the command line imports this module
-
     if is_mpeg(head):
         return FileType("speech", "mp3")
     raise InputError(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vpcodec.data.pcm import FORMATS, samples_of, whole_frames
 from vpcodec.data.streams import LeftOut, at_start, pieces_of, read_exactly, size_of, skip
+from vpcodec.data.survey import SLACK
 from vpcodec.errors import InputError
 
 PCM, FLOATING, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
@@ -49,7 +50,6 @@ UNKNOWN = 0xFFFFFFFF
 LARGEST_LIST = 1 << 20  # bytes of a chunk that are looked at
 MOST_CHUNKS = 1 << 12
 RIFFS = (b"RIFF", b"RF64", b"BW64")
-SLACK = 64  # bytes by which sizes may be too large; some programs count the header or a chunk's name in
 HEADER_AMONG_SAMPLES = b"WAVEfmt "
 DRAINED = 1 << 20  # bytes behind the samples that are read, so that the writer of a pipe ends without an error
 
