@@ -1,29 +1,37 @@
-"""Tokens for language models: many token files into one .npz, Parquet or WebDataset file.
+"""Tokens for language models: token files as arrays of ids in .npz, Parquet or WebDataset; `importing` goes back.
 
 npz         ids      all tokens, one file after the other, rows after rows; uint16 or uint32
-            lengths  tokens of each file
-            shapes   [files, 2]: channels and time of speech, height and width of an image
-            names, kinds, models, weights, codebooks, vocabularies: one entry a file
-parquet     one row a file, with the same facts as columns and its tokens as the list `ids`
+            facts    what is known of each file, as lines of JSON in an array of bytes
+            name, length, shape and all other single values of the facts, as arrays with one entry a file
+parquet     one row a file, with the facts as columns and its tokens as the list `ids`
 webdataset  a tar with, for each file, NAME.npy (its tokens, in their shape) and NAME.json (the facts)
+
+C channels of a recording, T positions in time, H x W positions of an image, G codes a position (of codebooks such as
+2x1024: each has ids of its own, the last axis), F frames of a token file
 """
 
 import io
 import json
+import os
 import tarfile
-from collections.abc import Callable, Iterable
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.tokens import model_to_read, tokens_of
-from vpcodec.container import Reader
+from vpcodec.codec.matching import prior_of
+from vpcodec.codec.recordings import SAMPLE_RATE
+from vpcodec.codec.tokens import joined, model_to_read
+from vpcodec.container import Frame, ImageFacts, Reader, SpeechFacts
+from vpcodec.data.level import QUIETEST, STEP, levels_of
 from vpcodec.data.streams import open_input
 from vpcodec.errors import ConfigError, DependencyError
+from vpcodec.registry import ModelFolder
 
 ROW_GROUP = 1000  # files whose tokens Parquet keeps together
 
@@ -33,8 +41,15 @@ class Tokens:
     """The tokens of one file.
 
     Attributes:
-        ids: [channels, time] of speech, [height, width] of an image; uint16 where the vocabulary allows, else uint32.
-        facts: What they are: name, kind, model, weights, codebook, vocabulary, length, shape.
+        ids: [C, T] of speech, [H, W] of an image, [C, T, G] and [H, W, G] of several codes a position; uint16 where
+            the vocabulary allows, else uint32.
+        facts: What they are, for people and `importing`:
+            name, kind, model, weights (identity of the model), codebook (its name: "1024", "2x1024"),
+            vocabulary (ids are below it), length (ids in all), shape (of `ids`),
+            tokens_per_second (positions of a channel; 0 for an image, or without the model),
+            sample_rate, samples, width, height (of the source; 0 for the other kind), channels, bit_depth, floating,
+            frames (positions of each frame of a recording), levels (dBFS, [F * C]),
+            metadata (title and so on: names to Base64, as JSON).
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -52,52 +67,108 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
     Raises:
         InputError: It cannot be read.
         ContainerError: It is damaged.
-        ModelError: Its tokens are coded with help of a model that is not installed, or it is an image's.
+        ModelError: Its tokens cannot be read without the model that made it, which is not installed.
     """
     with open_input(source) as stream:
         reader = Reader(stream)
         header = reader.header
         folder = model_to_read(header, model, source)
-        ids = tokens_of(reader, folder)
+        frames = list(reader.frames(prior_of(header, folder) if folder else None))
+        ids = joined(frames, header, folder)
+    codebook = folder.codebook_name(header.rate) if folder else header.rate
+    groups = groups_of(codebook)
+    vocabulary = round(header.vocabulary ** (1 / groups))
+    if groups > 1:
+        ids = np.stack([ids // vocabulary**group % vocabulary for group in range(groups)], axis=-1)
     facts = {
         "name": name,
         "kind": header.kind,
         "model": header.model,
         "weights": header.weights.hex(),
-        "codebook": str(folder.codebook_name(header.rate) if folder else header.rate),
-        "vocabulary": header.vocabulary,
+        "codebook": str(codebook),
+        "vocabulary": vocabulary,
         "length": ids.size,
         "shape": list(ids.shape),
+        **source_facts(header.signal, reader.length, folder, frames),
+        "metadata": json.dumps({key: b64encode(content).decode() for key, content in header.metadata}),
     }
-    return Tokens(ids.astype(np.uint16 if header.vocabulary <= 1 << 16 else np.uint32), facts)
+    return Tokens(ids.astype(np.uint16 if vocabulary <= 1 << 16 else np.uint32), facts)
+
+
+def source_facts(
+    signal: SpeechFacts | ImageFacts, length: int, model: ModelFolder | None, frames: list[Frame]
+) -> dict[str, Any]:
+    """What a token file says of the recording or photo that it was made of; see `Tokens`."""
+    speech, empty = isinstance(signal, SpeechFacts), {"sample_rate": 0, "samples": 0, "width": 0, "height": 0}
+    levels = [level for frame in frames for level in levels_of(frame.side, signal.channels)] if speech else []
+    return {
+        "tokens_per_second": SAMPLE_RATE / model.facts.hop if model and speech else 0.0,
+        **empty,
+        **vars(signal),
+        "samples": length,
+        "frames": [frame.tokens.shape[1] for frame in frames] if speech else [],
+        "levels": [QUIETEST + STEP * level for level in levels],
+    }
+
+
+def groups_of(codebook: int | str) -> int:
+    """Codes a position of a codebook: 2 of `2x1024`, 1 of 1024."""
+    return int(str(codebook).rpartition("x")[0] or 1)
+
+
+def codebook_vectors(model: ModelFolder, codebook: int | str | None = None) -> NDArray[np.float32]:
+    """The vectors that ids stand for, to begin a language model's embedding with: [K, C], or [G, K, C] for groups.
+
+    Raises ConfigError for a codebook that the model lacks.
+    """
+    import torch
+
+    rate = model.checked_codebook(codebook)
+    groups = groups_of(model.codebook_name(rate))
+    size = round(model.vocabulary(rate) ** (1 / groups))
+    ids = torch.arange(size) * size ** torch.arange(groups)[:, None]
+    vectors = model.autoencoder().quantizer.decode(ids, rate)
+    if groups == 1:
+        return np.asarray(vectors[0])
+    parts = vectors.chunk(max(map(groups_of, model.codebooks)), dim=-1)  # each group's own channels
+    return np.stack([parts[group][group] for group in range(groups)])
 
 
 def write_npz(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     """All files in one numpy archive; they must fit into memory."""
     everything = list(tokens)
     facts = [each.facts for each in everything]
-    names = ("names", "kinds", "models", "weights", "codebooks", "vocabularies", "lengths", "shapes")
-    columns = ("name", "kind", "model", "weights", "codebook", "vocabulary", "length", "shape")
-    arrays: dict[str, Any] = {
-        plural: np.array([row[name] for row in facts]) for plural, name in zip(names, columns, strict=True)
-    }
-    ids = np.concatenate([each.ids.ravel() for each in everything])
-    np.savez_compressed(out, ids=ids, **arrays)
+    ranks = max(len(each["shape"]) for each in facts)
+    single = [key for key, value in facts[0].items() if not isinstance(value, list) and key != "metadata"]
+    arrays: dict[str, Any] = {key: np.array([each[key] for each in facts]) for key in single}
+    arrays["shape"] = np.array([each["shape"] + [1] * (ranks - len(each["shape"])) for each in facts])
+    arrays["facts"] = np.frombuffer("\n".join(map(json.dumps, facts)).encode(), np.uint8)
+    np.savez_compressed(out, ids=np.concatenate([each.ids.ravel() for each in everything]), **arrays)
 
 
 def write_parquet(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     """One row a file. Raises DependencyError without pyarrow."""
+    pyarrow, parquet = parquet_modules()
+    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    lists = {"levels": pyarrow.list_(pyarrow.float32()), "ids": pyarrow.list_(pyarrow.int64())}
+    writer = None
+    for rows in in_groups(tokens, ROW_GROUP):
+        table = [{**each.facts, "ids": each.ids.ravel()} for each in rows]
+        if writer is None:
+            integers = pyarrow.list_(pyarrow.int32())
+            schema = {key: lists.get(key, types.get(type(value), integers)) for key, value in table[0].items()}
+            writer = parquet.ParquetWriter(out, pyarrow.schema(schema), compression="zstd")
+        writer.write_table(pyarrow.Table.from_pylist(table, writer.schema))
+    if writer is not None:
+        writer.close()
+
+
+def parquet_modules() -> tuple[Any, Any]:
+    """pyarrow and its reader and writer of Parquet. Raises DependencyError."""
     try:
-        pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise DependencyError("Parquet needs pyarrow", hint="pip install pyarrow") from None
-    text, number, numbers = pyarrow.string(), pyarrow.int64(), pyarrow.list_(pyarrow.int32())
-    kinds = {"name": text, "kind": text, "model": text, "weights": text, "codebook": text, "vocabulary": number}
-    schema = pyarrow.schema({**kinds, "length": number, "shape": numbers, "ids": numbers})
-    with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
-        for rows in grouped(tokens, ROW_GROUP):
-            table = [{**each.facts, "ids": each.ids.ravel()} for each in rows]
-            writer.write_table(pyarrow.Table.from_pylist(table, schema))
 
 
 def write_webdataset(tokens: Iterable[Tokens], out: BinaryIO) -> None:
@@ -126,15 +197,10 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(member, io.BytesIO(content))
 
 
-def grouped(tokens: Iterable[Tokens], size: int) -> Iterable[list[Tokens]]:
+def in_groups(tokens: Iterable[Tokens], size: int) -> Iterator[list[Tokens]]:
     """Lists of at most `size`."""
-    group: list[Tokens] = []
-    for each in tokens:
-        group.append(each)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
+    upcoming = iter(tokens)
+    while group := list(islice(upcoming, size)):
         yield group
 
 
@@ -153,3 +219,9 @@ def checked_format(form: str | None, output: str) -> str:
     if form not in WRITERS:
         raise ConfigError(f"cannot export to {form or output!r}", hint=f"use --to {', '.join(WRITERS)}")
     return form
+
+
+def shard_name(output: str, number: int) -> str:
+    """`tokens-000002.tar` for the third part of `tokens.tar`."""
+    stem, suffix = os.path.splitext(output)
+    return f"{stem}-{number:06d}{suffix}"

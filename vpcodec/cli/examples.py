@@ -36,6 +36,11 @@ EXAMPLES = {
         "vpcodec export -r tokens -o tokens.parquet",
         "vpcodec export -r tokens --to webdataset -o - | gzip > tokens.tar.gz",
     ),
+    "import": (
+        "vpcodec import tokens.parquet --output-dir back",
+        "vpcodec import sampled.npy -m speech-low --codebook 4096 -o sampled.tok",
+        "vpcodec import sampled.npy -m speech-low --codebook 4096 -o - | vpcodec decode - -c | aplay",
+    ),
     "train": (
         "vpcodec train --recipe speech-fsp-tiny --data recordings -o my-model --minutes 5",
         "vpcodec train --resume --data recordings -o my-model --minutes 9",

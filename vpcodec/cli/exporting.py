@@ -1,17 +1,20 @@
-"""`vpcodec export`: token files for the training of language models, models for ONNX Runtime."""
+"""`vpcodec export` and `vpcodec import`: token files to arrays of ids for language models, and back."""
 
 import os
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Force, Inputs, ModelName, Output, Quiet, Recursive
+from vpcodec.cli.options import Codebook, Force, Inputs, ModelName, Output, OutputDir, Quiet, Recursive
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 
 if TYPE_CHECKING:
     from vpcodec.export import Tokens
+
+SPEECH_LEVEL = -20.0  # dBFS, which the models are trained at
 
 
 def export(
@@ -20,60 +23,120 @@ def export(
     form: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="F", help="npz, parquet or webdataset; onnx for models. Default: the suffix of OUT."
+            "--to", metavar="F", help="npz, parquet or webdataset; codebook or onnx for models. Default: the suffix of OUT."
         ),
     ] = None,
     model: ModelName = None,
+    codebook: Codebook = None,
+    shard_size: Annotated[
+        int | None, typer.Option("--shard-size", metavar="N", min=1, help="Begin a new output after N token files.")
+    ] = None,
     recursive: Recursive = False,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Export tokens as arrays, for example to train language models.
 
-    The output also has lengths, names and the model. --to onnx instead writes the graphs of the onnx engine into the
-    folders of the given models.
+    The output also has lengths, names, levels and the model, so `vpcodec import` can restore the token files. --to
+    codebook instead writes the vectors of a model's codebook as .npy, and --to onnx writes the graphs of the onnx
+    engine into the folders of the given models.
     """
+    messages = Messages(quiet=quiet)
     if form == "onnx":
         if output is not None or recursive or model is not None:
             raise ConfigError("--to onnx writes into the folders of models", hint="remove -o, -m and -r")
-        export_models(inputs, Messages(quiet=quiet))
+        export_models(inputs, messages)
         return
     if output is None:
         raise ConfigError("export needs an output", hint="name it with -o, for example tokens.npz")
-    from vpcodec.corpus.plan import make_plan, names_of
-    from vpcodec.data.output import open_output, shown_output
-    from vpcodec.data.streams import shown
-    from vpcodec.export import WRITERS, checked_format, read_tokens
+    if form == "codebook":
+        export_codebook(inputs, codebook, output, force)
+        return
+    if codebook is not None:
+        raise ConfigError("--codebook is for --to codebook", hint="a token file says its own")
+    from vpcodec.export import checked_format
 
-    write = WRITERS[checked_format(form, output)]
-    messages = Messages(quiet=quiet)
-    failures: list[VpcodecError] = []
-    codebooks: set[str] = set()
-    names = names_of(make_plan("decode", inputs, recursive=recursive, output_dir=""))
+    Export(checked_format(form, output), output, messages, force)(inputs, model, recursive, shard_size)
 
-    def readable() -> "Iterator[Tokens]":
-        for name, item in names.items():
+
+class Export:
+    """One run of `vpcodec export`.
+
+    Args:
+        form: One of `WRITERS`.
+        output: File, or `-`.
+        messages: Gets what failed and what was done.
+        force: Whether to replace what is there.
+    """
+
+    def __init__(self, form: str, output: str, messages: Messages, force: bool) -> None:
+        self.form, self.output, self.messages, self.force = form, output, messages, force
+        self.failures = self.count = 0
+        self.codebooks: set[str] = set()
+
+    def __call__(self, inputs: list[str], model: str | None, recursive: bool, shard_size: int | None) -> None:
+        from vpcodec.data.output import shown_output
+        from vpcodec.export import shard_name
+
+        if shard_size is not None and self.output == "-":
+            raise ConfigError("--shard-size: standard output is one file", hint="name the output with -o")
+        tokens = self.readable(inputs, model, recursive)
+        shards = 0
+        while (first := next(tokens, None)) is not None:
+            name = self.output if shard_size is None else shard_name(self.output, shards)
+            self.write(name, chain([first], tokens if shard_size is None else islice(tokens, shard_size - 1)))
+            shards += 1
+        if not self.count:
+            raise InputError(f"{shown_output(self.output)}: not written, because no input could be read")
+        if len(self.codebooks) > 1:
+            self.messages.note(f"the ids come from different codebooks: {', '.join(sorted(self.codebooks))}")
+        if self.failures:
+            raise typer.Exit(1)
+
+    def readable(self, inputs: list[str], model: str | None, recursive: bool) -> "Iterator[Tokens]":
+        """The tokens of each input that can be read."""
+        from vpcodec.corpus.plan import make_plan, names_of
+        from vpcodec.data.streams import shown
+        from vpcodec.export import read_tokens
+
+        for name, item in names_of(make_plan("decode", inputs, recursive=recursive, output_dir="")).items():
             try:
                 if item.problem and not item.target:  # a folder that cannot be read
                     raise item.problem
                 tokens = read_tokens(item.source, shown(name), model)
             except VpcodecError as error:
-                failures.append(error)
-                messages.failure(shown(item.source), error)
+                self.failures += 1
+                self.messages.failure(shown(item.source), error)
             else:
-                codebooks.add("{model} ({weights}) with codebook {codebook}".format_map(tokens.facts))
+                self.count += 1
+                self.codebooks.add("{model} ({weights}) with codebook {codebook}".format_map(tokens.facts))
                 yield tokens
-        if len(failures) == len(names):
-            raise InputError(f"{shown_output(output)}: not written, because no input could be read")
 
+    def write(self, name: str, tokens: "Iterator[Tokens]") -> None:
+        """One output."""
+        from vpcodec.data.output import open_output, shown_output
+        from vpcodec.export import WRITERS
+
+        before = self.count - 1  # the first was read to see whether there is any
+        with open_output(name, force=self.force) as out:
+            WRITERS[self.form](tokens, out)
+        size = f", {os.path.getsize(name):,} bytes" if os.path.isfile(name) else ""
+        self.messages.note(f"{self.count - before} token files -> {shown_output(name)}{size}")
+
+
+def export_codebook(names: list[str], codebook: str | None, output: str, force: bool) -> None:
+    """Write the vectors of a model's codebook."""
+    import numpy as np
+
+    from vpcodec.data.output import open_output
+    from vpcodec.export import codebook_vectors
+    from vpcodec.registry import find_model
+
+    if len(names) != 1:
+        raise ConfigError("--to codebook takes one model", hint="name its output with -o")
+    vectors = codebook_vectors(find_model(names[0]), codebook)
     with open_output(output, force=force) as out:
-        write(readable(), out)
-    size = f", {os.path.getsize(output):,} bytes" if os.path.isfile(output) else ""
-    messages.note(f"{len(names) - len(failures)} token files -> {shown_output(output)}{size}")
-    if len(codebooks) > 1:
-        messages.note(f"the ids come from different codebooks: {', '.join(sorted(codebooks))}")
-    if failures:
-        raise typer.Exit(1)
+        np.save(out, vectors)
 
 
 def export_models(names: list[str], messages: Messages) -> None:
@@ -91,3 +154,102 @@ def export_models(names: list[str], messages: Messages) -> None:
             messages.failure(name, error)
     if failed:
         raise typer.Exit(1)
+
+
+def import_ids(
+    inputs: Inputs,
+    output: Output = None,
+    output_dir: OutputDir = None,
+    model: ModelName = None,
+    codebook: Codebook = None,
+    level: Annotated[
+        float, typer.Option("--level", metavar="DB", help="Loudness in dBFS of speech that comes without levels.")
+    ] = SPEECH_LEVEL,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn arrays of ids into token files: those of an export, or what a language model made.
+
+    IN is .npz, Parquet or WebDataset as `vpcodec export` writes them, or .npy of speech [T] or [B, T], of an image
+    [H, W] or [B, H, W]. ids.npy becomes ids.tok, or ids.tok, ids_2.tok... of a batch; what has names keeps them.
+    """
+    from vpcodec.data.streams import open_input, shown
+    from vpcodec.importing import Importer, read_ids
+
+    messages, importer = Messages(quiet=quiet), Importer(model, codebook, level)
+    if output is not None and (output_dir is not None or len(inputs) > 1):
+        raise ConfigError("-o takes one input", hint="use --output-dir alone for several")
+    made, failed = TokenFiles(output, output_dir, force), 0
+    for source in inputs:
+        made.begin(source)
+        try:
+            with open_input(source) as stream:
+                for tokens in read_ids(stream):
+                    try:
+                        for name, content in importer.token_files(tokens):
+                            made.add(name, content)
+                    except InputError as error:  # the others in the file may be right
+                        failed += 1
+                        messages.failure(shown(source), error)
+        except ConfigError:
+            raise
+        except VpcodecError as error:
+            failed += 1
+            messages.failure(shown(source), error)
+    made.finish()
+    messages.note(f"{made.count} token files written" + f", {failed} failed" * bool(failed))
+    if failed:
+        raise typer.Exit(1)
+
+
+class TokenFiles:
+    """Where imported token files go, each under a name of its own.
+
+    Args:
+        output: The one output, or `-`; None to name them by the arrays.
+        output_dir: Their folder; None to write beside the arrays.
+        force: Whether to replace what is there.
+    """
+
+    def __init__(self, output: str | None, output_dir: str | None, force: bool) -> None:
+        self.output, self.output_dir, self.force = output, output_dir, force
+        self.taken: set[str] = set()
+        self.only: bytes | None = None
+        self.count = 0
+
+    def begin(self, source: str) -> None:
+        """The following are of another file of arrays."""
+        if source == "-" and self.output_dir is None:
+            self.output = self.output or source
+        self.folder = os.path.dirname(source) if self.output_dir is None else self.output_dir
+        self.stem = os.path.splitext(os.path.basename(source))[0]
+
+    def add(self, name: str, content: bytes) -> None:
+        """Write one, at once where it is not the only one. Raises InputError and ConfigError."""
+        from vpcodec.corpus.formats import TOKENS, output_name
+        from vpcodec.export import free_key
+
+        if self.output is not None:
+            if self.only is not None:
+                raise ConfigError("-o takes one recording or photo, and there are more", hint="use --output-dir")
+            self.only = content
+            return
+        parts = [part for part in name.split("/") if part not in ("", ".", "..")] or [self.stem]  # never out of there
+        key = free_key(os.path.join(self.folder, *parts), self.taken)
+        self.taken.add(key)
+        target = output_name(key, TOKENS)
+        if os.path.dirname(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        self.write(target, content)
+
+    def write(self, target: str, content: bytes) -> None:
+        from vpcodec.data.output import open_output
+
+        with open_output(target, force=self.force) as out:
+            out.write(content)
+        self.count += 1
+
+    def finish(self) -> None:
+        """Write the one output."""
+        if self.output is not None and self.only is not None:
+            self.write(self.output, self.only)

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from vpcodec.cli.coding import decode, encode
 from vpcodec.cli.evaluating import evaluate
 from vpcodec.cli.examples import EXAMPLES, epilog
-from vpcodec.cli.exporting import export
+from vpcodec.cli.exporting import export, import_ids
 from vpcodec.cli.help import Command
 from vpcodec.cli.inspecting import check, info, models
 from vpcodec.cli.messages import PROGRAM, Messages, report_error
@@ -95,6 +95,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "evaluate": evaluate,
     "export": export,
+    "import": import_ids,
 }
 for name, command in COMMANDS.items():
     app.command(name, cls=Command, epilog=epilog(EXAMPLES[name]))(command)

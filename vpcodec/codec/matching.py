@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from vpcodec.container import Header
+from vpcodec.container import Header, ImageFacts, SpeechFacts, prior_identity
 from vpcodec.data.streams import Source
 from vpcodec.errors import ContainerError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
@@ -51,6 +51,19 @@ def check_model(model: ModelFolder, header: Header) -> None:
         raise ContainerError(f"the token file does not fit the model {header.model}")
     if header.levels != model.radices(header.rate):
         raise ContainerError(f"levels {header.levels} are not those of {header.model} with codebook {header.rate}")
+
+
+def new_header(model: ModelFolder, rate: int, signal: SpeechFacts | ImageFacts, metadata: dict[str, bytes]) -> Header:
+    """The header of a token file that a model makes."""
+    return Header(
+        model=model.name,
+        weights=model.checksum,
+        rate=rate,
+        levels=model.radices(rate),
+        signal=signal,
+        metadata=tuple(metadata.items()),
+        prior=prior_identity(model.prior(rate)),
+    )
 
 
 def prior_of(header: Header, model: ModelFolder) -> bytes | None:

@@ -25,7 +25,7 @@ from vpcodec.codec.arrays import (
 )
 from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.engines import Engine, open_engine
-from vpcodec.codec.matching import check_model
+from vpcodec.codec.matching import check_model, new_header
 from vpcodec.codec.photos import decode_photo, decode_pixels, encode_photo, photo_header, photo_info
 from vpcodec.codec.recordings import (
     WHOLE,
@@ -40,8 +40,7 @@ from vpcodec.codec.recordings import (
 from vpcodec.codec.resync import resync_for
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.codec.tokens import tokens_of
-from vpcodec.container import Header, Index, Reader, prior_identity
-from vpcodec.container import ImageFacts as ImageHeader
+from vpcodec.container import Index, Reader
 from vpcodec.container import SpeechFacts as SpeechHeader
 from vpcodec.data.audio import RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink
@@ -193,7 +192,7 @@ class Codec:
         depth = depth_of(subtype_of_array(dtype))
         signal = SpeechHeader(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
         return StreamEncoder(
-            self.engine, self.model, self.header(self.model.checked_codebook(codebook), signal, {}), dtype
+            self.engine, self.model, new_header(self.model, self.model.checked_codebook(codebook), signal, {}), dtype
         )
 
     def decoder(self) -> StreamDecoder:
@@ -259,27 +258,15 @@ class Codec:
                 return self.encode_photo(open_image(stream, most_pixels), out, chosen)
             with open_audio(stream, raw=raw, salvage=salvage) as audio:
                 signal, metadata, notes = recording_header(audio)
-                header = self.header(chosen, signal, metadata)
+                header = new_header(self.model, chosen, signal, metadata)
                 encode_recording(self.engine, self.model, header, audio, out, span, live=live)
                 return audio.notes + notes
 
     def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> tuple[str, ...]:
         """Write the token file of a photo; returns what the user should know."""
         signal, metadata, notes = photo_header(photo.info)
-        encode_photo(self.engine, self.model, self.header(rate, signal, metadata), photo, out)
+        encode_photo(self.engine, self.model, new_header(self.model, rate, signal, metadata), photo, out)
         return photo.notes + notes
-
-    def header(self, rate: int, signal: SpeechHeader | ImageHeader, metadata: dict[str, bytes]) -> Header:
-        """The header of a token file of this model."""
-        return Header(
-            model=self.model.name,
-            weights=self.model.checksum,
-            rate=rate,
-            levels=self.model.radices(rate),
-            signal=signal,
-            metadata=tuple(metadata.items()),
-            prior=prior_identity(self.model.prior(rate)),
-        )
 
     def tokens(self, content: bytes | Source) -> NDArray[np.int64]:
         """The tokens of a token file: [channels, T] of speech, [H, W] of an image. Raises as `decode`."""

@@ -7,7 +7,7 @@ from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.image import join, positions
 from vpcodec.codec.matching import model_for, prior_of
 from vpcodec.codec.recordings import checked
-from vpcodec.container import Header, Reader, Resync, SpeechFacts
+from vpcodec.container import Frame, Header, Reader, Resync, SpeechFacts
 from vpcodec.data.streams import Source
 from vpcodec.errors import ModelError
 from vpcodec.registry import ModelFolder
@@ -38,12 +38,17 @@ def tokens_of(reader: Reader, model: ModelFolder | None, *, on_damage: Resync | 
         ContainerError: The token file is damaged.
         InputError: It holds ids that the vocabulary lacks.
     """
-    signal = reader.header.signal
     frames = reader.frames(prior_of(reader.header, model) if model else None, on_damage=on_damage)
+    return joined(list(frames), reader.header, model)
+
+
+def joined(frames: list[Frame], header: Header, model: ModelFolder | None) -> NDArray[np.int64]:
+    """The tokens of all frames of a token file as one array; see `tokens_of`."""
+    signal = header.signal
     if isinstance(signal, SpeechFacts):
         none = np.zeros((signal.channels, 0), np.int64)
         tokens = np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
     else:
         assert model is not None
-        tokens = join(list(frames), *positions(signal.height, signal.width, model.facts.hop))
-    return checked_tokens(tokens, reader.header.vocabulary)
+        tokens = join(frames, *positions(signal.height, signal.width, model.facts.hop))
+    return checked_tokens(tokens, header.vocabulary)

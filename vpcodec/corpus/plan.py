@@ -82,9 +82,21 @@ def make_plan(
 
 
 def names_of(items: Sequence[Item]) -> dict[str, Item]:
-    """Each input under a name of its own: that of its target, or its whole path where others have that target too."""
-    counts = Counter(item.target for item in items)
-    return {item.target if counts[item.target] == 1 else os.path.splitext(item.source)[0]: item for item in items}
+    """Each input once, under a name of its own: its own name without the suffix, after the folder that was named and
+    those below; its whole path where another input has that name."""
+    once = list({os.path.normpath(item.source): item for item in items}.values())
+    names = [inner_name(item) for item in once]
+    counts = Counter(names)
+    whole = [os.path.splitext(item.source)[0] for item in once]
+    return {name if counts[name] == 1 else path: item for name, path, item in zip(names, whole, once, strict=True)}
+
+
+def inner_name(item: Item) -> str:
+    """`tokens/a/b` for `tokens/a/b.tok` that was found in `tokens`."""
+    if not (item.mirrored and item.target):
+        return item.target
+    top = os.path.splitext(item.source)[0].removesuffix(item.target)
+    return os.path.join(os.path.basename(os.path.abspath(top)), item.target)
 
 
 def clash(source: str, owner: str) -> InputError:
