@@ -244,13 +244,11 @@ CONTAINER_AND_CODEC = (
     Mutant("vpcodec/codec/speech.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
     Mutant(
         "vpcodec/export.py",
-        "header.vocabulary <= 1 << 16",
-        "header.vocabulary <= 1 << 20",
-        "tests/test_export_types.py",
+        "vocabulary <= 1 << 16",
+        "vocabulary <= 1 << 20",
+        "tests/test_export.py",
     ),
-    Mutant(
-        "vpcodec/export.py", "header.vocabulary <= 1 << 16", "header.vocabulary < 1 << 16", "tests/test_export_types.py"
-    ),
+    Mutant("vpcodec/export.py", "vocabulary <= 1 << 16", "vocabulary < 1 << 16", "tests/test_export.py"),
     Mutant("vpcodec/registry.py", "        self.verify()\n", "", "tests/test_registry.py"),
     Mutant("vpcodec/registry.py", "return [*roots, package.parent", "return [package.parent", "tests/test_registry.py"),
 )

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"codec", "config", "container", "data", "metrics", "registry"},
     "corpus": {"codec", "container", "data", "registry"},
     "export": {"codec", "container", "data", "registry"},
+    "importing": {"codec", "container", "data", "export", "registry"},
 }
 OPEN = {"errors", "devices", "plugins", "version"}
 FREE = {"cli", "__init__", "__main__", *OPEN}

@@ -1,14 +1,26 @@
 """Exported tokens, read back by the libraries that others read them with."""
 
+import io
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from vpcodec.container import Frame, Header, SpeechFacts, Writer
 from vpcodec.errors import ConfigError
-from vpcodec.export import Tokens, checked_format, write_npz, write_parquet, write_webdataset
+from vpcodec.export import (
+    Tokens,
+    checked_format,
+    codebook_vectors,
+    read_tokens,
+    write_npz,
+    write_parquet,
+    write_webdataset,
+)
+from vpcodec.registry import find_model
 
 
 @pytest.fixture
@@ -18,8 +30,9 @@ def exported() -> list[Tokens]:
     made = []
     for name, kind, shape, vocabulary in (("a.b/ one", "speech", (2, 50), 1000), ("two", "image", (7, 9), 100_000)):
         ids = random.integers(0, vocabulary, shape).astype(np.uint16 if vocabulary < 1 << 16 else np.uint32)
-        facts = {"name": name, "kind": kind, "model": f"{kind}-x", "weights": "0" * 16, "codebook": "1024"}
-        made.append(Tokens(ids, {**facts, "vocabulary": vocabulary, "length": ids.size, "shape": list(shape)}))
+        info = {"name": name, "kind": kind, "model": f"{kind}-x", "weights": "0" * 16, "codebook": "1024"}
+        info |= {"vocabulary": vocabulary, "length": ids.size, "shape": list(shape), "tokens_per_second": 41.5}
+        made.append(Tokens(ids, {**info, "frames": [50], "levels": [-20.5, -119.0], "metadata": "{}"}))
     return made
 
 
@@ -27,12 +40,12 @@ def test_npz_holds_all_tokens_with_their_lengths_names_and_models(exported: list
     with open(tmp_path / "t.npz", "wb") as out:
         write_npz(exported, out)
     archive = np.load(tmp_path / "t.npz")
-    ends = archive["lengths"].cumsum()
-    for number, (start, each) in enumerate(zip(ends - archive["lengths"], exported, strict=True)):
-        ids = archive["ids"][start : ends[number]].reshape(archive["shapes"][number])
+    ends = archive["length"].cumsum()
+    for number, (start, each) in enumerate(zip(ends - archive["length"], exported, strict=True)):
+        ids = archive["ids"][start : ends[number]].reshape(archive["shape"][number])
         assert (ids == each.ids).all()
-        assert archive["names"][number] == each.facts["name"]
-        assert archive["models"][number] == each.facts["model"]
+        for column in ("name", "model", "tokens_per_second"):
+            assert archive[column][number] == each.info[column]
 
 
 def test_parquet_has_a_row_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
@@ -42,11 +55,11 @@ def test_parquet_has_a_row_for_each_file(exported: list[Tokens], tmp_path: Path)
     rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
     for row, each in zip(rows, exported, strict=True):
         ids = row.pop("ids")
-        assert row == each.facts
+        assert row == each.info
         assert ids == each.ids.ravel().tolist()
 
 
-def test_webdataset_has_an_array_and_its_description_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
+def test_webdataset_has_an_array_and_its_info_for_each_file(exported: list[Tokens], tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     with open(tmp_path / "t.tar", "wb") as out:
         write_webdataset([*exported, exported[0]], out)
@@ -54,11 +67,11 @@ def test_webdataset_has_an_array_and_its_description_for_each_file(exported: lis
     assert [sample["__key__"] for sample in samples] == ["a_b/ one", "two", "a_b/ one_2"]
     for sample, each in zip(samples, exported, strict=False):
         assert (sample["npy"] == each.ids).all()
-        assert sample["json"] == each.facts
+        assert sample["json"] == each.info
 
 
 def test_no_two_files_share_a_key_of_a_webdataset(exported: list[Tokens], tmp_path: Path) -> None:
-    named = [replace(exported[0], facts={**exported[0].facts, "name": name}) for name in ("a", "a", "a_2", "a.2")]
+    named = [replace(exported[0], info={**exported[0].info, "name": name}) for name in ("a", "a", "a_2", "a.2")]
     with open(tmp_path / "t.tar", "wb") as out:
         write_webdataset(named, out)
     with tarfile.open(tmp_path / "t.tar") as tar:
@@ -77,3 +90,26 @@ def test_a_format_that_nobody_knows_is_refused() -> None:
     assert checked_format(None, "tokens.parquet") == "parquet"
     with pytest.raises(ConfigError, match="cannot export"):
         checked_format(None, "tokens.csv")
+
+
+@pytest.mark.parametrize(("vocabulary", "wanted"), [(65_535, np.uint16), (65_536, np.uint16), (65_537, np.uint32)])
+def test_tokens_take_two_bytes_up_to_65536_codes_and_four_beyond(tmp_path: Path, vocabulary: int, wanted: type) -> None:
+    content = io.BytesIO()
+    writer = Writer(content, Header("made", b"\1" * 8, vocabulary, (vocabulary,), SpeechFacts(16_000)))
+    ids = np.array([[0, 1, vocabulary - 1]])
+    writer.write(Frame(ids, b"\1"))
+    writer.close(288)
+    (tmp_path / "a.tok").write_bytes(content.getvalue())
+    found = read_tokens(str(tmp_path / "a.tok"), "a").ids
+    assert found.dtype == wanted
+    assert found.tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize(("name", "codebook"), [("speech-low", "4096"), ("image-fsp-1024", None)])
+def test_codebook_vectors_are_what_the_decoder_gets_for_each_id(name: str, codebook: str | None) -> None:
+    model = find_model(name)
+    rate = model.checked_codebook(codebook)
+    vectors = codebook_vectors(model, codebook)
+    ids = torch.tensor([0, 5, model.vocabulary(rate) - 1])
+    assert vectors.shape[0] == model.vocabulary(rate)
+    assert (vectors[ids] == model.autoencoder().quantizer.decode(ids, rate).numpy()).all()

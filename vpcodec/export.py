@@ -1,10 +1,10 @@
 """Tokens for language models: token files as arrays of ids in .npz, Parquet or WebDataset; `importing` goes back.
 
 npz         ids      all tokens, one file after the other, rows after rows; uint16 or uint32
-            facts    what is known of each file, as lines of JSON in an array of bytes
-            name, length, shape and all other single values of the facts, as arrays with one entry a file
-parquet     one row a file, with the facts as columns and its tokens as the list `ids`
-webdataset  a tar with, for each file, NAME.npy (its tokens, in their shape) and NAME.json (the facts)
+            info    what is known of each file, as lines of JSON in an array of bytes
+            name, length, shape and all other single values of the info, as arrays with one entry a file
+parquet     one row a file, with the info as columns and its tokens as the list `ids`
+webdataset  a tar with, for each file, NAME.npy (its tokens, in their shape) and NAME.json (the info)
 
 C channels of a recording, T positions in time, H x W positions of an image, G codes a position (of codebooks such as
 2x1024: each has ids of its own, the last axis), F frames of a token file
@@ -43,7 +43,7 @@ class Tokens:
     Attributes:
         ids: [C, T] of speech, [H, W] of an image, [C, T, G] and [H, W, G] of several codes a position; uint16 where
             the vocabulary allows, else uint32.
-        facts: What they are, for people and `importing`:
+        info: What they are, for people and `importing`:
             name, kind, model, weights (identity of the model), codebook (its name: "1024", "2x1024"),
             vocabulary (ids are below it), length (ids in all), shape (of `ids`),
             tokens_per_second (positions of a channel; 0 for an image, or without the model),
@@ -53,7 +53,7 @@ class Tokens:
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
-    facts: dict[str, Any]
+    info: dict[str, Any]
 
 
 def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
@@ -80,7 +80,7 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
     vocabulary = round(header.vocabulary ** (1 / groups))
     if groups > 1:
         ids = np.stack([ids // vocabulary**group % vocabulary for group in range(groups)], axis=-1)
-    facts = {
+    info = {
         "name": name,
         "kind": header.kind,
         "model": header.model,
@@ -89,13 +89,13 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
         "vocabulary": vocabulary,
         "length": ids.size,
         "shape": list(ids.shape),
-        **source_facts(header.signal, reader.length, folder, frames),
+        **source_info(header.signal, reader.length, folder, frames),
         "metadata": json.dumps({key: b64encode(content).decode() for key, content in header.metadata}),
     }
-    return Tokens(ids.astype(np.uint16 if vocabulary <= 1 << 16 else np.uint32), facts)
+    return Tokens(ids.astype(np.uint16 if vocabulary <= 1 << 16 else np.uint32), info)
 
 
-def source_facts(
+def source_info(
     signal: SpeechFacts | ImageFacts, length: int, model: ModelFolder | None, frames: list[Frame]
 ) -> dict[str, Any]:
     """What a token file says of the recording or photo that it was made of; see `Tokens`."""
@@ -137,12 +137,12 @@ def codebook_vectors(model: ModelFolder, codebook: int | str | None = None) -> N
 def write_npz(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     """All files in one numpy archive; they must fit into memory."""
     everything = list(tokens)
-    facts = [each.facts for each in everything]
-    ranks = max(len(each["shape"]) for each in facts)
-    single = [key for key, value in facts[0].items() if not isinstance(value, list) and key != "metadata"]
-    arrays: dict[str, Any] = {key: np.array([each[key] for each in facts]) for key in single}
-    arrays["shape"] = np.array([each["shape"] + [1] * (ranks - len(each["shape"])) for each in facts])
-    arrays["facts"] = np.frombuffer("\n".join(map(json.dumps, facts)).encode(), np.uint8)
+    info = [each.info for each in everything]
+    ranks = max(len(each["shape"]) for each in info)
+    single = [key for key, value in info[0].items() if not isinstance(value, list) and key != "metadata"]
+    arrays: dict[str, Any] = {key: np.array([each[key] for each in info]) for key in single}
+    arrays["shape"] = np.array([each["shape"] + [1] * (ranks - len(each["shape"])) for each in info])
+    arrays["info"] = np.frombuffer("\n".join(map(json.dumps, info)).encode(), np.uint8)
     np.savez_compressed(out, ids=np.concatenate([each.ids.ravel() for each in everything]), **arrays)
 
 
@@ -153,7 +153,7 @@ def write_parquet(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     lists = {"levels": pyarrow.list_(pyarrow.float32()), "ids": pyarrow.list_(pyarrow.int64())}
     writer = None
     for rows in in_groups(tokens, ROW_GROUP):
-        table = [{**each.facts, "ids": each.ids.ravel()} for each in rows]
+        table = [{**each.info, "ids": each.ids.ravel()} for each in rows]
         if writer is None:
             integers = pyarrow.list_(pyarrow.int32())
             schema = {key: lists.get(key, types.get(type(value), integers)) for key, value in table[0].items()}
@@ -176,12 +176,12 @@ def write_webdataset(tokens: Iterable[Tokens], out: BinaryIO) -> None:
     taken: set[str] = set()
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for each in tokens:
-            key = free_key(each.facts["name"].replace(".", "_"), taken)
+            key = free_key(each.info["name"].replace(".", "_"), taken)
             taken.add(key)
             array = io.BytesIO()
             np.save(array, each.ids)
             add(tar, f"{key}.npy", array.getvalue())
-            add(tar, f"{key}.json", json.dumps(each.facts).encode())
+            add(tar, f"{key}.json", json.dumps(each.info).encode())
 
 
 def free_key(wanted: str, taken: set[str]) -> str:

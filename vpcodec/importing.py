@@ -2,7 +2,7 @@
 
 .npz, Parquet and WebDataset as in `export`, of which a file needs `ids` alone; .npy, and .npz with nothing but `ids`:
 speech is [T] or a batch [B, T], an image [H, W] or a batch [B, H, W]. Where a codebook such as 2x1024 has G codes a
-position, another axis with G ids follows. What the facts of an export say is taken from there, so that its token files
+position, another axis with G ids follows. What an export says of its files is taken from there, so that its token files
 come back byte for byte; all else is as `-m` and the other options say.
 """
 
@@ -34,7 +34,7 @@ from vpcodec.registry import ModelFolder, find_model
 
 
 def read_ids(stream: BinaryIO) -> Iterator[Tokens]:
-    """The arrays of a file, with the facts that it holds: all, some or none of those in `Tokens`.
+    """The arrays of a file, with what the file says of them: all, some or nothing of the info in `Tokens`.
 
     Raises:
         InputError: It is none of the formats, or damaged.
@@ -58,13 +58,13 @@ def read_npy(stream: BinaryIO) -> Iterator[Tokens]:
 def read_npz(stream: BinaryIO) -> Iterator[Tokens]:
     with np.load(stream, allow_pickle=False) as archive:
         arrays = dict(archive)
-    ids, facts = arrays.pop("ids"), arrays.pop("facts", None)
+    ids, info = arrays.pop("ids"), arrays.pop("info", None)
     if "length" not in arrays:
         yield Tokens(ids, {})
         return
     columns = {name: array.tolist() for name, array in arrays.items() if len(array) == len(arrays["length"])}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    known = json.loads(f"[{bytes(facts).decode()}]".replace("\n", ",")) if facts is not None else [{} for _ in rows]
+    known = json.loads(f"[{bytes(info).decode()}]".replace("\n", ",")) if info is not None else [{} for _ in rows]
     if len(known) != len(rows) or ids.ndim != 1 or arrays["length"].sum() != len(ids):
         raise ValueError("its ids are not as many as `length` says")
     for piece, row, more in zip(np.split(ids, arrays["length"].cumsum()[:-1]), rows, known, strict=True):
@@ -108,8 +108,8 @@ class Importer:
     """Makes token files of ids.
 
     Attributes:
-        model: Name or folder of the model whose ids they are; None where the facts name it.
-        codebook: Its codebook; None for that of the facts, or its largest.
+        model: Name or folder of the model whose ids they are; None where the arrays' info names it.
+        codebook: Its codebook; None for that of the arrays' info, or its largest.
         level: dBFS of speech that comes without levels.
     """
 
@@ -125,30 +125,28 @@ class Importer:
             ConfigError: Nobody says which model they are for, or it lacks the codebook.
             ModelError: The model is not installed, or only with other weights.
         """
-        facts = tokens.facts
-        if self.model is None and "model" not in facts:
+        info = tokens.info
+        if self.model is None and "model" not in info:
             raise ConfigError("nothing says which model these ids are for", hint="name it with -m")
-        model = find_model(self.model or facts["model"])
-        if facts.get("weights", model.checksum.hex()) != model.checksum.hex():
-            what = (
-                f"the ids are of {facts['model']} ({facts['weights']}), here is {model.name} ({model.checksum.hex()})"
-            )
+        model = find_model(self.model or info["model"])
+        if info.get("weights", model.checksum.hex()) != model.checksum.hex():
+            what = f"the ids are of {info['model']} ({info['weights']}), here is {model.name} ({model.checksum.hex()})"
             raise ModelError(what, hint="install the version of the model that made them, or give its folder with -m")
-        rate = model.checked_codebook(self.codebook or facts.get("codebook"))
+        rate = model.checked_codebook(self.codebook or info.get("codebook"))
         groups = groups_of(model.codebook_name(rate))
         try:
             for ids in separate(tokens, model.facts.kind, groups):
                 found = joined(ids, round(model.vocabulary(rate) ** (1 / groups)), groups)
-                yield str(facts.get("name", "")), self.token_file(found, facts, model, rate)
+                yield str(info.get("name", "")), self.token_file(found, info, model, rate)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"its facts are not those of an export ({error})") from error
+            raise InputError(f"its info is not that of an export ({error})") from error
 
-    def token_file(self, ids: NDArray[np.int64], facts: dict[str, Any], model: ModelFolder, rate: int) -> bytes:
+    def token_file(self, ids: NDArray[np.int64], info: dict[str, Any], model: ModelFolder, rate: int) -> bytes:
         """The token file of ids [C, T] or [H, W]."""
         speech = model.facts.kind == "speech"
-        signal, length = (sound_of if speech else picture_of)(ids, facts, model.facts.hop)
-        frames = self.frames(ids, facts) if speech else tiles_of(ids)
-        metadata = {name: b64decode(content) for name, content in json.loads(facts.get("metadata") or "{}").items()}
+        signal, length = (sound_of if speech else picture_of)(ids, info, model.facts.hop)
+        frames = self.frames(ids, info) if speech else tiles_of(ids)
+        metadata = {name: b64decode(content) for name, content in json.loads(info.get("metadata") or "{}").items()}
         out = io.BytesIO()
         writer = Writer(out, new_header(model, rate, signal, metadata), model.prior(rate))
         for frame in frames:
@@ -156,14 +154,14 @@ class Importer:
         writer.close(length)
         return out.getvalue()
 
-    def frames(self, ids: NDArray[np.int64], facts: dict[str, Any]) -> Iterator[Frame]:
+    def frames(self, ids: NDArray[np.int64], info: dict[str, Any]) -> Iterator[Frame]:
         """Frames of speech [C, T]; the last level known goes on where ids were added."""
         channels, columns = ids.shape
         core = CORES["speech"]
-        lengths = facts.get("frames") or []
+        lengths = info.get("frames") or []
         if sum(lengths) != columns:
             lengths = [min(core, columns - start) for start in range(0, columns, core)]
-        levels = list(facts.get("levels") or []) or [self.level] * channels
+        levels = list(info.get("levels") or []) or [self.level] * channels
         stop = 0
         for number, length in enumerate(lengths):
             start, stop = stop, stop + length
@@ -175,12 +173,12 @@ class Importer:
 def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:
     """The arrays [C, T], [H, W] or, with groups, those with a last axis of G, that one may hold. Raises InputError."""
     ids, last = tokens.ids, [groups] * (groups > 1)
-    if "shape" in tokens.facts:
-        shape = [*tokens.facts["shape"][:2], *last]
+    if "shape" in tokens.info:
+        shape = [*tokens.info["shape"][:2], *last]
         if np.prod(shape) != ids.size and kind == "speech" and shape[0] == 1:
             shape[1] = ids.size // math.prod(last)  # a language model has gone on, or stopped early
         if np.prod(shape) != ids.size:
-            raise InputError(f"has {ids.size:,} ids, and its shape is {tokens.facts['shape']}")
+            raise InputError(f"has {ids.size:,} ids, and its shape is {tokens.info['shape']}")
         yield ids.reshape(shape)
         return
     if ids.size == 0:
@@ -208,27 +206,27 @@ def joined(ids: NDArray[Any], vocabulary: int, groups: int) -> NDArray[np.int64]
     return (ids.astype(np.int64) * vocabulary ** np.arange(groups)).sum(axis=-1)
 
 
-def sound_of(ids: NDArray[np.int64], facts: dict[str, Any], hop: int) -> tuple[SpeechFacts, int]:
-    """What the header says of a recording of ids [C, T], and its samples: those of the facts where they fit."""
-    rate, most = int(facts.get("sample_rate") or SAMPLE_RATE), ids.shape[1] * hop
-    signal = SpeechFacts(rate, len(ids), facts.get("bit_depth", 16), facts.get("floating", False))
-    samples = int(facts.get("samples") or 0)
+def sound_of(ids: NDArray[np.int64], info: dict[str, Any], hop: int) -> tuple[SpeechFacts, int]:
+    """What the header says of a recording of ids [C, T], and its samples: those of the info where they fit."""
+    rate, most = int(info.get("sample_rate") or SAMPLE_RATE), ids.shape[1] * hop
+    signal = SpeechFacts(rate, len(ids), info.get("bit_depth", 16), info.get("floating", False))
+    samples = int(info.get("samples") or 0)
     if not most - hop < resampled_length(samples, rate, SAMPLE_RATE) <= most:
         samples = most * rate // SAMPLE_RATE
     return signal, samples
 
 
-def picture_of(ids: NDArray[np.int64], facts: dict[str, Any], hop: int) -> tuple[ImageFacts, int]:
-    """What the header says of an image of ids [H, W]; its size is that of the facts where it fits."""
-    height, width = int(facts.get("height") or 0), int(facts.get("width") or 0)
+def picture_of(ids: NDArray[np.int64], info: dict[str, Any], hop: int) -> tuple[ImageFacts, int]:
+    """What the header says of an image of ids [H, W]; its size is that of the info where it fits."""
+    height, width = int(info.get("height") or 0), int(info.get("width") or 0)
     if positions(height, width, hop) != ids.shape:
         height, width = ids.shape[0] * hop, ids.shape[1] * hop
-    more = {key: facts[key] for key in ("channels", "bit_depth", "floating") if key in facts}
+    more = {key: info[key] for key in ("channels", "bit_depth", "floating") if key in info}
     return ImageFacts(width, height, **more), 0
 
 
 def tiles_of(ids: NDArray[np.int64]) -> Iterator[Frame]:
     """Frames of an image [H, W], tile by tile."""
-    for row, column in tiles(*ids.shape, 0):
+    for row, column in tiles(ids.shape[0], ids.shape[1], 0):
         tile = ids[row.core_start : row.core_stop, column.core_start : column.core_stop]
         yield Frame(np.ascontiguousarray(tile))

@@ -10,8 +10,13 @@ from pathlib import Path
 FOLDER_NOTE = """\
 The folder holds `speech.wav`, `photo.png` and their token files `sound.tok` and `picture.tok`; `folder` with media
 files, `empty-folder`; `notes.txt`, `empty.wav`, `paper.pdf`; `cut.wav` and `cut.tok`, which are truncated; `broken.tok`
-with a wrong byte, `future.tok` of a later format, `foreign.tok` of a model that is not installed; `taken.tok`.
+with a wrong byte, `future.tok` of a later format, `foreign.tok` of a model that is not installed; `taken.tok`;
+`ids.npy` with ids of two recordings.
 """
+
+IDS = (  # of numpy: an array [2, 3] of zeros
+    b"\x93NUMPY\1\0\x76\0{'descr': '<i8', 'fortran_order': False, 'shape': (2, 3), }".ljust(127) + b"\n" + bytes(48)
+)
 
 # Command line after `vpcodec`, what is printed after `vpcodec: `, exit code.
 MISTAKES: tuple[tuple[str, str, int], ...] = (
@@ -132,6 +137,21 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("export sound.tok -o tokens.csv", "cannot export to 'tokens.csv'; use --to npz, parquet, webdataset", 2),
     ("export -r empty-folder -o tokens.npz", "nothing to decode in empty-folder; looked for .tok", 2),
     ("export speech-vp --to onnx -o out", "--to onnx writes into the folders of models; remove -o, -m and -r", 2),
+    ("export sound.tok -o t.npz --codebook 256", "--codebook is for --to codebook; a token file says its own", 2),
+    (
+        "export sound.tok --to npz -o - --shard-size 9",
+        "--shard-size: standard output is one file; name the output with -o",
+        2,
+    ),
+    ("export speech-vp image-vp --to codebook -o b.npy", "--to codebook takes one model; name its output with -o", 2),
+    (
+        "import notes.txt -m speech-vp",
+        "notes.txt: holds no arrays of ids; give .npy, .npz, Parquet or a WebDataset tar",
+        1,
+    ),
+    ("import ids.npy", "nothing says which model these ids are for; name it with -m", 2),
+    ("import ids.npy -m speech-vp -o one.tok", "-o takes one recording or photo, and there are more; ...", 2),
+    ("import ids.npy more.npy -m speech-vp -o one.tok", "-o takes one input; use --output-dir alone for several", 2),
     ("evaluate --dataset folder -j -1", "invalid value for '-j' / '--jobs': ...; `vpcodec evaluate -h` shows how", 2),
     ("evaluate --dataset folder --json taken.tok", "taken.tok: exists already; use -f to replace it", 1),
     ("evaluate --dataset folder --csv nowhere/a.csv", "nowhere/a.csv: there is no folder nowhere; make it first", 1),
@@ -193,6 +213,7 @@ def prepare(folder: Path) -> None:
         "future.tok": with_checksum(sound[:3] + b"\x09" + sound[4:]),
         "foreign.tok": with_checksum(sound.replace(b"speech-vp", b"speech-xy")),
         "taken.tok": b"something dear to somebody",
+        "ids.npy": IDS,
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)

@@ -109,7 +109,7 @@ class Export:
                 self.messages.failure(shown(item.source), error)
             else:
                 self.count += 1
-                self.codebooks.add("{model} ({weights}) with codebook {codebook}".format_map(tokens.facts))
+                self.codebooks.add("{model} ({weights}) with codebook {codebook}".format_map(tokens.info))
                 yield tokens
 
     def write(self, name: str, tokens: "Iterator[Tokens]") -> None:
