@@ -23,7 +23,9 @@ def export(
     form: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="F", help="npz, parquet or webdataset; codebook or onnx for models. Default: the suffix of OUT."
+            "--to",
+            metavar="F",
+            help="npz, parquet or webdataset; codebook or onnx for models. Default: the suffix of OUT.",
         ),
     ] = None,
     model: ModelName = None,
