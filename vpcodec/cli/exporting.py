@@ -199,7 +199,8 @@ def import_ids(
             failed += 1
             messages.failure(shown(source), error)
     made.finish()
-    messages.note(f"{made.count} token files written" + f", {failed} failed" * bool(failed))
+    if made.count:
+        messages.note(f"{made.count} token files written" + f", {failed} failed" * bool(failed))
     if failed:
         raise typer.Exit(1)
 
