@@ -173,7 +173,7 @@ def test_a_long_pipe_is_read_in_bounded_memory():
     assert peak < 2_000_000
 
 
-def test_the_writer_of_a_pipe_is_read_out_and_ends_in_peace(coded, stereo):
+def test_the_writer_of_a_pipe_is_read_out_and_ends_without_an_error(coded, stereo):
     read_end, write_end = os.pipe()
     data = coded(stereo, "WAV", "PCM_16") + b"LIST" + (200_000).to_bytes(4, "little") + bytes(200_000)
     problems = []

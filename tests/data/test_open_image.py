@@ -143,7 +143,7 @@ def test_a_color_declared_transparent_is_laid_on_white(mode):
     assert photo.notes == ("transparency is laid on white",)
 
 
-def test_an_alpha_channel_that_hides_nothing_is_no_news(cat):
+def test_an_alpha_channel_that_hides_nothing_is_not_mentioned(cat):
     photo = photo_of(cat.convert("RGBA"))
     assert np.array_equal(photo.pixels, np.asarray(cat))
     assert photo.notes == ()

@@ -111,20 +111,15 @@ class AudioSource:
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Blocks [n, channels] up to the end, n of 1 or more. Numbers that are no samples become silence.
 
-        Raises InputError where the recording turns out to be damaged, cut short or empty.
+        Raises InputError where the recording turns out to be damaged, truncated or empty.
         """
-        done = 0
+        empty = True
         for block in self._blocks(max(1, BLOCK_SAMPLES // self.info.channels)):
-            done += len(block)
             block, strays = silence_strays(block)
             self._cleaned += strays
+            empty = False
             yield block
-        if done < (self.info.frames or 0):
-            raise InputError(
-                f"{self.name}: ends after {done:,} of {self.info.frames:,} samples",
-                hint="it is damaged or truncated",
-            )
-        if done == 0:
+        if empty:
             raise InputError(f"{self.name}: holds no samples")
 
     def read_all(self) -> NDArray[np.float32]:
