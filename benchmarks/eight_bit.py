@@ -43,11 +43,11 @@ def main() -> None:
         put_table(options.markdown, "eight bit", table(figures))
 
 
-def measure(model: ModelFolder, medium: Path, rounds: int) -> dict[str, Any]:
+def measure(model: ModelFolder, media_file: Path, rounds: int) -> dict[str, Any]:
     """Seconds and quality of both decoders of a model, at the rate it has by default."""
     rate = model.checked_codebook(None)
     codec = Codec.load(model, engine="onnx")
-    tokens = codec.tokens(codec.encode(medium))
+    tokens = codec.tokens(codec.encode(media_file))
     tokens = tokens[0] if model.facts.kind == "speech" else tokens  # one channel
     decoders = {"32 bits": OnnxEngine(model, 1), "8 bits": OnnxEngine(model, 1, eight_bits=True)}
     taken: dict[str, list[float]] = {width: [] for width in decoders}
@@ -60,20 +60,20 @@ def measure(model: ModelFolder, medium: Path, rounds: int) -> dict[str, Any]:
     return {
         width: {
             "seconds": statistics.median(taken[width][1:]),  # the first one loads the graph
-            **quality(model.facts.kind, decoded[width], medium),
+            **quality(model.facts.kind, decoded[width], media_file),
         }
         for width in decoders
     }
 
 
-def quality(kind: str, decoded: np.ndarray, medium: Path) -> dict[str, float]:
+def quality(kind: str, decoded: np.ndarray, media_file: Path) -> dict[str, float]:
     if kind == "speech":
-        original, _ = soundfile.read(medium, dtype="float32")
+        original, _ = soundfile.read(media_file, dtype="float32")
         return {
             "PESQ-WB": pesq_wb(decoded[: len(original)], original),
             "STOI": stoi(decoded[: len(original)], original),
         }
-    original = np.asarray(Image.open(medium).convert("RGB"), np.float32)
+    original = np.asarray(Image.open(media_file).convert("RGB"), np.float32)
     ours = (np.clip(decoded[: original.shape[0], : original.shape[1]], -1, 1) + 1) / 2
     pair = [torch.from_numpy(np.ascontiguousarray(each)).permute(2, 0, 1)[None] for each in (ours, original / 255)]
     return {"PSNR (dB)": psnr(*pair).item(), "SSIM": ssim(*pair).item()}

@@ -114,7 +114,7 @@ def start_up(source: Path) -> dict[str, float]:
         packages: Counter[str] = Counter()
         for own, module in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", done.stderr):
             package = module.partition(".")[0]
-            if package.startswith("__editable__"):  # finds the checkout; an installation has no such thing
+            if package.startswith("__editable__"):  # finds the checkout; an installation has none
                 continue
             packages[package if package not in sys.stdlib_module_names else "standard library"] += int(own) / 1000
         for package, milliseconds in packages.items():

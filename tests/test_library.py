@@ -43,9 +43,9 @@ def test_public_names_are_these_and_sorted() -> None:
 
 def test_every_public_class_and_method_says_what_it_is() -> None:
     for name in [*PUBLIC[:-2], "load"]:
-        thing = getattr(vpcodec, name)
-        assert thing.__doc__, name
-        for method, member in vars(thing).items() if isinstance(thing, type) else ():
+        value = getattr(vpcodec, name)
+        assert value.__doc__, name
+        for method, member in vars(value).items() if isinstance(value, type) else ():
             assert method.startswith("_") or not callable(member) or member.__doc__, f"{name}.{method}"
 
 

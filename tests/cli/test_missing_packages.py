@@ -28,9 +28,9 @@ def hide(vpcodec: Command, *names: str) -> None:
 def folder(vpcodec: Command, models: Path) -> Path:
     """The command's folder with a model, a folder of photos and one of recordings."""
     shutil.copytree(models / "speech-vp", vpcodec.folder / "model")
-    for name, medium in (("photos", "cat.png"), ("recordings", "speech.flac")):
+    for name, media_file in (("photos", "cat.png"), ("recordings", "speech.flac")):
         (vpcodec.folder / name).mkdir()
-        shutil.copy(MEDIA / medium, vpcodec.folder / name)
+        shutil.copy(MEDIA / media_file, vpcodec.folder / name)
     return vpcodec.folder
 
 

@@ -54,7 +54,7 @@ def test_reading_block_by_block_decodes_as_reading_at_once(coded, stereo, form, 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_a_recording_cut_short_is_refused(coded, stereo, capfd, form, subtype, share):
     data = coded(stereo, form, subtype)
-    refusal, _ = outcome(data[: int(share * len(data))])
+    refusal, _ = read_back(data[: int(share * len(data))])
     assert refusal
     assert "Traceback" not in capfd.readouterr().err
 
@@ -64,10 +64,10 @@ def test_noise_behind_a_true_beginning_never_raises_anything_unexpected(coded, s
     data = coded(stereo, form, subtype)
     generator = np.random.default_rng(11)
     for kept in (4, 16, 40, 100, 400):
-        outcome(data[:kept] + generator.integers(0, 256, 3_000, dtype=np.uint8).tobytes())
+        read_back(data[:kept] + generator.integers(0, 256, 3_000, dtype=np.uint8).tobytes())
 
 
-def outcome(data: bytes) -> tuple[str, tuple[str, ...]]:
+def read_back(data: bytes) -> tuple[str, tuple[str, ...]]:
     """What reading to the end came to: the one line of a refusal, or the notes of a recording of true samples."""
     try:
         with open_audio(io.BytesIO(data)) as source:

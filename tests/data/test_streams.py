@@ -1,4 +1,4 @@
-"""Half of using a command is pointing it at the wrong thing: each case is one clear line."""
+"""A command pointed at the wrong input gets one clear line."""
 
 import os
 import threading
