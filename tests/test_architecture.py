@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "vpcodec"
 
-# Each room, with the rooms that it may import from. `errors`, `devices`, `plugins` and `version` are open to all.
+# Each room, with the rooms that it may import from. `errors`, `devices`, `plugins`, `processes` and `version` are open to all.
 MAY_IMPORT: dict[str, set[str]] = {
     "config": set(),
     "container": set(),
@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"codec", "container", "data", "registry"},
     "importing": {"codec", "container", "data", "export", "registry"},
 }
-OPEN = {"errors", "devices", "plugins", "version"}
+OPEN = {"errors", "devices", "plugins", "processes", "version"}
 FREE = {"cli", "__init__", "__main__", *OPEN}
 
 

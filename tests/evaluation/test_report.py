@@ -15,8 +15,8 @@ from vpcodec.evaluation.plots import Line, Point, rate_plot, spread_plot, usage_
 from vpcodec.evaluation.report import write_report
 from vpcodec.evaluation.results import Results
 from vpcodec.evaluation.rivals import parse_rival
-from vpcodec.evaluation.workers import Workers
 from vpcodec.metrics.usage import Usage
+from vpcodec.processes import Pool
 
 QUICK = ["si_sdr", "mel_distance"]
 
@@ -146,8 +146,8 @@ def test_rows_are_kept_until_all_files_are_written(speech, tmp_path, monkeypatch
 
 def test_rows_are_kept_where_a_measurement_is_worth_another_try(speech, tmp_path, monkeypatch):
     outputs = Outputs(json=tmp_path / "out.json")
-    monkeypatch.setattr(Workers, "run", lambda self, calls: [None for _ in calls])
-    run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK)
+    monkeypatch.setattr(Pool, "run", lambda self, calls: [(call, None) for call in calls])
+    run_evaluation(speech, [MuLaw(8)], [], outputs, metrics=QUICK, jobs=1)
     assert (tmp_path / "out.items.jsonl").is_file()
 
 

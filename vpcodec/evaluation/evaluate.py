@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from vpcodec.data.output import check_output
 from vpcodec.data.streams import STANDARD
@@ -25,8 +24,8 @@ from vpcodec.evaluation.results import DIED, Results, Row, RowLog, pack_features
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.evaluation.summary import summarize
-from vpcodec.evaluation.workers import Workers
 from vpcodec.metrics.table import METRICS, Measure, Scores, Signal, chosen, score
+from vpcodec.processes import Pool
 from vpcodec.version import __version__
 
 CHUNK = 16  # items that are measured together
@@ -179,20 +178,28 @@ class Measures:
                 self.opened[name] = METRICS[name].open(device)
             except VpcodecError as error:
                 self.unavailable[name] = str(error).replace("\n  hint: ", "; ")
-        self.workers = Workers(score, jobs if SIGNALS[kind].in_workers else 0)
+        self.pool = Pool(score_call, jobs) if jobs and SIGNALS[kind].in_workers else None
 
     def measure(self, pairs: Sequence[Pair]) -> list[Scores]:
         """The scores of each pair, in order."""
+        if self.pool is None:
+            return [score(*pair, self.opened) for pair in pairs]
+        calls = [(place, *pair, self.opened) for place, pair in enumerate(pairs)]
+        found = {place: scores for (place, *_), scores in self.pool.run(calls)}
         lost = Scores(failures=dict.fromkeys(self.opened, DIED))
-        return [scores or lost for scores in self.workers.run([(*pair, self.opened) for pair in pairs])]
+        return [found[place] or lost for place in range(len(pairs))]
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.workers.close()
+    def __exit__(self, *error: Any) -> None:
+        if self.pool is not None:
+            self.pool.__exit__(*error)
+
+
+def score_call(call: tuple[int, Signal, Signal, dict[str, Measure]]) -> Scores:
+    """`score` in a worker process; the number is for the process that asks."""
+    return score(*call[1:])
 
 
 class Run:
