@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "vpcodec"
 
-# Each room, with the rooms that it may import from. `errors`, `devices`, `plugins`, `processes` and `version` are open to all.
+# Each room, with the rooms that it may import from. Those of `OPEN` are open to all.
 MAY_IMPORT: dict[str, set[str]] = {
     "config": set(),
     "container": set(),

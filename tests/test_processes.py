@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -36,8 +38,16 @@ def test_an_item_that_kills_its_process_is_the_only_one_lost_and_the_pool_goes_o
 
 
 def test_workers_leave_ctrl_c_to_the_process_that_asked_and_use_one_thread() -> None:
-    with Pool(interrupt_oneself, 1) as pool:
-        assert list(pool.run([0.1])) == [(0.1, ("still here", "1"))]
+    """In a new process, where no helper of multiprocessing runs yet."""
+    program = """
+from tests.test_processes import interrupt_oneself
+from vpcodec.processes import Pool
+
+with Pool(interrupt_oneself, 1) as pool:
+    print(list(pool.run([0.1])))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("[(0.1, ('still here', '1'))]\n", "")
 
 
 def test_after_ctrl_c_nobody_waits_for_what_is_computed(tmp_path: Path) -> None:

@@ -68,9 +68,10 @@ class Pool(Generic[Item, Answer]):
         given: dict[Future[Answer], Item] = {}
         try:
             while items or given:
+                executor = self.processes()  # starts a helper process that would let Ctrl-C through again
                 with one_thread_each(), interrupts_held():
                     while items and len(given) < ahead:
-                        given[self.processes().submit(self.work, items[0])] = items[0]
+                        given[executor.submit(self.work, items[0])] = items[0]
                         items.popleft()
                 finished, _ = wait(given, return_when=FIRST_COMPLETED)
                 for future in finished:
