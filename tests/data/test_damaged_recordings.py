@@ -158,6 +158,14 @@ def test_mpeg_audio_in_a_wav_is_read_to_its_end(coded, stereo, subtype, tag):
     assert (len(samples), notes) == (known, ())
 
 
+def test_mpeg_audio_in_a_wav_that_ends_between_two_frames_is_known_to_be_truncated():
+    fmt = struct.pack("<HHIIHHHHIHHH", 0x50, 2, 48_000, 8_000, 192, 0, 12, 1, 2, 384, 1, 0)
+    whole = chunk_of(b"RIFF", b"WAVE" + chunk_of(b"fmt ", fmt) + chunk_of(b"data", layer_two(40)))
+    with pytest.raises(InputError, match="1,920 bytes are missing"):
+        read(whole[: -10 * 192])
+    assert len(read(whole[: -10 * 192], salvage=True)[0]) == 30 * 1152
+
+
 def layer_two(frames: int) -> bytes:
     """Silence of 1,152 samples a frame: MPEG-1 Layer II at 64 kbit/s, 48 kHz, stereo."""
     return (b"\xff\xfd\x44\0" + bytes(188)) * frames

@@ -211,8 +211,9 @@ def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage:
         sound = PyavDecoder(whole, file_type.format, name, salvage=salvage)
         resources.callback(sound.close)
         return AudioInfo(sound.sample_rate, sound.channels, sound.subtype, None, sound.tags), sound.blocks, sound.notes
-    mpeg = whole if file_type.format == "mp3" else mpeg_inside(whole) if file_type.format == "wav" else None
-    survey = survey_of(whole, file_type.format, name) if mpeg is None else survey_mpeg(mpeg)
+    mpeg, missing = mpeg_inside(whole) if file_type.format == "wav" else (None, 0)
+    mpeg = whole if file_type.format == "mp3" else mpeg
+    survey = survey_of(whole, file_type.format, name) if mpeg is None else survey_mpeg(mpeg, missing)
     whole = mpeg or whole
     chain = Chain(whole, survey, name, salvage=salvage)
     resources.callback(chain.close)

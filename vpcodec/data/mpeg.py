@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from vpcodec.data.streams import LeftOut, failure, size_of
-from vpcodec.data.survey import Part, Survey
+from vpcodec.data.survey import SLACK, Part, Survey
 
 HEADER_BYTES = 4
 LOOK_BYTES = 200  # of a frame: reaches behind a LAME header
@@ -238,9 +238,12 @@ class Walk:
             self.survey.notes.append(LeftOut(f"{what}; they are left out"))
 
 
-def survey_mpeg(stream: BinaryIO) -> Survey:
-    """The recordings in an MPEG audio file. Raises InputError where reading fails."""
-    return Walk(stream).go()
+def survey_mpeg(stream: BinaryIO, missing: int = 0) -> Survey:
+    """The recordings in an MPEG audio file that lacks so many bytes. Raises InputError where reading fails."""
+    survey = Walk(stream).go()
+    if missing > SLACK:
+        survey.damage.append(f"{missing:,} bytes are missing")
+    return survey
 
 
 def is_tag(head: bytes) -> bool:

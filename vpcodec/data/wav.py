@@ -105,8 +105,8 @@ def is_plain(head: bytes) -> bool:
     return format_tag(head[at + 8 : at + 48]) in {tag for tag, _ in SUBTYPES}
 
 
-def mpeg_inside(stream: BinaryIO) -> BinaryIO | None:
-    """The MPEG audio that a seekable WAV file wraps; None for one of another kind."""
+def mpeg_inside(stream: BinaryIO) -> tuple[BinaryIO | None, int]:
+    """The MPEG audio that a seekable WAV file wraps, None for one of another kind; and how many bytes are missing."""
     size, tag = size_of(stream), 0
     stream.seek(12)
     for identity, length, contents in chunks(stream):
@@ -114,8 +114,9 @@ def mpeg_inside(stream: BinaryIO) -> BinaryIO | None:
             tag = format_tag(contents)
         elif identity == b"data" and tag in MPEG:
             start = stream.tell()
-            return pieces_of(stream, [(start, size if is_unknown(length) else min(start + length, size))])
-    return None
+            stop = size if is_unknown(length) else start + length
+            return pieces_of(stream, [(start, min(stop, size))]), max(0, stop - size)
+    return None, 0
 
 
 def format_tag(fmt: bytes) -> int:
