@@ -77,6 +77,19 @@ TRAINING = (
 )
 
 QUANTIZERS = (
+    Mutant("vpcodec/plugins.py", "if name not in ALLOWED:", "if False:", "tests/test_plugins.py"),
+    Mutant(
+        "vpcodec/quantizers/perturbation.py",
+        "max(most, block // points_at_once)",
+        "len(rows)",
+        "tests/quantizers/test_perturbation.py",
+    ),
+    Mutant(
+        "vpcodec/quantizers/codebook.py",
+        "            return self.build().detach()\n",
+        "            self.frozen_codes = self.build().detach()\n            return self.frozen_codes\n",
+        "tests/quantizers/test_contract.py",
+    ),
     Mutant(
         "vpcodec/quantizers/codebook.py",
         "LATENTS_PER_CODE = 256 ",

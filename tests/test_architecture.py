@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": {"config"},
     "autoencoder": {"config", "networks", "quantizers"},
     "registry": {"config", "autoencoder"},
+    "testing": {"quantizers"},
     "codec": {"config", "container", "data", "registry"},
     "graphs": {"autoencoder", "codec", "networks", "quantizers", "registry"},
     "training": {
