@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vpcodec.data.audio import AudioInfo
 from vpcodec.data.pcm import FORMATS as SAMPLE_FORMATS
 from vpcodec.data.pcm import beyond_full_scale, bytes_of, depth_of, integers_of, subtype_of
+from vpcodec.data.sndfile import TAGS as SNDFILE_TAGS
 from vpcodec.data.sndfile import Callbacks, Forward
 from vpcodec.data.streams import at_start
 from vpcodec.data.survey import ORDERS
@@ -30,12 +31,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "ogg": ("VORBIS",),
 }
 # Tags with a place in the format.
-CARRIED_TAGS: dict[str, tuple[str, ...]] = {
-    "wav": ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright"),
-    "raw": (),
-    "flac": ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license"),
-    "ogg": ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license"),
-}
+CARRIED_TAGS = {"wav": tuple(TAGS.values()), "raw": (), "flac": SNDFILE_TAGS, "ogg": SNDFILE_TAGS}
 WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
 
 

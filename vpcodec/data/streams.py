@@ -144,12 +144,10 @@ def peek(stream: BinaryIO, count: int = HEAD_BYTES) -> tuple[bytes, BinaryIO]:
 
     Raises InputError where reading fails, as for a directory or a disk with errors.
     """
-    if at_start(stream):
-        head = read_exactly(stream, count)
+    begins, head = at_start(stream), read_exactly(stream, count)
+    if begins:
         stream.seek(0)
-        return head, stream
-    head = read_exactly(stream, count)
-    return head, cast(BinaryIO, Headed(head, stream))
+    return head, stream if begins else cast(BinaryIO, Headed(head, stream))
 
 
 @contextmanager
