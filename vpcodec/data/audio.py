@@ -1,7 +1,8 @@
-"""Recordings as blocks of float32 samples [n, channels], full scale 1, at their own rate, in bounded memory.
+"""Open recordings and read them as blocks of float32 samples [n, channels], full scale 1, in bounded memory.
 
-WAV and raw PCM are read here, through pipes as well as files; FLAC, OGG, MP3, AIFF and compressed WAV by
-libsndfile, which must go back and forth: from a pipe they are first copied to a nameless temporary file.
+WAV and raw PCM are read by this package, from pipes as well as files. libsndfile reads FLAC, OGG, MP3, AIFF and
+compressed WAV; PyAV reads the formats of the extra `media`. Both need to seek, so a pipe is first copied to a
+temporary file.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Recordings to files and pipes: WAV and raw PCM written here, FLAC and OGG by libsndfile."""
+"""Write recordings to files and pipes: WAV and raw PCM by this module, FLAC and OGG by libsndfile."""
 
 import io
 import shutil

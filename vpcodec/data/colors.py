@@ -1,4 +1,4 @@
-"""Colors: stored ones to 8-bit RGB (alpha on white, CMYK, deep gray, gamma), and RGB to the network's range."""
+"""Convert stored colors to 8-bit RGB (alpha on white, CMYK, deep gray, gamma), and RGB to the network's range."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Photos as windows of 8-bit RGB [height, width, 3], in bounded memory, and back.
+"""Read photos as windows of 8-bit RGB [height, width, 3] in bounded memory, and write them.
 
 A photo is decoded once, in its own form, and converted window by window: turned as Exif says, gray and palettes
 spread to RGB, transparency laid on white, CMYK taken through its profile, more than 8 bits reduced. So 200 megapixels

@@ -1,4 +1,4 @@
-"""What Pillow gets wrong, refuses or does not tell of image files.
+"""Correct what Pillow gets wrong, refuses or hides about image files.
 
 TIFF: layouts of pixels that would come out wrong, and camera raw files. PNG: long or damaged text, transparent colors
 of 1 to 16 bits, gamma. All: bits per channel, and sizes that cannot be true.

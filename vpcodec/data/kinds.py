@@ -1,4 +1,4 @@
-"""What an input is, told by its first bytes: recordings and photos that can be read, and what to do with others."""
+"""Recognize a file by its first bytes: its kind and format, or why it cannot be read."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""How loud a recording is, and the gain that brings it to where the speech network expects it."""
+"""Measure how loud a recording is, and the gain to the level that the speech network was trained at."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The frames of an MPEG audio stream (MP3, Layer I and II), found and counted before they are decoded.
+"""Find and count the frames of MPEG audio (MP3, Layers I and II) before they are decoded.
 
 A stream has no header of its own. The first frame may be silent and hold the number of frames (Xing, VBRI), and
 how many samples the encoder put before and behind (LAME); without it only counting tells the length. Such a frame

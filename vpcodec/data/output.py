@@ -1,4 +1,4 @@
-"""Output that appears whole or not at all, and never by accident in place of something else.
+"""Write files that appear complete or not at all, and replace nothing by accident.
 
 A file is written without a name in its own folder, flushed to the disk and then given its name: whatever goes wrong
 before, even `kill -9` or a power cut, nothing of it stays and an older file is as it was. Where the system has no

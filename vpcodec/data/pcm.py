@@ -1,4 +1,4 @@
-"""Samples as bytes, little-endian, and as float32 numbers whose full scale is 1.
+"""Convert samples between bytes (little-endian) and float32 numbers whose full scale is 1.
 
 Names of sample formats are libsndfile's: PCM_16, FLOAT, ULAW and so on. Integers map to k / 2^(bits-1), both
 ways, so a recording that is only copied keeps every bit (24 at most: float32 has no more).

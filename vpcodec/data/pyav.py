@@ -1,4 +1,4 @@
-"""Sound in formats that FFmpeg's decoders read, by the optional package PyAV: AAC, AMR, WMA, WavPack, films."""
+"""Decode sound with FFmpeg through the optional package PyAV: AAC, AMR, WMA, WavPack, and the sound of films."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""From one sample rate to another in a stream, to the sample: no delay, no drift, a length that can be told.
+"""Convert the sample rate of a stream without delay or drift, to a length that is known beforehand.
 
 n samples at rate a become ceil(n * b / a) samples at rate b, and on the way back exactly n again.
 Method: the band-limited polyphase filters of libsoxr at its "HQ" quality (20 bits).

@@ -1,4 +1,4 @@
-"""Compressed recordings by libsndfile, through Python streams and with our errors.
+"""Decode compressed recordings with libsndfile, through Python streams and with one-line errors.
 
 Every name works, since Python opens the files, and no error of a stream is lost inside a C library: the
 callbacks keep it, and it is raised when the library returns.

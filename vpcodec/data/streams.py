@@ -1,4 +1,4 @@
-"""Where bytes come from: a path, standard input or any binary stream, with errors a person can act on.
+"""Open inputs: a path, standard input or any binary stream, with errors that say what to do.
 
 Names are shown escaped, so that one error stays one line whatever a file is called, and files are opened by
 Python itself, so that every name the system allows works with every library behind.

@@ -1,4 +1,4 @@
-"""What recordings a file of compressed sound holds, and whether all of it is there, before anything is decoded.
+"""Find the recordings in a file of compressed sound, and whether it is complete, before anything is decoded.
 
 An Ogg file is a row of links, each with one or more streams in pages (RFC 3533):
 

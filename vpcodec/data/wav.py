@@ -1,4 +1,4 @@
-"""WAV files and pipes: their headers, their samples, and what stands around them.
+"""Read WAV files and pipes: headers, samples and tags.
 
     RIFF|RF64|BW64  u32 size  WAVE      then chunks: 4-byte name, u32 size, contents, a zero byte if the size is odd
     ds64   sizes of 64 bits for RF64 and BW64 (EBU Tech 3306)
