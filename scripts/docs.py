@@ -20,7 +20,7 @@ from typer.core import TyperArgument  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
 from scripts import gallery, library, low_rates, session  # noqa: E402
-from scripts.pictures import stale_pictures, write_picture  # noqa: E402
+from scripts.pictures import released, stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, app  # noqa: E402
@@ -28,7 +28,6 @@ from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, read_runs, with_tables  # noqa: E402
 from vpcodec.evaluation.tables import markdown_table  # noqa: E402
-from vpcodec.registry import FACTS, ModelFolder  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
 
@@ -203,11 +202,6 @@ def short_table(kind: str) -> str:
 def results() -> str:
     """docs/results.md with the measured figures of the released models between its markers."""
     return with_tables((ROOT / "docs" / "results.md").read_text(encoding="utf-8"), released())
-
-
-def released() -> list[ModelFolder]:
-    """The models of this checkout."""
-    return [ModelFolder(path.parent) for path in sorted((ROOT / "models").glob(f"*/{FACTS}"))]
 
 
 DOCUMENTS: dict[str, Callable[[], str]] = {

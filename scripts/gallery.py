@@ -17,12 +17,11 @@ from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import Dataset, Item, open_dataset
 from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.evaluation.rivals import parse_rival
-from vpcodec.registry import ModelFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.pictures import identity  # noqa: E402
+from scripts.pictures import identity, released  # noqa: E402
 
 MEDIA = ROOT / "tests" / "media"
 FOLDER = ROOT / "docs" / "gallery"
@@ -44,7 +43,8 @@ def main() -> None:
 
 def write_page(page: Path, kind: str, dataset: Dataset) -> None:
     """Evaluate every model of a kind, at each of its rates, and write the report."""
-    candidates = [ModelCandidate(model, rate) for model in released(kind) for rate in model.facts.rates]
+    models = [model for model in released() if model.facts.kind == kind]
+    candidates = [ModelCandidate(model, rate) for model in models for rate in model.facts.rates]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, page.name)
         run_evaluation(dataset, candidates, installed(kind), Outputs(report=report))
@@ -56,12 +56,6 @@ def bundled(kind: str) -> Dataset:
     """The tests' own media of a kind."""
     names = {"speech": ["speech.flac"], "image": ["cat.png", "coffee.jpg"]}[kind]
     return Dataset("bundled", kind, tuple(Item(name, MEDIA / name) for name in names))
-
-
-def released(kind: str) -> list[ModelFolder]:
-    """The models of this checkout, by name."""
-    models = [ModelFolder(facts.parent) for facts in sorted(ROOT.glob("models/*/model.toml"))]
-    return [model for model in models if model.facts.kind == kind]
 
 
 def installed(kind: str) -> list[str]:
@@ -78,7 +72,8 @@ def installed(kind: str) -> list[str]:
 
 def mark(kind: str) -> str:
     """What a page says about the models that made it."""
-    return f"<!-- made by scripts/gallery.py with {', '.join(identity(model) for model in released(kind))} -->\n"
+    names = ", ".join(identity(model) for model in released() if model.facts.kind == kind)
+    return f"<!-- made by scripts/gallery.py with {names} -->\n"
 
 
 def stale_pages() -> list[str]:

@@ -15,7 +15,7 @@ from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.container import prior_identity
 from vpcodec.evaluation.examples import spectrogram
-from vpcodec.registry import ModelFolder
+from vpcodec.registry import FACTS, ModelFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = ROOT / "tests" / "media"
@@ -81,14 +81,18 @@ PICTURES: dict[str, tuple[str, Callable[[Codec], Image.Image]]] = {
 }
 
 
-def released(kind: str) -> ModelFolder:
-    """The default model of this checkout."""
+def released() -> list[ModelFolder]:
+    """The models of this checkout, by name."""
+    return [ModelFolder(path.parent) for path in sorted(ROOT.glob(f"models/*/{FACTS}"))]
+
+
+def default_model(kind: str) -> ModelFolder:
     return ModelFolder(ROOT / "models" / DEFAULT_MODELS[kind])
 
 
 def stale_pictures() -> list[str]:
     """Names of the pictures that are missing or were made with other weights."""
-    return [name for name, (kind, _) in PICTURES.items() if made_with(FOLDER / name) != mark(released(kind))]
+    return [name for name, (kind, _) in PICTURES.items() if made_with(FOLDER / name) != mark(default_model(kind))]
 
 
 def made_with(path: Path) -> bytes:
@@ -112,6 +116,6 @@ def identity(model: ModelFolder) -> str:
 def write_picture(name: str) -> None:
     """Draw one of `PICTURES`."""
     kind, draw = PICTURES[name]
-    model = released(kind)
+    model = default_model(kind)
     FOLDER.mkdir(exist_ok=True)
     draw(Codec.load(model)).save(FOLDER / name, quality=92, subsampling=0, comment=mark(model))

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.pictures import identity, released
+from scripts.pictures import default_model, identity
 from tests.readme import lay_out
 from vpcodec.codec.pipeline import DEFAULT_MODELS
 
@@ -115,7 +115,7 @@ def plain(line: str) -> str:
 
 def mark() -> str:
     """What the page says about the models that it was made with."""
-    return "made by scripts/session.py with " + ", ".join(identity(released(kind)) for kind in DEFAULT_MODELS)
+    return "made by scripts/session.py with " + ", ".join(identity(default_model(kind)) for kind in DEFAULT_MODELS)
 
 
 def is_stale() -> bool:
