@@ -61,7 +61,7 @@ def test_a_report_without_matplotlib_is_refused_before_any_work(vpcodec: Command
     ("package", "extra", "name", "brand", "what"),
     [
         ("pillow_heif", "heif", "photos/phone.heic", "heic", "a HEIC photo"),
-        ("av", "media", "recordings/memo.m4a", "M4A ", "sound or a film in MP4 or QuickTime"),
+        ("av", "media", "recordings/memo.m4a", "M4A ", "an MP4 or QuickTime file"),
     ],
 )
 def test_files_that_need_an_optional_package_name_it_and_are_skipped_in_folders(

@@ -36,7 +36,7 @@ EXTRAS: dict[str, tuple[str, str, str]] = {
     "jxl": ("a JPEG XL photo", "pillow_jxl", ".jxl"),
     "raw": ("a camera raw file", "rawpy", ".dng .nef .nrw .cr2 .cr3 .arw .raf .orf .rw2 .pef .srw .3fr"),
     "media": (
-        "AAC, AMR, WMA, WavPack or the sound of a film",
+        "sound in AAC, AMR, MP4, WebM, WMA or WavPack",
         "av",
         ".m4a .m4b .mp4 .aac .amr .awb .wma .wv .ape .webm .mka .3gp",
     ),
@@ -44,13 +44,13 @@ EXTRAS: dict[str, tuple[str, str, str]] = {
 EXTRA_SUFFIXES = tuple(suffix for _, _, suffixes in EXTRAS.values() for suffix in suffixes.split())
 # Formats of the extra `media`: what such a file is, and FFmpeg's name for it.
 PYAV_FORMATS = {
-    "aac": ("AAC sound", "aac"),
-    "amr": ("AMR speech", "amr"),
-    "ape": ("Monkey's Audio", "ape"),
-    "mp4": ("sound or a film in MP4 or QuickTime", "mov"),
-    "wavpack": ("WavPack sound", "wv"),
-    "webm": ("sound or a film in WebM or Matroska", "matroska"),
-    "wma": ("Windows Media", "asf"),
+    "aac": ("an AAC file", "aac"),
+    "amr": ("an AMR file", "amr"),
+    "ape": ("a Monkey's Audio file", "ape"),
+    "mp4": ("an MP4 or QuickTime file", "mov"),
+    "wavpack": ("a WavPack file", "wv"),
+    "webm": ("a WebM or Matroska file", "matroska"),
+    "wma": ("a Windows Media file", "asf"),
 }
 
 # Position and bytes of each signature. WebP and WAV are both RIFF, so the form type at byte 8 decides.
