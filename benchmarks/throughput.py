@@ -58,14 +58,14 @@ def main() -> None:
 def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row: the engine's calls alone, side by side, as the codec makes them for many windows or photos."""
     engine, facts = open_engine(folder, engine_name), folder.facts
-    member, members = engine.crew()
+    worker, count = engine.workers()
     signals = (
-        speech_windows(options.seconds, facts.hop, members) if facts.kind == "speech" else [picture()] * options.images
+        speech_windows(options.seconds, facts.hop, count) if facts.kind == "speech" else [picture()] * options.images
     )
-    with ThreadPoolExecutor(members) as pool:
-        tokens = list(pool.map(lambda signal: member.encode(signal, rate), signals))
-        encode = fastest(lambda: list(pool.map(lambda signal: member.encode(signal, rate), signals)))
-        decode = fastest(lambda: list(pool.map(lambda token: member.decode(token, rate), tokens)))
+    with ThreadPoolExecutor(count) as pool:
+        tokens = list(pool.map(lambda signal: worker.encode(signal, rate), signals))
+        encode = fastest(lambda: list(pool.map(lambda signal: worker.encode(signal, rate), signals)))
+        decode = fastest(lambda: list(pool.map(lambda token: worker.decode(token, rate), tokens)))
     amount = sum(map(len, signals)) / 16_000 if facts.kind == "speech" else len(signals)
     return {
         "model": folder.name,
@@ -88,12 +88,12 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def speech_windows(seconds: float, hop: int, members: int) -> list[np.ndarray]:
-    """The bundled recording, repeated, in windows of the codec's size, as many for each member of the crew."""
+def speech_windows(seconds: float, hop: int, count: int) -> list[np.ndarray]:
+    """The bundled recording, repeated, in windows of the codec's size, as many for each worker."""
     samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
     size = CORES["speech"] * hop
-    count = members * max(1, round(seconds * 16_000 / size / members))
-    return list(np.resize(samples, (count, size)))
+    number = count * max(1, round(seconds * 16_000 / size / count))
+    return list(np.resize(samples, (number, size)))
 
 
 def picture() -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
-from vpcodec.codec.decoded import Picture, Recording
+from vpcodec.codec.arrays import Picture, Recording
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.container import prior_identity
 from vpcodec.evaluation.examples import spectrogram

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.recordings import SAMPLE_RATE
 from vpcodec.codec.windows import CORES
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
@@ -89,7 +88,7 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
             signal, sample_rate = moved(content, model.facts, copy / options.prior_copies)
             engine.latents.clear()
             for rate, found in frames.items():
-                tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, rate=rate))
+                tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, codebook=rate))
                 found += windows(tokens, model.facts.kind)
     for rate, found in frames.items():
         codes = codebook(model, rate)
@@ -133,7 +132,7 @@ def moved(content: bytes, facts: ModelFacts, share: float) -> tuple[NDArray[Any]
         skipped = round(share * facts.hop)
         return open_image(io.BytesIO(content)).pixels[skipped:, skipped:], None
     with open_audio(io.BytesIO(content)) as audio:
-        skipped = round(share * facts.hop * audio.info.sample_rate / SAMPLE_RATE)
+        skipped = round(share * facts.hop * audio.info.sample_rate / facts.sample_rate)
         return audio.read_all()[skipped:], audio.info.sample_rate
 
 

@@ -226,8 +226,8 @@ DATA = (
         "tests/data/test_damaged_recordings.py",
     ),
     Mutant(
-        "vpcodec/corpus/verify.py",
-        "open_image(target, header.signal.width * header.signal.height)",
+        "vpcodec/codec/image.py",
+        "open_image(target, facts.width * facts.height)",
         "open_image(target)",
         "tests/test_verify.py",
     ),
@@ -252,9 +252,9 @@ CONTAINER_AND_CODEC = (
         "self.footer.length",
         "tests/container/test_resync.py",
     ),
-    Mutant("vpcodec/codec/recordings.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
-    Mutant("vpcodec/codec/photos.py", "8 if info.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
-    Mutant("vpcodec/codec/speech.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
+    Mutant("vpcodec/codec/speech.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
+    Mutant("vpcodec/codec/image.py", "8 if info.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
+    Mutant("vpcodec/codec/speech_windows.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
     Mutant(
         "vpcodec/export.py",
         "vocabulary <= 1 << 16",
@@ -268,7 +268,7 @@ CONTAINER_AND_CODEC = (
 
 CORPUS_EVALUATION_AND_COMMAND = (
     Mutant(
-        "vpcodec/corpus/shards.py", "self.number - 1 :: self.count", "self.number :: self.count", "tests/test_corpus.py"
+        "vpcodec/corpus/plan.py", "self.number - 1 :: self.count", "self.number :: self.count", "tests/test_corpus.py"
     ),
     Mutant(
         "vpcodec/evaluation/summary.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.5", "tests/evaluation/test_figures.py"
@@ -299,8 +299,8 @@ CORPUS_EVALUATION_AND_COMMAND = (
     ),
     Mutant(
         "vpcodec/cli/coding.py",
-        "rest = outcome.seconds - outcome.load_seconds - outcome.network_seconds",
-        "rest = outcome.seconds",
+        "rest = result.seconds - result.load_seconds - result.network_seconds",
+        "rest = result.seconds",
         "tests/cli/test_timings.py",
     ),
     Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vpcodec.codec.matching import new_header
 from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.token_files import new_header
 from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
 from vpcodec.data.level import bytes_of_levels
 from vpcodec.errors import ConfigError, InputError, ModelError

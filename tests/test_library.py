@@ -52,7 +52,7 @@ def test_every_public_class_and_method_says_what_it_is() -> None:
 def test_the_page_of_the_library_has_every_public_name() -> None:
     page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
     assert all(f"`vpcodec.{name}" in page or f"| `{name}` |" in page for name in PUBLIC if name != "__version__")
-    assert "`Codec.encode(signal, *, sample_rate=None, " in page
+    assert "`Codec.encode(signal, *, sample_rate=None, codebook=None) -> bytes`" in page
 
 
 @pytest.mark.parametrize("module", [vpcodec, pipeline], ids=lambda module: module.__name__)
@@ -144,6 +144,20 @@ def test_what_is_no_sample_is_refused_with_its_place(speech: Codec, number: floa
         speech.encode(samples, sample_rate=16_000)
     with pytest.raises(vpcodec.InputError, match=r"sample 1,234 of channel 1 is "):
         speech.encoder(16_000, 2, dtype=dtype).push(samples)
+
+
+def test_what_is_said_of_a_file_is_a_warning_and_the_results_note(speech: Codec, tmp_path: Path) -> None:  # noqa: F811
+    samples = np.full(2000, 0.1, np.float32)
+    samples[[7, 99]] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, 16_000, "FLOAT")
+    said = "2 samples were infinite or not a number and are read as silence"
+    with pytest.warns(UserWarning, match=said):
+        content = speech.encode(tmp_path / "a.wav")
+    out = io.BytesIO()
+    coded = speech.encode_to(tmp_path / "a.wav", out)
+    assert (coded.notes, coded.length, coded.amount) == ((said,), 2000, 0.125)
+    assert coded.network_seconds > 0
+    assert out.getvalue() == content
 
 
 def test_what_can_be_meant_is_taken(speech: Codec) -> None:  # noqa: F811

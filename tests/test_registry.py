@@ -10,9 +10,9 @@ from tests.conftest import MEDIA
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.codec.pipeline import Codec
 from vpcodec.config import override
-from vpcodec.corpus.facts import describe
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.export import read_tokens
+from vpcodec.inspect import describe
 from vpcodec.registry import (
     FACTS,
     WEIGHTS,

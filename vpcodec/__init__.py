@@ -28,7 +28,7 @@ from vpcodec.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from vpcodec.codec.decoded import Picture, Recording
+    from vpcodec.codec.arrays import Picture, Recording
     from vpcodec.codec.pipeline import Codec
     from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
 
@@ -57,8 +57,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Names whose modules need numpy and more: imported when they are first asked for.
 LATER = {
     "Codec": "vpcodec.codec.pipeline",
-    "Picture": "vpcodec.codec.decoded",
-    "Recording": "vpcodec.codec.decoded",
+    "Picture": "vpcodec.codec.arrays",
+    "Recording": "vpcodec.codec.arrays",
     "Piece": "vpcodec.codec.streaming",
     "StreamDecoder": "vpcodec.codec.streaming",
     "StreamEncoder": "vpcodec.codec.streaming",

@@ -1,5 +1,6 @@
 """Which device computes, and how much memory a step needs at its peak."""
 
+import os
 import re
 import sys
 from contextlib import suppress
@@ -66,3 +67,8 @@ def resident_peak() -> int | None:
 def gpu() -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and bool(torch.cuda.is_initialized())
+
+
+def core_count() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,9 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.matching import prior_of
-from vpcodec.codec.recordings import SAMPLE_RATE
-from vpcodec.codec.tokens import joined, model_to_read
+from vpcodec.codec.token_files import joined, model_to_read, prior_of
 from vpcodec.container import Frame, ImageFacts, Reader, SpeechFacts
 from vpcodec.data.level import QUIETEST, STEP, levels_of
 from vpcodec.data.streams import open_input
@@ -102,7 +100,7 @@ def source_info(
     speech, empty = isinstance(signal, SpeechFacts), {"sample_rate": 0, "samples": 0, "width": 0, "height": 0}
     levels = [level for frame in frames for level in levels_of(frame.side, signal.channels)] if speech else []
     return {
-        "tokens_per_second": SAMPLE_RATE / model.facts.hop if model and speech else 0.0,
+        "tokens_per_second": model.facts.sample_rate / model.facts.hop if model and speech else 0.0,
         **empty,
         **vars(signal),
         "samples": length,

@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.image import positions, tiles
-from vpcodec.codec.matching import new_header
-from vpcodec.codec.recordings import SAMPLE_RATE
+from vpcodec.codec.token_files import new_header
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
 from vpcodec.data.level import LOUDEST, QUIETEST, STEP, TARGET, bytes_of_levels
@@ -30,7 +29,7 @@ from vpcodec.data.resample import resampled_length
 from vpcodec.data.streams import peek, seekable
 from vpcodec.errors import ConfigError, InputError, ModelError
 from vpcodec.export import ROW_GROUP, Tokens, groups_of, parquet_modules
-from vpcodec.registry import ModelFolder, find_model
+from vpcodec.registry import ModelFacts, ModelFolder, find_model
 
 
 def read_ids(stream: BinaryIO) -> Iterator[Tokens]:
@@ -144,7 +143,7 @@ class Importer:
     def token_file(self, ids: NDArray[np.int64], info: dict[str, Any], model: ModelFolder, rate: int) -> bytes:
         """The token file of ids [C, T] or [H, W]."""
         speech = model.facts.kind == "speech"
-        signal, length = (sound_of if speech else picture_of)(ids, info, model.facts.hop)
+        signal, length = (sound_of if speech else picture_of)(ids, info, model.facts)
         frames = self.frames(ids, info) if speech else tiles_of(ids)
         metadata = {name: b64decode(content) for name, content in json.loads(info.get("metadata") or "{}").items()}
         out = io.BytesIO()
@@ -206,21 +205,21 @@ def joined(ids: NDArray[Any], vocabulary: int, groups: int) -> NDArray[np.int64]
     return (ids.astype(np.int64) * vocabulary ** np.arange(groups)).sum(axis=-1)
 
 
-def sound_of(ids: NDArray[np.int64], info: dict[str, Any], hop: int) -> tuple[SpeechFacts, int]:
+def sound_of(ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[SpeechFacts, int]:
     """What the header says of a recording of ids [C, T], and its samples: those of the info where they fit."""
-    rate, most = int(info.get("sample_rate") or SAMPLE_RATE), ids.shape[1] * hop
+    rate, most = int(info.get("sample_rate") or facts.sample_rate), ids.shape[1] * facts.hop
     signal = SpeechFacts(rate, len(ids), info.get("bit_depth", 16), info.get("floating", False))
     samples = int(info.get("samples") or 0)
-    if not most - hop < resampled_length(samples, rate, SAMPLE_RATE) <= most:
-        samples = most * rate // SAMPLE_RATE
+    if not most - facts.hop < resampled_length(samples, rate, facts.sample_rate) <= most:
+        samples = most * rate // facts.sample_rate
     return signal, samples
 
 
-def picture_of(ids: NDArray[np.int64], info: dict[str, Any], hop: int) -> tuple[ImageFacts, int]:
+def picture_of(ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[ImageFacts, int]:
     """What the header says of an image of ids [H, W]; its size is that of the info where it fits."""
     height, width = int(info.get("height") or 0), int(info.get("width") or 0)
-    if positions(height, width, hop) != ids.shape:
-        height, width = ids.shape[0] * hop, ids.shape[1] * hop
+    if positions(height, width, facts.hop) != ids.shape:
+        height, width = ids.shape[0] * facts.hop, ids.shape[1] * facts.hop
     more = {key: info[key] for key in ("channels", "bit_depth", "floating") if key in info}
     return ImageFacts(width, height, **more), 0
 

@@ -55,6 +55,11 @@ class ModelFacts:
     network: Network = field(default_factory=Network)
     graphs: Annotated[dict[str, Any], "SHA-256 of each graph of the onnx engine."] = field(default_factory=dict)
 
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the sound that the network sees; of no meaning for images."""
+        return self.network.sample_rate
+
 
 class ModelFolder:
     """A model on disk, read as far as it is needed.

@@ -88,7 +88,7 @@ def token_files(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokens")
     samples, rate = soundfile.read(MEDIA / "speech.flac", frames=16_000, dtype="float32")
     speech, image = (Codec.load(str(models / name)) for name in DEFAULT_MODELS.values())
-    (folder / "speech.tok").write_bytes(speech.encode_samples(samples, rate))
+    (folder / "speech.tok").write_bytes(speech.encode(samples, sample_rate=rate))
     (folder / "photo.tok").write_bytes(image.encode(MEDIA / "cat.png"))
     return folder
 

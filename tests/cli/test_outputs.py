@@ -168,7 +168,7 @@ def test_rule_10_a_wrong_output_fails_verification(tokens: Path, models: Path) -
     content[len(content) // 2] ^= 1
     (tokens / "speech.tok").write_bytes(content)
     with pytest.raises(InputError, match="the input is kept"):
-        check_encoded(str(tokens / "speech.tok"), header, ModelFolder(models / header.model))
+        check_encoded(str(tokens / "speech.tok"), ModelFolder(models / header.model), header.rate)
 
 
 def test_resync_decodes_the_intact_frames_of_a_damaged_file(vpcodec: Command, tokens: Path) -> None:

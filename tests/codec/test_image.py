@@ -9,8 +9,9 @@ from PIL import Image, ImageCms
 
 from tests.conftest import MEDIA
 from vpcodec.codec import windows
-from vpcodec.codec.decoded import Picture
+from vpcodec.codec.arrays import Picture
 from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.token_files import new_header
 from vpcodec.container import ImageFacts, Reader, Writer
 from vpcodec.errors import ContainerError, InputError, ModelError
 
@@ -71,7 +72,7 @@ def test_a_colour_profile_that_a_token_file_has_no_room_for_is_left_out_with_a_l
     stream, out = io.BytesIO(), io.BytesIO()
     Image.fromarray(photo[:32, :32]).save(stream, "PNG", icc_profile=profile + bytes(70_000))
     stream.seek(0)
-    (note,) = image.encode_to(stream, out)
+    (note,) = image.encode_to(stream, out).notes
     assert note.startswith(f"icc ({len(profile) + 70_000:,} bytes) is left out: a token file has room for ")
     assert out.getvalue() == image.encode(photo[:32, :32])
 
@@ -99,7 +100,7 @@ def test_a_missing_tile_is_refused(image: Codec, photo: np.ndarray) -> None:
 def test_a_size_is_believed_only_where_its_tiles_are_there(image: Codec, photo: np.ndarray) -> None:
     reader, out = Reader(io.BytesIO(image.encode(photo[:32, :32]))), io.BytesIO()
     largest = ImageFacts((1 << 32) - 1, (1 << 32) - 1)
-    writer = Writer(out, image.header(image.codebooks[-1], largest, {}))
+    writer = Writer(out, new_header(image.model, image.codebooks[-1], largest, {}))
     writer.write(*reader.frames())
     writer.close()
     tracemalloc.start()

@@ -9,9 +9,10 @@ import soundfile
 from PIL import Image
 
 from tests.conftest import MEDIA
-from vpcodec.codec.decoded import Picture, Recording
+from vpcodec.codec.arrays import Picture, Recording
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.resync import resync_for
+from vpcodec.codec.signals import Writing
+from vpcodec.codec.token_files import new_header
 from vpcodec.container import ImageFacts, Index, Reader, SpeechFacts
 from vpcodec.errors import ContainerError
 
@@ -23,8 +24,8 @@ def resynced(codec: Codec, content: bytes) -> tuple[bytes, tuple[str, ...]]:
     """What a damaged token file is decoded to, WAV or PNG, and what the user is told."""
     out = io.BytesIO()
     form = "wav" if codec.kind == "speech" else "png"
-    notes = codec.decode_to(Reader(io.BytesIO(content)), out, form, resync=True)
-    return out.getvalue(), notes
+    coded = codec.decode_to(Reader(io.BytesIO(content)), out, form, Writing(resync=True))
+    return out.getvalue(), coded.notes
 
 
 def without(content: bytes, number: int) -> bytes:
@@ -76,14 +77,14 @@ def test_a_photo_that_was_cut_short_comes_back_in_its_size(image: Codec, pixels:
 
 def test_a_photo_whose_only_tile_is_lost_is_gray(image: Codec, pixels: np.ndarray) -> None:
     reader = Reader(io.BytesIO(without(image.encode(pixels[:40, :50]), 0)))
-    (frame,) = reader.frames(on_damage=resync_for(reader.header, image.engine, image.model.facts))
+    (frame,) = reader.frames(on_damage=image.signal.resync(image.coding(reader.header)))
     gray = image.tokens(image.encode(np.full((8, 8, 3), 127, np.uint8)))
     assert frame.tokens.shape == (5, 7)
     assert (frame.tokens == gray).all()
 
 
 def test_a_photo_too_large_to_be_true_is_not_filled_up(image: Codec) -> None:
-    header = image.header(image.codebooks[-1], ImageFacts((1 << 32) - 1, (1 << 32) - 1), {})
+    header = new_header(image.model, image.codebooks[-1], ImageFacts((1 << 32) - 1, (1 << 32) - 1), {})
     with pytest.raises(ContainerError, match="4,294,967,295 x 4,294,967,295 pixels are more than"):
         resynced(image, header.to_bytes())
 

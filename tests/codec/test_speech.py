@@ -1,6 +1,7 @@
-"""Recordings through the codec: every length, rate and level, whole, in pieces and by stretches."""
+"""Recordings through the codec: every length, rate and level, whole, in pieces and by ranges."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,12 @@ import soundfile
 
 from tests.conftest import MEDIA
 from vpcodec.codec import windows
-from vpcodec.codec.decoded import Recording
+from vpcodec.codec.arrays import Recording
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.recordings import Span, decode_span
-from vpcodec.codec.speech import SpeechDecoder, SpeechEncoder, gain_curve
+from vpcodec.codec.signals import Span, Writing
+from vpcodec.codec.speech import decode_range
+from vpcodec.codec.speech_windows import SpeechDecoder, SpeechEncoder, gain_curve
+from vpcodec.codec.token_files import new_header
 from vpcodec.container import Frame, Index, Reader, SpeechFacts, Writer
 from vpcodec.data.audio_sink import write_header
 from vpcodec.data.level import gain_of, measure_level
@@ -46,14 +49,14 @@ def decoded(codec: Codec, content: bytes) -> np.ndarray:
 def test_a_recording_comes_back_to_the_sample_as_long_as_it_was(
     speech: Codec, samples: np.ndarray, rate: int, length: int
 ) -> None:
-    assert decoded(speech, speech.encode_samples(samples[:length], rate)).shape == (length, 1)
+    assert decoded(speech, speech.encode(samples[:length], sample_rate=rate)).shape == (length, 1)
 
 
 def test_every_channel_is_coded_as_if_it_were_alone(speech: Codec, samples: np.ndarray) -> None:
     left, right = samples[:20000], 0.3 * samples[20000:40000]
-    both = decoded(speech, speech.encode_samples(np.stack((left, right), axis=1), 16000))
-    assert np.array_equal(both[:, :1], decoded(speech, speech.encode_samples(left, 16000)))
-    assert np.array_equal(both[:, 1:], decoded(speech, speech.encode_samples(right, 16000)))
+    both = decoded(speech, speech.encode(np.stack((left, right), axis=1), sample_rate=16000))
+    assert np.array_equal(both[:, :1], decoded(speech, speech.encode(left, sample_rate=16000)))
+    assert np.array_equal(both[:, 1:], decoded(speech, speech.encode(right, sample_rate=16000)))
 
 
 @pytest.mark.parametrize("piece", [1000, 6144, 9999, 50000])
@@ -83,25 +86,29 @@ def test_tokens_in_windows_are_those_of_the_signal_in_one(
 ) -> None:
     """At one level, for the gain follows the windows."""
     tone = 0.1 * np.sin(np.arange(40000) * 0.37).astype(np.float32)
-    cut = speech.tokens(speech.encode_samples(tone, 16000))
+    cut = speech.tokens(speech.encode(tone, sample_rate=16000))
     monkeypatch.setitem(windows.CORES, "speech", 4096)
-    whole = speech.tokens(speech.encode_samples(tone, 16000))
+    whole = speech.tokens(speech.encode(tone, sample_rate=16000))
     assert (cut == whole).mean() > 0.998  # products of other shapes may round otherwise
 
 
 @pytest.mark.parametrize("span", [Span(0, 0.5), Span(1.0, 1.001), Span(1.5, 3.0), Span(3.9), Span(0, 99)])
 @pytest.mark.parametrize("rate", [11127, 16000, 44100])
-def test_a_range_is_that_part_of_the_whole(speech: Codec, samples: np.ndarray, span: Span, rate: int) -> None:
-    content = speech.encode_samples(samples, rate)
+def test_a_range_is_that_range_of_the_whole(speech: Codec, samples: np.ndarray, span: Span, rate: int) -> None:
+    content = speech.encode(samples, sample_rate=rate)
     whole = decoded(speech, content)
     start, stop = span.samples(rate)
     index = Index(io.BytesIO(content))
     if start >= len(whole):
         with pytest.raises(InputError, match="ends before"):
-            list(decode_span(speech.engine, speech.model, index, span))
+            list(ranged(speech, index, span))
         return
-    part = np.concatenate(list(decode_span(speech.engine, speech.model, index, span)))
+    part = np.concatenate(list(ranged(speech, index, span)))
     np.testing.assert_allclose(part, whole[start:stop], atol=1e-5)
+
+
+def ranged(speech: Codec, index: Index, span: Span) -> Iterator[np.ndarray]:
+    return decode_range(speech.coding(index.header), index, span)
 
 
 class CountingFile(io.BytesIO):
@@ -116,36 +123,36 @@ class CountingFile(io.BytesIO):
 
 
 def test_a_range_reads_only_the_frames_around_it(speech: Codec, samples: np.ndarray) -> None:
-    content = speech.encode_samples(np.tile(samples, 8), 16000)
+    content = speech.encode(np.tile(samples, 8), sample_rate=16000)
     file = CountingFile(content)
-    part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(file), Span(20.0, 20.1))))
+    part = np.concatenate(list(ranged(speech, Index(file), Span(20.0, 20.1))))
     assert len(part) == 1600
     assert file.count < len(content) / 5
 
 
 def test_a_range_is_given_out_while_it_is_read(speech: Codec, samples: np.ndarray) -> None:
-    content = speech.encode_samples(np.tile(samples, 8), 16000)
+    content = speech.encode(np.tile(samples, 8), sample_rate=16000)
     file = CountingFile(content)
-    next(decode_span(speech.engine, speech.model, Index(file), Span(5.0)))
+    next(ranged(speech, Index(file), Span(5.0)))
     assert file.count < len(content) / 5
 
 
 @pytest.mark.parametrize("span", [Span(0, 9), Span(4.2), Span(8, 9)])
 def test_a_range_that_the_frames_do_not_hold_is_refused(speech: Codec, samples: np.ndarray, span: Span) -> None:
-    content = rewritten(speech.encode_samples(samples, 16000), length=10 * 16000)
+    content = rewritten(speech.encode(samples, sample_rate=16000), length=10 * 16000)
     with pytest.raises(ContainerError, match=r"the frames end [\d,]+ samples before the end that the footer states"):
-        list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span))
+        list(ranged(speech, Index(io.BytesIO(content)), span))
 
 
 @pytest.mark.parametrize(
     "signal", [SpeechFacts(16000, 33), SpeechFacts(16000, (1 << 32) - 1), SpeechFacts((1 << 32) - 1)]
 )
 def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, signal: SpeechFacts) -> None:
-    content = rewritten(speech.encode_samples(samples[:999], 16000), signal=signal)
+    content = rewritten(speech.encode(samples[:999], sample_rate=16000), signal=signal)
     for read in (
         lambda: speech.decode(content),
         lambda: speech.decode_to(Reader(io.BytesIO(content)), io.BytesIO(), "wav"),
-        lambda: speech.decode_span_to(Index(io.BytesIO(content)), io.BytesIO(), "wav", Span(0, 0.01)),
+        lambda: speech.decode_to(Index(io.BytesIO(content)), io.BytesIO(), "wav", Writing(span=Span(0, 0.01))),
         lambda: speech.decoder().push(content),
     ):
         with pytest.raises((ContainerError, InputError), match=r"channels|sample rate"):
@@ -153,14 +160,14 @@ def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, si
 
 
 def test_frames_of_other_channels_than_the_header_says_are_refused(speech: Codec, samples: np.ndarray) -> None:
-    content = rewritten(speech.encode_samples(samples[:999], 16000), signal=SpeechFacts(16000, 2))
+    content = rewritten(speech.encode(samples[:999], sample_rate=16000), signal=SpeechFacts(16000, 2))
     with pytest.raises(ContainerError, match="a frame has 1 channels, the header says 2"):
         speech.tokens(content)
 
 
 def test_a_token_file_without_frames_has_no_tokens(speech: Codec) -> None:
     out = io.BytesIO()
-    Writer(out, speech.header(256, SpeechFacts(16000, 2), {})).close()
+    Writer(out, new_header(speech.model, 256, SpeechFacts(16000, 2), {})).close()
     assert speech.tokens(out.getvalue()).shape == (2, 0)
     assert decoded(speech, out.getvalue()).shape == (0, 2)
 
@@ -168,7 +175,7 @@ def test_a_token_file_without_frames_has_no_tokens(speech: Codec) -> None:
 def test_a_file_without_a_prior_is_read_by_a_model_that_has_got_one(
     speech: Codec, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = speech.encode_samples(samples[:999], 16000)
+    content = speech.encode(samples[:999], sample_rate=16000)
     monkeypatch.setattr(ModelFolder, "prior", lambda self, rate: b"made later")
     assert decoded(speech, content).shape == (999, 1)
     assert sum(len(block) for block in speech.decoder().push(content)) == 0
@@ -179,7 +186,7 @@ def test_tags_that_a_token_file_has_no_room_for_are_left_out_with_a_line(speech:
     tags = {"title": "the grass", "comment": "very " * 20_000}
     wav = write_header(16000, 1, "PCM_16", 100, tags) + bytes(200)
     out = io.BytesIO()
-    (note,) = speech.encode_to(io.BytesIO(wav), out)
+    (note,) = speech.encode_to(io.BytesIO(wav), out).notes
     assert note.startswith("comment (100,000 bytes) is left out: a token file has room for ")
     assert Reader(io.BytesIO(out.getvalue())).header.metadata == (("title", b"the grass"),)
 
@@ -190,14 +197,14 @@ def test_a_recording_gets_the_same_tokens_at_any_level_and_comes_back_at_its_own
 ) -> None:
     reference = samples / np.abs(samples).max()
     scaled = (reference * 10 ** (decibels / 20)).astype(np.float32)
-    loud, ours = speech.encode_samples(reference, 16000), speech.encode_samples(scaled, 16000)
+    loud, ours = (speech.encode(each, sample_rate=16000) for each in (reference, scaled))
     assert (speech.tokens(loud) == speech.tokens(ours)).mean() > 0.99
     ratio = np.linalg.norm(decoded(speech, ours)) / np.linalg.norm(decoded(speech, loud))
     assert abs(20 * np.log10(ratio) - decibels) < 0.5
 
 
 def test_levels_that_no_encoder_writes_are_refused(speech: Codec, samples: np.ndarray) -> None:
-    reader, out = Reader(io.BytesIO(speech.encode_samples(samples[:999], 16000))), io.BytesIO()
+    reader, out = Reader(io.BytesIO(speech.encode(samples[:999], sample_rate=16000))), io.BytesIO()
     for side in (b"", b"\x01\x02\x03", b"\xff\xff"):
         writer = Writer(out, reader.header)
         writer.write(Frame(np.zeros((1, 11), np.int64), side))
@@ -209,7 +216,7 @@ def test_levels_that_no_encoder_writes_are_refused(speech: Codec, samples: np.nd
 
 
 def test_silence_stays_finite_and_quiet(speech: Codec) -> None:
-    samples = decoded(speech, speech.encode_samples(np.zeros(30000, np.float32), 16000))
+    samples = decoded(speech, speech.encode(np.zeros(30000, np.float32), sample_rate=16000))
     assert np.isfinite(samples).all()
     assert measure_level(np.zeros(1000, np.float32)) == 0
     assert gain_of(0) == 1.0
@@ -225,7 +232,7 @@ def test_the_gain_glides_between_the_levels_of_neighbours() -> None:
 
 
 def test_a_frame_too_short_in_the_middle_is_refused(speech: Codec, samples: np.ndarray) -> None:
-    reader = Reader(io.BytesIO(speech.encode_samples(samples, 16000)))
+    reader = Reader(io.BytesIO(speech.encode(samples, sample_rate=16000)))
     frames = list(reader.frames())
     out = io.BytesIO()
     writer = Writer(out, reader.header)
@@ -237,7 +244,7 @@ def test_a_frame_too_short_in_the_middle_is_refused(speech: Codec, samples: np.n
 
 
 def test_a_decoder_that_starts_in_the_middle_wants_the_frame_before(speech: Codec, samples: np.ndarray) -> None:
-    content = speech.encode_samples(samples, 16000)
+    content = speech.encode(samples, sample_rate=16000)
     frames = list(Reader(io.BytesIO(content)).frames())
     decoder = SpeechDecoder(speech.model.facts, 256, first=3)
     blocks = [compute(speech.engine) for frame in frames[2:6] for compute in decoder.push(frame)]

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from tests.conftest import MEDIA
-from vpcodec.codec.decoded import Recording
+from vpcodec.codec.arrays import Recording
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.errors import ConfigError, ContainerError, InputError, ModelError

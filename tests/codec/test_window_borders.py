@@ -8,7 +8,8 @@ import soundfile
 
 from tests.conftest import MEDIA
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.recordings import Span, decode_span
+from vpcodec.codec.signals import Span
+from vpcodec.codec.speech import decode_range
 from vpcodec.container import Index
 
 WINDOW = 64 * 96 / 16_000  # seconds, of the codec that the fixture makes
@@ -19,10 +20,11 @@ WINDOW = 64 * 96 / 16_000  # seconds, of the codec that the fixture makes
 def test_a_range_between_two_borders_is_that_range_of_the_whole(speech: Codec, rate: int, inside: float) -> None:
     """Where it begins just behind a border, resampling needs the window before, and at its end the one after."""
     samples = soundfile.read(MEDIA / "speech.flac", dtype="float32")[0]
-    content = speech.encode_samples(np.repeat(samples, rate // 16_000), rate)
+    content = speech.encode(np.repeat(samples, rate // 16_000), sample_rate=rate)
     whole = speech.decode(content).samples
     span = Span(2 * WINDOW + inside, 3 * WINDOW - inside)
-    part = np.concatenate(list(decode_span(speech.engine, speech.model, Index(io.BytesIO(content)), span)))
+    index = Index(io.BytesIO(content))
+    part = np.concatenate(list(decode_range(speech.coding(index.header), index, span)))
     start, stop = round(span.start * rate), round(span.stop * rate)
     assert len(part) == stop - start
     assert np.abs(part - whole[start:stop]).max() < 1e-5

@@ -37,8 +37,8 @@ from vpcodec.data.kinds import MOST_PIXELS
 from vpcodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vpcodec.corpus.outcome import Outcome, Settings
     from vpcodec.corpus.plan import Item
+    from vpcodec.corpus.result import Result, Settings
 
 PCM = "PCM_16"
 
@@ -83,9 +83,9 @@ def encode(
 
     speech.wav becomes speech.tok. With -r, inputs whose output is complete are skipped.
     """
-    from vpcodec.corpus.formats import TOKENS, is_medium_name
+    from vpcodec.corpus.plan import TOKENS, is_media_name
 
-    if output is not None and is_medium_name(output):
+    if output is not None and is_media_name(output):
         raise ConfigError(f"-o {output}: encode writes token files", hint=f"name it {TOKENS}")
     if raw and sample_rate is None:
         raise ConfigError("--raw: the sample rate is unknown", hint="add it, for example --sample-rate 16000")
@@ -95,23 +95,25 @@ def encode(
     items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
     check_span(items, start, stop, remove)
 
-    from vpcodec.codec.recordings import Span
-    from vpcodec.corpus.outcome import Settings
+    from vpcodec.codec.signals import Reading, Span
+    from vpcodec.corpus.result import Settings
     from vpcodec.data.audio import RawFormat
 
     settings = Settings(
         task="encode",
         model=model,
         codebook=codebook,
-        raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
-        span=Span(start or 0.0, stop),
-        most_pixels=most_pixels,
+        reading=Reading(
+            raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
+            span=Span(start or 0.0, stop),
+            most_pixels=most_pixels,
+            salvage=salvage,
+        ),
         engine=engine,
         device=device,
         force=force,
         skip_existing=skip_existing,
         remove=remove,
-        salvage=salvage,
     )
     carry_out(
         items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
@@ -149,7 +151,7 @@ def decode(
 
     speech.tok becomes speech.decoded.wav, photo.tok becomes photo.decoded.png. -o and --format change this.
     """
-    from vpcodec.corpus.formats import checked_form
+    from vpcodec.corpus.plan import checked_form
 
     chosen = checked_form(form)
     items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
@@ -157,20 +159,19 @@ def decode(
     if resync and (start is not None or stop is not None or remove):
         raise ConfigError("--resync does not combine with --from, --to or --rm", hint="leave those out")
 
-    from vpcodec.codec.recordings import Span
-    from vpcodec.corpus.outcome import Settings
+    from vpcodec.codec.signals import Span, Writing
+    from vpcodec.corpus.result import Settings
 
     settings = Settings(
         task="decode",
         model=model,
         form=chosen,
-        span=Span(start or 0.0, stop),
+        writing=Writing(span=Span(start or 0.0, stop), resync=resync),
         engine=engine,
         device=device,
         force=force,
         skip_existing=skip_existing,
         remove=remove,
-        resync=resync,
     )
     carry_out(
         items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
@@ -187,8 +188,7 @@ def planned(
     shard: str | None,
 ) -> "list[Item]":
     """The plan for the given options. Raises ConfigError if they contradict each other."""
-    from vpcodec.corpus.plan import make_plan
-    from vpcodec.corpus.shards import parse_shard
+    from vpcodec.corpus.plan import make_plan, parse_shard
     from vpcodec.data.streams import STANDARD
 
     named = [("-o", output is not None), ("-c", to_stdout), ("--output-dir", output_dir is not None)]
@@ -206,7 +206,7 @@ def planned(
 
 
 def check_span(items: "list[Item]", start: float | None, stop: float | None, remove: bool) -> None:
-    """Raise ConfigError for an empty range, and for a range of inputs that would be deleted or taken for whole."""
+    """Raise ConfigError for an empty range, and where the rest of an input would be lost or forgotten."""
     if start is None and stop is None:
         return
     if remove:
@@ -228,10 +228,9 @@ def carry_out(
 ) -> None:
     """Work on a plan, say what became of each item, and exit with 1 if one failed."""
     from vpcodec.codec.engines import check_engine
-    from vpcodec.corpus.cluster import run_on_ray
     from vpcodec.corpus.coding import Coder
     from vpcodec.corpus.jobs import run
-    from vpcodec.corpus.manifest import check_manifest
+    from vpcodec.corpus.result import check_manifest
     from vpcodec.data.streams import STANDARD
 
     check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
@@ -243,24 +242,24 @@ def carry_out(
     if manifest is not None:
         check_manifest(manifest)
     coder = Coder(settings)
-    outcomes: list[Outcome] = []
+    results: list[Result] = []
     many = any(item.mirrored for item in items)
 
     def state() -> tuple[float, str]:
-        words = f"{len(outcomes):,} of {len(items):,} files" if len(items) > 1 else ""
-        return (len(outcomes) + coder.share()) / max(1, len(items)), words
+        words = f"{len(results):,} of {len(items):,} files" if len(items) > 1 else ""
+        return (len(results) + coder.share()) / max(1, len(items)), words
 
     try:
         with messages.progress(state):
-            for outcome in run(items, coder, jobs) if ray is None else run_on_ray(items, settings, ray):
-                outcomes.append(outcome)
-                announce(outcome, many, messages)
+            for result in run(items, coder, jobs, ray):
+                results.append(result)
+                announce(result, many, messages)
     except KeyboardInterrupt:
         if len(items) > 1:
-            messages.note(f"interrupted after {len(outcomes)} of {len(items)} files; nothing is half-written")
+            messages.note(f"interrupted after {len(results)} of {len(items)} files; nothing is half-written")
         raise
     finally:  # what was done until then is told, however it ended
-        failures = report(outcomes, items, settings, manifest, as_json, messages)
+        failures = report(results, items, settings, manifest, as_json, messages)
     if failures:
         raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
 
@@ -280,57 +279,60 @@ def check_codebook(model: str | None, codebook: int | str | None) -> None:
 
 
 def report(
-    outcomes: "list[Outcome]",
+    results: "list[Result]",
     items: "list[Item]",
     settings: "Settings",
     manifest: str | None,
     as_json: bool,
     messages: Messages,
-) -> "list[Outcome]":
+) -> "list[Result]":
     """Say what became of the items of a plan that were worked on; returns those that failed."""
-    from vpcodec.corpus.manifest import summary, write_manifest
+    from vpcodec.corpus.result import summary, write_manifest
 
-    outcomes = sorted(outcomes, key=lambda outcome: outcome.number)
-    failures = [outcome for outcome in outcomes if outcome.status == "failed"]
-    whole = summary(outcomes)
+    results = sorted(results, key=lambda result: result.number)
+    failures = [result for result in results if result.status == "failed"]
+    whole = summary(results)
     if len(items) != 1 or items[0].mirrored:
         messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
     if settings.remove and whole["skipped"]:
         messages.note("--rm keeps the inputs of files that were skipped; use -f to code them again")
-    for outcome in failures:
-        messages.error(outcome.error, outcome.hint)
+    for result in failures:
+        messages.error(result.error, result.hint)
+        if result.traceback:
+            messages.detail(result.traceback.rstrip())
     messages.peak_memory()
-    if manifest is not None and (outcomes or not items):  # what never began leaves an older one alone
-        write_manifest(manifest, outcomes)
+    if manifest is not None and (results or not items):  # what never began leaves an older one alone
+        write_manifest(manifest, results)
     if as_json:
         json.dump(whole, sys.stdout, indent=1)
         print()
     return failures
 
 
-def announce(outcome: "Outcome", mirrored: bool, messages: Messages) -> None:
+def announce(result: "Result", mirrored: bool, messages: Messages) -> None:
     """Say what became of an item; files from directories are many, so there only what is unusual."""
     from vpcodec.data.output import shown_output
     from vpcodec.data.streams import shown
 
-    for note in outcome.notes:
-        messages.note(f"{shown(outcome.source)}: {note}")
-    if outcome.status == "skipped" and not mirrored:
-        messages.note(f"{shown(outcome.target)}: exists already, skipped")
-    if outcome.status == "done" and not mirrored:
-        messages.note(f"{shown(outcome.source)} -> {shown_output(outcome.target)}{figures(outcome)}")
-    if outcome.status == "done":
-        rest = outcome.seconds - outcome.load_seconds - outcome.network_seconds
+    for note in result.notes:
+        messages.note(f"{shown(result.source)}: {note}")
+    if result.status == "skipped" and not mirrored:
+        messages.note(f"{shown(result.target)}: exists already, skipped")
+    if result.status == "done" and not mirrored:
+        messages.note(f"{shown(result.source)} -> {shown_output(result.target)}{figures(result)}")
+    if result.status == "done":
+        rest = result.seconds - result.load_seconds - result.network_seconds
         messages.detail(
-            f"{outcome.seconds:.2f} s: loading {outcome.load_seconds:.2f} s, network {outcome.network_seconds:.2f} s "
-            f"({outcome.engine}), reading, coding and writing {rest:.2f} s"
+            f"{result.seconds:.2f} s: loading {result.load_seconds:.2f} s, network {result.network_seconds:.2f} s "
+            f"({result.engine}), reading, coding and writing {rest:.2f} s"
         )
 
 
-def figures(outcome: "Outcome") -> str:
+def figures(result: "Result") -> str:
     """Size and rate of an output that is a file."""
-    if not outcome.bytes or not outcome.amount:
+    if not result.bytes or not result.amount:
         return ""
-    bits = 8 * outcome.bytes / outcome.amount
-    rate = f"{bits / 1000:,.2f} kbit/s" if outcome.kind == "speech" else f"{bits:.3f} bits per pixel"
-    return f"  {outcome.bytes:,} bytes, {rate}"
+    from vpcodec.codec.token_files import SIGNALS
+
+    bits = 8 * result.bytes / result.amount
+    return f"  {result.bytes:,} bytes, {SIGNALS[result.kind].rate_text(bits)}"

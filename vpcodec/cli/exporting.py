@@ -229,7 +229,7 @@ class TokenFiles:
 
     def add(self, name: str, content: bytes) -> None:
         """Write one, at once where it is not the only one. Raises InputError and ConfigError."""
-        from vpcodec.corpus.formats import TOKENS, output_name
+        from vpcodec.corpus.plan import TOKENS, output_name
         from vpcodec.export import free_key
 
         if self.output is not None:

@@ -17,8 +17,8 @@ def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None
 
     There are three rates: nominal (from the codebook size), entropy (an ideal coder of single tokens) and on disk.
     """
-    from vpcodec.corpus.facts import describe
     from vpcodec.data.streams import shown
+    from vpcodec.inspect import describe
 
     messages, found, failed = Messages(), [], 0
     for source in inputs:
@@ -40,8 +40,8 @@ def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None
 
 def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Check token files and report damage. The exit code is 1 if a file is damaged."""
-    from vpcodec.corpus.facts import problems_of
     from vpcodec.data.streams import shown
+    from vpcodec.inspect import problems_of
 
     messages, reports = Messages(quiet=quiet), []
     for source in inputs:
@@ -63,7 +63,7 @@ def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet:
 
 def models(as_json: Json = False) -> None:
     """List the installed models."""
-    from vpcodec.corpus.facts import describe_model
+    from vpcodec.inspect import describe_model
     from vpcodec.registry import model_roots, survey_models
 
     readable, failures = survey_models()

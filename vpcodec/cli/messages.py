@@ -58,8 +58,9 @@ class Messages:
 
     def peak_memory(self) -> None:
         """Print the peak memory of this process and its workers."""
-        peak = max(own_peak(), recorded_peak(resource.RUSAGE_CHILDREN))
-        self.detail(f"peak memory {peak / MEBIBYTE:,.0f} MiB")
+        if self.verbose:
+            peak = max(own_peak(), recorded_peak(resource.RUSAGE_CHILDREN))
+            self.write(f"peak memory {peak / MEBIBYTE:,.0f} MiB")
 
     @contextmanager
     def progress(self, state: Callable[[], tuple[float, str]]) -> Iterator[None]:

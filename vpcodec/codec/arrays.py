@@ -1,6 +1,7 @@
-"""Sound and pictures that are in memory already: numpy arrays, or what becomes one, checked once at the door."""
+"""Sound and pictures in memory: arrays given, checked once at the door, and what a token file decodes to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -16,8 +17,31 @@ MOST_CHANNELS = 32  # as many as a frame of a token file can hold
 # How samples of each type are stored: numbers of full scale 1, or integers at their own full scale.
 SUBTYPES = {"float32": "FLOAT", "float64": "DOUBLE", "int16": "PCM_16", "int32": "PCM_32", "uint8": "PCM_U8"}
 
-
 InMemory: TypeAlias = NDArray[Any] | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Decoded sound.
+
+    Attributes:
+        samples: [n, channels] float32, full scale 1.
+        sample_rate: Hz.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded photo.
+
+    Attributes:
+        pixels: [height, width, 3] uint8.
+    """
+
+    pixels: NDArray[np.uint8]
 
 
 def is_array(signal: object) -> TypeGuard[InMemory]:

@@ -33,7 +33,7 @@ class Engine(Protocol):
         Raises InputError for ids that the vocabulary lacks.
         """
 
-    def crew(self) -> tuple["Engine", int]:
+    def workers(self) -> tuple["Engine", int]:
         """For many windows: an engine that may be called from as many threads at once as the number says."""
 
 

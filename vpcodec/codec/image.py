@@ -1,22 +1,150 @@
-"""Images tile by tile: pixels in, frames of tokens out, and back, without seams.
+"""Images to token files and back, tile by tile, without seams.
 
 Only one tile at a time is held as floats; the picture itself stays where it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.engines import Engine
+from vpcodec.codec.arrays import InMemory, Picture, array_of, photo_of
+from vpcodec.codec.engines import Engine, checked_tokens
+from vpcodec.codec.signals import WHOLE, Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.windows import CORES, Window, cut
-from vpcodec.container import Frame
-from vpcodec.data.colors import to_pixels, to_signal
-from vpcodec.errors import ContainerError
-from vpcodec.registry import ModelFacts
+from vpcodec.codec.workers import Computation, in_order
+from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, Writer
+from vpcodec.container.header import fitting
+from vpcodec.data.colors import is_srgb, to_pixels, to_signal
+from vpcodec.data.image import ImageInfo, ImageSink, Photo, open_image
+from vpcodec.data.kinds import MOST_PIXELS, FileType
+from vpcodec.errors import ConfigError, ContainerError, InputError
+from vpcodec.registry import ModelFacts, ModelFolder
+
+PROFILE = "icc"  # name of a color profile among the metadata
 
 Pixels = NDArray[np.uint8]
-ReadPixels = Callable[[int, int, int, int], Pixels]  # top, left, height, width -> [height, width, 3]
+Tile = tuple[Pixels, int, int]  # pixels [h, w, 3] of a part of a picture, its top and left
+
+
+class Pictures(Signal):
+    """Photos and other pictures."""
+
+    kind = "image"
+    noun = "a photo"
+    default_model = "image-vp"
+    unit = "bit/pixel"
+    streams = False
+    needs_model = True  # the grid of its tiles follows from the hop
+
+    def open(
+        self, stream: BinaryIO, reading: Reading, file_type: FileType | None = None
+    ) -> AbstractContextManager[Photo]:
+        return nullcontext(open_image(stream, reading.most_pixels, file_type))
+
+    def open_array(self, array: InMemory, sample_rate: float | None) -> AbstractContextManager[Photo]:
+        if sample_rate is not None:
+            raise ConfigError("sample_rate is for samples in an array", hint="remove it; a photo has none")
+        return nullcontext(photo_of(array_of(array)))
+
+    def header(self, opened: Photo) -> tuple[ImageFacts, dict[str, bytes], tuple[str, ...]]:
+        info = opened.info
+        facts = ImageFacts(info.width, info.height, info.channels, 8 if info.bit_depth <= 8 else 16)
+        return facts, *fitting({} if is_srgb(info.icc) else {PROFILE: info.icc})
+
+    def encode(self, coding: Coding, opened: Photo, out: BinaryIO, span: Span, *, live: bool) -> int:
+        if span != WHOLE:
+            raise InputError("--from and --to are for recordings, not photos")
+        writer = Writer(out, coding.header, coding.prior)
+        for frame in in_order(coding.engine, encode_tiles(coding, opened), coding.timer, live=True):
+            writer.write(frame)
+        writer.close()
+        return 0
+
+    def decode(
+        self, coding: Coding, reader: Reader | Index, out: BinaryIO, form: str, writing: Writing
+    ) -> tuple[str, ...]:
+        if isinstance(reader, Index):
+            raise InputError("this token file holds a photo; --from and --to are for recordings")
+        damage = self.resync(coding) if writing.resync else None
+        tiles = self.decode_tiles(coding, reader, damage)
+        sink = ImageSink(image_info(coding.header), form)
+        for tile in tiles:
+            sink.paste(*tile)
+        sink.save(out)
+        return sink.notes + (damage.notes if damage else ())
+
+    def decode_in_memory(self, coding: Coding, reader: Reader) -> Picture:
+        tiles, facts = self.decode_tiles(coding, reader), image_facts(coding.header)
+        pixels = np.empty((facts.height, facts.width, 3), np.uint8)
+        for tile, top, left in tiles:
+            pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+        return Picture(pixels)
+
+    def decode_tiles(self, coding: Coding, reader: Reader, on_damage: Resync | None = None) -> Iterator[Tile]:
+        """The tiles of a picture. All tokens are read at once, so that the size in the header can be believed.
+
+        Raises:
+            ContainerError: The token file is damaged, or its frames are not those of a picture of this size.
+            InputError: It holds ids that the vocabulary lacks.
+        """
+        frames = reader.frames(coding.prior, on_damage=on_damage)
+        grid = checked_tokens(self.join(coding.header, frames, coding.model), coding.header.vocabulary)
+        return in_order(coding.engine, decode_tiles(coding, grid), coding.timer, live=True)
+
+    def resync(self, coding: Coding) -> Resync:
+        facts = image_facts(coding.header)
+        if facts.width * facts.height > MOST_PIXELS:
+            raise ContainerError(
+                f"{facts.width:,} x {facts.height:,} pixels are more than the {MOST_PIXELS:,} that --resync fills"
+            )
+        grid = positions(facts.height, facts.width, coding.facts.hop)
+        return Resync(gray_tiles(coding, *grid), total=tile_count(*grid))
+
+    def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
+        assert model is not None
+        facts = image_facts(header)
+        return join(list(frames), *positions(facts.height, facts.width, model.facts.hop))
+
+    def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:
+        facts = image_facts(header)
+        info = open_image(target, facts.width * facts.height).info
+        return f"{info.width}x{info.height}", f"{facts.width}x{facts.height}"
+
+    def describe(self, stream: BinaryIO) -> dict[str, Any]:
+        photo = open_image(stream)
+        info = photo.info
+        return {
+            "width": info.width,
+            "height": info.height,
+            "channels": info.channels,
+            "bit_depth": info.bit_depth,
+            "orientation": info.orientation,
+            "color_profile_bytes": len(info.icc),
+            "notes": list(photo.notes),
+        }
+
+    def tokens_per_unit(self, facts: ModelFacts) -> float:
+        return 1 / facts.hop**2
+
+    def rate_text(self, bits: float) -> str:
+        return f"{bits:.3f} bits per pixel"
+
+
+def image_facts(header: Header) -> ImageFacts:
+    """The header's facts about a picture. Raises InputError for a recording."""
+    if not isinstance(header.signal, ImageFacts):
+        raise InputError("this token file holds a recording, not a picture")
+    return header.signal
+
+
+def image_info(header: Header) -> ImageInfo:
+    """What a decoded picture is to be written as."""
+    facts = image_facts(header)
+    return ImageInfo(facts.width, facts.height, facts.channels, icc=dict(header.metadata).get(PROFILE, b""))
 
 
 def positions(height: int, width: int, hop: int) -> tuple[int, int]:
@@ -36,33 +164,43 @@ def tile_count(rows: int, columns: int) -> int:
     return -(-rows // core) * -(-columns // core)
 
 
-def encode_tiles(
-    engine: Engine, facts: ModelFacts, rate: int, read: ReadPixels, height: int, width: int
-) -> Iterator[Frame]:
-    """One frame of tokens [h, w] for each tile of a picture; the last hop repeats the picture's edge."""
-    hop = facts.hop
-    for row, column in tiles(*positions(height, width, hop), facts.encoder_reach):
+def encode_tiles(coding: Coding, photo: Photo) -> Iterator[Computation[Frame]]:
+    """What computes one frame of tokens [h, w] for each tile of a picture; the last hop repeats the picture's edge."""
+    height, width, hop = photo.info.height, photo.info.width, coding.facts.hop
+    for row, column in tiles(*positions(height, width, hop), coding.facts.encoder_reach):
         top, left = row.start * hop, column.start * hop
         bottom, right = row.stop * hop, column.stop * hop
-        pixels = read(top, left, min(bottom, height) - top, min(right, width) - left)
+        pixels = photo.window(top, left, min(bottom, height) - top, min(right, width) - left)
         missing = ((0, max(0, bottom - height)), (0, max(0, right - width)), (0, 0))
         signal = to_signal(np.pad(pixels, missing, mode="edge"))
-        tokens = engine.encode(signal, rate)[row.kept, column.kept]
-        yield Frame(np.ascontiguousarray(tokens), b"")
+
+        def compute(engine: Engine, signal: NDArray[np.float32], kept: tuple[slice, slice]) -> Frame:
+            return Frame(np.ascontiguousarray(engine.encode(signal, coding.header.rate)[kept]))
+
+        yield partial(compute, signal=signal, kept=(row.kept, column.kept))
 
 
-def decode_tiles(
-    engine: Engine, facts: ModelFacts, rate: int, grid: NDArray[np.int64], height: int, width: int
-) -> Iterator[tuple[Pixels, int, int]]:
-    """All tokens [H, W] of a picture to the pixels [h, w, 3] of its tiles, each with its top and left."""
-    hop = facts.hop
-    for row, column in tiles(grid.shape[0], grid.shape[1], facts.decoder_reach):
+def decode_tiles(coding: Coding, grid: NDArray[np.int64]) -> Iterator[Computation[Tile]]:
+    """What computes the tiles of a picture from all of its tokens [H, W]."""
+    facts, hop = image_facts(coding.header), coding.facts.hop
+    for row, column in tiles(grid.shape[0], grid.shape[1], coding.facts.decoder_reach):
         tokens = np.ascontiguousarray(grid[row.start : row.stop, column.start : column.stop])
-        kept = tuple(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column))
-        signal = engine.decode(tokens, rate)[kept]
-        pixels = to_pixels(signal)
         top, left = row.core_start * hop, column.core_start * hop
-        yield pixels[: height - top, : width - left], top, left
+        kept = tuple(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column))
+
+        def compute(engine: Engine, tokens: NDArray[np.int64], kept: tuple[slice, ...], top: int, left: int) -> Tile:
+            pixels = to_pixels(engine.decode(tokens, coding.header.rate)[kept])
+            return pixels[: facts.height - top, : facts.width - left], top, left
+
+        yield partial(compute, tokens=tokens, kept=kept, top=top, left=left)
+
+
+def gray_tiles(coding: Coding, rows: int, columns: int) -> Iterator[Frame]:
+    """A frame of the token of a gray spot for each tile of a grid of positions."""
+    hop = coding.facts.hop
+    gray = coding.engine.encode(np.zeros((hop, hop, 3), np.float32), coding.header.rate)
+    for row, column in tiles(rows, columns, 0):
+        yield Frame(np.broadcast_to(gray, (row.core_stop - row.core_start, column.core_stop - column.core_start)))
 
 
 def join(frames: list[Frame], rows: int, columns: int) -> NDArray[np.int64]:

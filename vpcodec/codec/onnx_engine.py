@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import checked_tokens
+from vpcodec.devices import core_count
 from vpcodec.errors import DependencyError, ModelError
 from vpcodec.registry import ModelFolder, sha256
 
@@ -21,7 +22,7 @@ ENCODER = "encoder.onnx"
 QUANTIZER = "quantizer-{rate}.onnx"
 DECODER = "decoder-{rate}.onnx"
 DECODER_8_BITS = "decoder-{rate}-8-bits.onnx"
-CREW = 4  # windows at a time; each takes some 50 MB
+MOST_WORKERS = 4  # windows at a time; each takes some 50 MB
 
 
 class OnnxEngine:
@@ -57,7 +58,7 @@ class OnnxEngine:
         self.threads = threads or thread_limit()
         self.sessions: dict[str, Any] = {}
         self.loading = Lock()
-        self.member: OnnxEngine | None = None  # of the crew, once there is one
+        self.worker: OnnxEngine | None = None  # shared by all threads, once there are several
 
     def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
         latents = self.run(ENCODER, signal[None])[0]
@@ -73,16 +74,16 @@ class OnnxEngine:
         signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), ids[None])[0]
         return signal
 
-    def crew(self) -> tuple["OnnxEngine", int]:
-        """One window a core, `CREW` at most, instead of all cores for one window: they share no work, so none waits."""
+    def workers(self) -> tuple["OnnxEngine", int]:
+        """One window a core instead of all cores for one window: they share no work, so none waits."""
         cores = self.threads or core_count()
-        members = min(cores, CREW)
-        if members == 1:
+        count = min(cores, MOST_WORKERS)
+        if count == 1:
             return self, 1
         with self.loading:
-            if self.member is None:
-                self.member = OnnxEngine(self.model, cores // members, eight_bits=self.eight_bits)
-        return self.member, members
+            if self.worker is None:
+                self.worker = OnnxEngine(self.model, cores // count, eight_bits=self.eight_bits)
+        return self.worker, count
 
     def __reduce__(self) -> Any:
         """Pickled as what makes it anew: graphs that are loaded stay in their process."""
@@ -100,11 +101,6 @@ class OnnxEngine:
             if name not in self.sessions:
                 self.sessions[name] = load(self.model.path / name, self.model.facts.graphs.get(name, ""), self.threads)
             return self.sessions[name]
-
-
-def core_count() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_limit() -> int:

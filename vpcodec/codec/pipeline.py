@@ -4,10 +4,11 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 """
 
 import io
+import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,40 +16,21 @@ from numpy.typing import DTypeLike, NDArray
 from vpcodec.codec.arrays import (
     MOST_CHANNELS,
     InMemory,
-    array_of,
-    bytes_of_array,
-    columns,
+    Picture,
+    Recording,
     is_array,
-    photo_of,
     subtype_of_array,
     whole_rate,
 )
-from vpcodec.codec.decoded import Picture, Recording
 from vpcodec.codec.engines import Engine, open_engine
-from vpcodec.codec.matching import check_model, new_header
-from vpcodec.codec.photos import decode_photo, decode_pixels, encode_photo, photo_header, photo_info
-from vpcodec.codec.recordings import (
-    WHOLE,
-    Span,
-    audio_info,
-    decode_recording,
-    decode_span,
-    encode_recording,
-    recording_header,
-    speech_facts,
-)
-from vpcodec.codec.resync import resync_for
+from vpcodec.codec.signals import Coded, Coding, Reading, Signal, Writing
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
-from vpcodec.codec.tokens import tokens_of
-from vpcodec.container import Index, Reader
-from vpcodec.container import SpeechFacts as SpeechHeader
-from vpcodec.data.audio import RawFormat, open_audio
-from vpcodec.data.audio_sink import AudioSink
-from vpcodec.data.image import ImageSink, Photo, open_image
-from vpcodec.data.kinds import MOST_PIXELS, peek_file_type
+from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of
+from vpcodec.container import Header, Index, Reader, SpeechFacts
+from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.streams import Source, at_start, open_input, shown
+from vpcodec.data.streams import Source, at_start, open_input
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
@@ -58,8 +40,7 @@ if TYPE_CHECKING:
 Device: TypeAlias = "str | torch.device"
 Codebook: TypeAlias = int | str | None  # a codebook size, 1024 or "2x1024"; None for the largest
 
-THINGS = {"speech": "a recording", "image": "a photo"}
-DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}
+DEFAULT_MODELS = {kind: signal.default_model for kind, signal in SIGNALS.items()}
 
 
 class Codec:
@@ -102,6 +83,11 @@ class Codec:
         return self.model.facts.kind
 
     @property
+    def signal(self) -> Signal:
+        """What is known of all signals of this kind."""
+        return SIGNALS[self.kind]
+
+    @property
     def codebooks(self) -> tuple[int | str, ...]:
         """Codebook sizes to choose from, the largest last: 1024, or `2x1024` for two codes a position."""
         return self.model.codebooks
@@ -122,26 +108,17 @@ class Codec:
             InputError: The signal cannot be read, is not of the model's kind, or holds what is no number.
             ConfigError: The model lacks the codebook, or an array is no recording or photo.
         """
-        content = io.BytesIO()
-        if self.kind == "speech" and is_array(signal):
-            if sample_rate is None:
-                raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, for example")
-            return self.encode_samples(signal, sample_rate, codebook=codebook)
-        if sample_rate is not None:
-            raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
+        out = io.BytesIO()
         if is_array(signal):
-            self.encode_photo(photo_of(array_of(signal)), content, self.model.checked_codebook(codebook))
+            with self.signal.open_array(signal, sample_rate) as opened:
+                coded = self.encode_opened(opened, out, codebook, Reading())
+        elif sample_rate is not None:
+            raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
         else:
-            self.encode_to(cast(Source, signal), content, codebook=codebook)
-        return content.getvalue()
-
-    def encode_samples(self, samples: InMemory, sample_rate: float, *, codebook: Codebook = None) -> bytes:
-        """The token file of samples [n] or [n, channels] in memory; see `encode`."""
-        block = columns(samples)
-        raw = RawFormat(whole_rate(sample_rate), block.shape[1], subtype_of_array(block.dtype))
-        content = io.BytesIO()
-        self.encode_to(io.BytesIO(bytes_of_array(block)), content, codebook=codebook, raw=raw)
-        return content.getvalue()
+            coded = self.encode_to(cast(Source, signal), out, codebook=codebook)
+        for note in coded.notes:
+            warnings.warn(note, stacklevel=2)
+        return out.getvalue()
 
     def encode_batch(
         self,
@@ -186,14 +163,13 @@ class Codec:
             InputError: The model codes images, or no recording has this sample rate.
             ConfigError: The model lacks the codebook, or samples do not have this type.
         """
-        self.check_speech()
+        self.check_streams()
         if not 1 <= channels <= MOST_CHANNELS:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
-        signal = SpeechHeader(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
-        return StreamEncoder(
-            self.engine, self.model, new_header(self.model, self.model.checked_codebook(codebook), signal, {}), dtype
-        )
+        facts = SpeechFacts(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
+        header = new_header(self.model, self.model.checked_codebook(codebook), facts, {})
+        return StreamEncoder(self.coding(header), dtype)
 
     def decoder(self) -> StreamDecoder:
         """A decoder of speech whose token file comes piece by piece. Raises InputError for a model of images.
@@ -208,12 +184,12 @@ class Codec:
         >>> decoder.facts.sample_rate, sum(len(block) for block in blocks)
         (16000, 68480)
         """
-        self.check_speech()
+        self.check_streams()
         return StreamDecoder(self.engine, self.model)
 
-    def check_speech(self) -> None:
+    def check_streams(self) -> None:
         """Raise InputError for a model of images, which have no beginning and no end."""
-        if self.kind != "speech":
+        if not self.signal.streams:
             raise InputError(f"{self.name} codes images; only speech can be streamed", hint="use encode for photos")
 
     def encode_to(
@@ -222,51 +198,42 @@ class Codec:
         out: BinaryIO,
         *,
         codebook: Codebook = None,
-        raw: RawFormat | None = None,
-        span: Span = WHOLE,
-        most_pixels: int = MOST_PIXELS,
-        salvage: bool = False,
-    ) -> tuple[str, ...]:
-        """Write the token file of a recording or photo to a stream; returns what the user should know.
+        reading: Reading | None = None,
+        file_type: FileType | None = None,
+    ) -> Coded:
+        """Write the token file of a recording or photo to a stream.
 
         Args:
             source: Path, `-` for standard input, or a binary stream.
             out: Where the bytes go; need not seek.
             codebook: One of `codebooks`; None for the largest.
-            raw: What the samples are, for sound without a header.
-            span: The stretch of a recording to encode.
-            most_pixels: That a photo may have.
-            salvage: Whether to take what is there of a recording that is damaged or truncated.
+            reading: How the source is read; None for a file as it is, all of it.
+            file_type: What the source is, where that was recognized before; None to look.
 
         Raises:
             InputError: The source cannot be read, or is not of the model's kind.
             DependencyError: The optional package that reads it is not installed.
             ConfigError: The model lacks the codebook.
         """
-        chosen = self.model.checked_codebook(codebook)
-        kind = self.model.facts.kind
+        self.model.checked_codebook(codebook)
+        reading = reading or Reading()
         with open_input(source) as stream:
             live = not at_start(stream)
-            if raw is None:
-                file_type, stream = peek_file_type(stream)
-                if file_type.kind != kind:
-                    what = f"{shown(source)}: is {THINGS[file_type.kind]}, and {self.model.name} codes {kind}"
-                    raise InputError(what, hint="choose another --model")
-            if kind == "image":
-                if span != WHOLE:
-                    raise InputError(f"{shown(source)}: --from and --to are for recordings, not photos")
-                return self.encode_photo(open_image(stream, most_pixels), out, chosen)
-            with open_audio(stream, raw=raw, salvage=salvage) as audio:
-                signal, metadata, notes = recording_header(audio)
-                header = new_header(self.model, chosen, signal, metadata)
-                encode_recording(self.engine, self.model, header, audio, out, span, live=live)
-                return audio.notes + notes
+            with self.signal.open(stream, reading, file_type) as opened:
+                return self.encode_opened(opened, out, codebook, reading, live=live)
 
-    def encode_photo(self, photo: Photo, out: BinaryIO, rate: int) -> tuple[str, ...]:
-        """Write the token file of a photo; returns what the user should know."""
-        signal, metadata, notes = photo_header(photo.info)
-        encode_photo(self.engine, self.model, new_header(self.model, rate, signal, metadata), photo, out)
-        return photo.notes + notes
+    def encode_opened(
+        self, opened: Any, out: BinaryIO, codebook: Codebook, reading: Reading, *, live: bool = False
+    ) -> Coded:
+        """Write the token file of what `Signal.open` gave; see there and `Signal.encode`."""
+        facts, metadata, notes = self.signal.header(opened)
+        coding = self.coding(new_header(self.model, self.model.checked_codebook(codebook), facts, metadata))
+        length = self.signal.encode(coding, opened, out, reading.span, live=live)
+        return Coded(length, coding.header.amount(length), (*opened.notes, *notes), coding.timer.seconds)
+
+    def coding(self, header: Header) -> Coding:
+        """What a token file with this header is coded with."""
+        return Coding(self.engine, self.model, header)
 
     def tokens(self, content: bytes | Source) -> NDArray[np.int64]:
         """The tokens of a token file: [channels, T] of speech, [H, W] of an image. Raises as `decode`."""
@@ -284,22 +251,23 @@ class Codec:
             ModelError: It was made with another model.
             InputError: It cannot be read.
         """
-        return self.decode_recording(content) if self.kind == "speech" else self.decode_picture(content)
-
-    def decode_recording(self, content: bytes | Source) -> Recording:
-        """The sound of a token file; raises as `decode`, and InputError for a picture."""
         with opened(content) as stream:
             reader = self.reader(stream)
-            sample_rate = speech_facts(reader.header).sample_rate
-            return Recording(np.concatenate(list(decode_recording(self.engine, self.model, reader))), sample_rate)
+            return self.signal.decode_in_memory(self.coding(reader.header), reader)
+
+    def decode_recording(self, content: bytes | Source) -> Recording:
+        """The sound of a token file; raises as `decode`, and InputError for a photo."""
+        decoded = self.decode(content)
+        if not isinstance(decoded, Recording):
+            raise InputError("this token file holds a picture, not a recording")
+        return decoded
 
     def decode_picture(self, content: bytes | Source) -> Picture:
         """The picture of a token file; raises as `decode`, and InputError for a recording."""
-        with opened(content) as stream:
-            reader = self.reader(stream)
-            if isinstance(reader.header.signal, SpeechHeader):
-                raise InputError("this token file holds a recording, not a picture")
-            return Picture(decode_pixels(self.engine, self.model, reader))
+        decoded = self.decode(content)
+        if not isinstance(decoded, Picture):
+            raise InputError("this token file holds a recording, not a picture")
+        return decoded
 
     def decode_batch(self, contents: Iterable[bytes | Source], *, jobs: int = 1) -> list[Recording | Picture]:
         """The sounds or pictures of many token files, in their order; see `decode` and `encode_batch`."""
@@ -308,7 +276,7 @@ class Codec:
 
     def sharing(self, jobs: int) -> "Codec":
         """This codec, or one that leaves cores to the other jobs."""
-        return self if jobs == 1 else Codec(self.model, self.engine.crew()[0])
+        return self if jobs == 1 else Codec(self.model, self.engine.workers()[0])
 
     def reader(self, stream: BinaryIO) -> Reader:
         """A reader of a token file that this model made. Raises as `decode`."""
@@ -317,40 +285,23 @@ class Codec:
         return reader
 
     def decode_to(
-        self, reader: Reader, out: BinaryIO, form: str, *, live: bool = False, resync: bool = False
-    ) -> tuple[str, ...]:
-        """Write the sound or picture of a token file to a stream; returns what the user should know.
+        self, reader: Reader | Index, out: BinaryIO, form: str | None = None, writing: Writing | None = None
+    ) -> Coded:
+        """Write the sound or picture of a token file to a stream.
 
         Args:
-            reader: Of the token file.
+            reader: Of the token file; an `Index` for a range of it.
             out: Where the bytes go.
-            form: "wav", "flac", "ogg" or "raw" for speech; "png", "webp" or "jpeg" for an image.
-            live: Whether sound is to be heard as soon as its frame is in, instead of as fast as possible.
-            resync: Whether to step over damage: what is lost becomes silence or gray.
+            form: "wav", "flac", "ogg" or "raw" for speech; "png", "webp" or "jpeg" for an image. None for the first.
+            writing: How it is decoded; None for all of it, at full speed.
 
         Raises:
             ContainerError: The token file is damaged, or with `resync` nothing is left of it.
+            InputError: There is no such range.
         """
-        signal = reader.header.signal
-        damage = resync_for(reader.header, self.engine, self.model.facts) if resync else None
-        if isinstance(signal, SpeechHeader):
-            with AudioSink(out, audio_info(reader.header), form) as sink:
-                for block in decode_recording(self.engine, self.model, reader, live=live, on_damage=damage):
-                    sink.write(block)
-            return sink.notes + (damage.notes if damage else ())
-        tiles = decode_photo(self.engine, self.model, reader, on_damage=damage)
-        picture = ImageSink(photo_info(reader.header), form)
-        for tile, top, left in tiles:
-            picture.paste(tile, top, left)
-        picture.save(out)
-        return picture.notes + (damage.notes if damage else ())
-
-    def decode_span_to(self, index: Index, out: BinaryIO, form: str, span: Span) -> tuple[str, ...]:
-        """Write a stretch of a recording to a stream, reading only the frames around it."""
-        with AudioSink(out, audio_info(index.header), form) as sink:
-            for block in decode_span(self.engine, self.model, index, span):
-                sink.write(block)
-        return sink.notes
+        coding = self.coding(reader.header)
+        notes = self.signal.decode(coding, reader, out, form or self.signal.formats[0], writing or Writing())
+        return Coded(reader.length, reader.header.amount(reader.length), notes, coding.timer.seconds)
 
 
 def opened(content: bytes | Source) -> AbstractContextManager[BinaryIO]:

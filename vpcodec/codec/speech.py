@@ -1,182 +1,330 @@
-"""Speech as a stream: samples in, frames of tokens out, and back, in bounded memory.
+"""Recordings to token files and back, whole or a range, as streams of blocks."""
 
-What is to be computed for a window comes out as a function of the engine, so that the caller decides when and where:
-at once for a stream, side by side for a file (`in_order`).
-
-Every window is brought to the level that the network was trained at, and the level goes into the file as one
-byte, or two, per channel and window. Where two windows meet the gain glides from one level to the other, on both
-sides of the codec alike, so that a quiet, a loud and a changing recording come back as they were.
-"""
+import io
+import math
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import repeat
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.engines import Engine
-from vpcodec.codec.in_order import Computation
-from vpcodec.codec.windows import CORES, window
-from vpcodec.container import Frame
-from vpcodec.data.level import bytes_of_levels, gain_of, levels_of, measure_level
-from vpcodec.errors import ContainerError
-from vpcodec.registry import ModelFacts
+from vpcodec.codec.arrays import (
+    MOST_CHANNELS,
+    InMemory,
+    Recording,
+    bytes_of_array,
+    columns,
+    subtype_of_array,
+    whole_rate,
+)
+from vpcodec.codec.signals import Coding, Reading, Signal, Span, Writing
+from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
+from vpcodec.codec.windows import CORES
+from vpcodec.codec.workers import Computation, in_order
+from vpcodec.container import Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
+from vpcodec.container.header import fitting
+from vpcodec.data.audio import AudioInfo, AudioSource, RawFormat, open_audio
+from vpcodec.data.audio_sink import AudioSink, stored_as
+from vpcodec.data.kinds import FileType
+from vpcodec.data.pcm import FORMATS, subtype_of
+from vpcodec.data.resample import Resampler, resampled_length
+from vpcodec.data.streams import at_start
+from vpcodec.errors import ConfigError, ContainerError, InputError
+from vpcodec.registry import ModelFacts, ModelFolder
 
-GLIDE = 480  # samples before and after a border over which the gain moves, 30 ms
+LEAD = 4096  # samples at the model's rate around a range, more than the resampler's filter needs
+SILENT = 1  # the lowest level that brings a window down, to -119.5 dBFS; level 0 leaves what its tokens say as it is
 
-Samples = NDArray[np.float32]
+
+class Speech(Signal):
+    """Recordings of speech."""
+
+    kind = "speech"
+    noun = "a recording"
+    default_model = "speech-vp"
+    unit = "bit/s"
+    streams = True
+    needs_model = False
+
+    def open(self, stream: BinaryIO, reading: Reading, file_type: FileType | None = None) -> AudioSource:
+        return open_audio(stream, raw=reading.raw, salvage=reading.salvage, file_type=file_type)
+
+    def open_array(self, array: InMemory, sample_rate: float | None) -> AudioSource:
+        if sample_rate is None:
+            raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, for example")
+        block = columns(array)
+        raw = RawFormat(whole_rate(sample_rate), block.shape[1], subtype_of_array(block.dtype))
+        return open_audio(io.BytesIO(bytes_of_array(block)), raw=raw)
+
+    def header(self, opened: AudioSource) -> tuple[SpeechFacts, dict[str, bytes], tuple[str, ...]]:
+        info = opened.info
+        if info.channels > MOST_CHANNELS:
+            raise InputError(f"{opened.name}: {info.channels} channels, a token file holds up to {MOST_CHANNELS}")
+        facts = SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating)
+        return facts, *fitting({name: text.encode() for name, text in info.tags.items()})
+
+    def encode(self, coding: Coding, opened: AudioSource, out: BinaryIO, span: Span, *, live: bool) -> int:
+        encoder = RecordingEncoder(coding.facts, coding.header)
+
+        def computations() -> Iterator[Computation[Frame]]:
+            for block in cut_out(opened.blocks(), *span.samples(opened.info.sample_rate)):
+                yield from encoder.push(block)
+            if not encoder.received:
+                raise InputError(f"{opened.name}: ends before second {span.start:g}")
+            yield from encoder.finish()
+
+        writer = Writer(out, coding.header, coding.prior)
+        for frame in in_order(coding.engine, computations(), coding.timer, live=live):
+            writer.write(frame)
+        writer.close(encoder.received)
+        return encoder.received
+
+    def decode(
+        self, coding: Coding, reader: Reader | Index, out: BinaryIO, form: str, writing: Writing
+    ) -> tuple[str, ...]:
+        damage = self.resync(coding) if writing.resync else None
+        with AudioSink(out, audio_info(coding.header), form) as sink:
+            if isinstance(reader, Index):
+                blocks = decode_range(coding, reader, writing.span)
+            else:
+                blocks = decode_whole(coding, reader, live=writing.live, on_damage=damage)
+            for block in blocks:
+                sink.write(block)
+        return sink.notes + (damage.notes if damage else ())
+
+    def decode_in_memory(self, coding: Coding, reader: Reader) -> Recording:
+        sample_rate = speech_facts(coding.header).sample_rate
+        return Recording(np.concatenate(list(decode_whole(coding, reader))), sample_rate)
+
+    def resync(self, coding: Coding) -> Resync:
+        signal = speech_facts(coding.header)
+        silence = Frame(np.zeros((signal.channels, CORES["speech"]), np.int64), bytes([SILENT]) * signal.channels)
+        # The last frame may be shorter than a blank one; what is too much is cut off with the footer's length.
+        return Resync(repeat(silence), Fraction(coding.facts.hop * signal.sample_rate, coding.facts.sample_rate))
+
+    def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
+        signal = speech_facts(header)
+        none = np.zeros((signal.channels, 0), np.int64)
+        return np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
+
+    def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:
+        if form == "raw":
+            info = audio_info(header)
+            size = FORMATS[stored_as(form, info)].size
+            return f"{os.path.getsize(target)}", f"{length * info.channels * size}"
+        with open_audio(target) as audio:
+            return f"{sum(len(block) for block in audio.blocks())}", f"{length}"
+
+    def describe(self, stream: BinaryIO) -> dict[str, Any]:
+        """Read to its end where only that tells its length, or whether it is all there."""
+        checked = at_start(stream)
+        with open_audio(stream) as audio:
+            info = audio.info
+            frames = info.frames
+            if frames is None or not checked:
+                frames = sum(map(len, audio.blocks()))
+        return {
+            "sample_rate": info.sample_rate,
+            "channels": info.channels,
+            "samples": frames,
+            "seconds": round(frames / info.sample_rate, 6),
+            "sample_format": info.subtype,
+            "tags": info.tags,
+        }
+
+    def tokens_per_unit(self, facts: ModelFacts) -> float:
+        return facts.sample_rate / facts.hop
+
+    def rate_text(self, bits: float) -> str:
+        return f"{bits / 1000:,.2f} kbit/s"
 
 
-class SpeechEncoder:
-    """16 kHz samples in, frames out; holds two windows of signal at most.
+class RecordingEncoder:
+    """Blocks of a recording at its own rate in, frames out.
 
     Args:
-        facts: Of the engine's model.
-        rate: One of the model's rates.
-        channels: Number of channels; each is coded by itself.
+        facts: Of the model.
+        header: Of the token file.
+
+    Attributes:
+        channels: Of the recording.
+        received: Samples of each channel so far.
     """
 
-    def __init__(self, facts: ModelFacts, rate: int, channels: int) -> None:
-        self.facts = facts
-        self.rate = rate
-        self.core = CORES["speech"]
-        self.held: Samples = np.zeros((channels, 0), np.float32)
-        self.held_from = 0  # position of the first sample held
-        self.levels: dict[int, list[int]] = {}  # of windows near the next one, for each channel
-        self.encoded = 0  # windows
+    def __init__(self, facts: ModelFacts, header: Header) -> None:
+        signal = speech_facts(header)
+        self.channels = signal.channels
+        self.received = 0
+        self.resampler = Resampler(signal.sample_rate, facts.sample_rate, signal.channels)
+        self.encoder = SpeechEncoder(facts, header.rate, signal.channels)
 
-    def push(self, samples: Samples) -> list[Computation[Frame]]:
-        """Take in samples [n, channels]; returns what computes the frames that can now be made."""
-        self.held = np.concatenate((self.held, samples.T.astype(np.float32, copy=False)), axis=1)
-        frames = []
-        # A window glides towards the level of the next one, so that one must be here whole.
-        while self.positions() >= (self.encoded + 2) * self.core:
-            frames.append(self.encode_window(self.positions()))
-        return frames
+    def push(self, block: Samples) -> list[Computation[Frame]]:
+        """Take in a block [n, channels]; returns what computes the frames that can now be made."""
+        self.received += len(block)
+        return self.encoder.push(self.resampler.push(block))
 
     def finish(self) -> list[Computation[Frame]]:
-        """What computes the remaining frames, once all samples are in; the last hop is filled up with silence."""
-        hop = self.facts.hop
-        self.held = np.pad(self.held, ((0, 0), (0, -self.held.shape[1] % hop)))
-        length = self.positions()
-        return [self.encode_window(length) for _ in range(self.encoded, -(-length // self.core))]
-
-    def positions(self) -> int:
-        """Whole positions of signal seen so far."""
-        return self.held_from + self.held.shape[1] // self.facts.hop
-
-    def encode_window(self, length: int) -> Computation[Frame]:
-        """What computes the next window of a signal that is known up to `length` positions."""
-        place = window(self.encoded, length, self.core, self.facts.encoder_reach)
-        for index in (self.encoded, self.encoded + 1):
-            if index not in self.levels and index * self.core < length:
-                core = self.slice(index * self.core, min((index + 1) * self.core, length))
-                self.levels[index] = [measure_level(channel) for channel in core]
-        hop = self.facts.hop
-        gains = gain_curve(self.levels, self.encoded, self.core * hop, place.start * hop, place.stop * hop)
-        leveled = self.slice(place.start, place.stop) * gains
-        side = bytes_of_levels(self.levels[self.encoded])
-        self.levels.pop(self.encoded - 1, None)
-        self.encoded += 1
-        self.forget(max(0, self.encoded * self.core - self.facts.encoder_reach))
-
-        def compute(engine: Engine) -> Frame:
-            return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), side)
-
-        return compute
-
-    def slice(self, start: int, stop: int) -> Samples:
-        """Held samples of the positions `start` to `stop`, [channels, n]."""
-        hop = self.facts.hop
-        return self.held[:, (start - self.held_from) * hop : (stop - self.held_from) * hop]
-
-    def forget(self, position: int) -> None:
-        """Drop the samples before a position."""
-        self.held = self.held[:, (position - self.held_from) * self.facts.hop :].copy()
-        self.held_from = position
+        """What computes the remaining frames, once all samples are in."""
+        return self.encoder.push(self.resampler.finish()) + self.encoder.finish()
 
 
-class SpeechDecoder:
-    """Frames in, 16 kHz samples out; holds three frames at most.
+class RecordingDecoder:
+    """Frames in, windows of a recording out, and a resampler that brings these to its own rate.
 
     Args:
-        facts: Of the engine's model.
-        rate: One of the model's rates.
-        first: Number of the first frame to decode. The one before it, if any, is pushed first, as context.
+        facts: Of the model.
+        header: Of the token file.
+
+    Attributes:
+        signal: What the header says about the recording.
+        resampler: From the model's rate to the recording's.
+
+    Raises:
+        InputError: The token file holds a picture.
     """
 
-    def __init__(self, facts: ModelFacts, rate: int, first: int = 0) -> None:
+    def __init__(self, facts: ModelFacts, header: Header) -> None:
         self.facts = facts
-        self.rate = rate
-        self.core = CORES["speech"]
-        self.frames: dict[int, Frame] = {}
-        self.received = max(0, first - 1)
-        self.decoded = first
+        self.signal = speech_facts(header)
+        self.decoder = SpeechDecoder(facts, header.rate)
+        self.resampler = Resampler(facts.sample_rate, self.signal.sample_rate, self.signal.channels)
 
     def push(self, frame: Frame) -> list[Computation[Samples]]:
-        """Take in the next frame; returns what computes the window [n, channels] before it, if it can now be made."""
-        previous = self.frames.get(self.received - 1)
-        if previous is not None and previous.tokens.shape[1] != self.core:
-            raise ContainerError(
-                f"frame {self.received - 1} holds {previous.tokens.shape[1]} tokens a channel, but only the last "
-                f"may hold fewer than {self.core}"
-            )
-        if frame.tokens.shape[1] > self.core or not levels_of(frame.side, len(frame.tokens)):
-            raise ContainerError(f"frame {self.received} does not fit the model's windows")
-        self.frames[self.received] = frame
-        self.received += 1
-        return [self.decode_window()] if self.received - self.decoded >= 2 else []
+        """Take in the next frame; returns what computes the window [n, channels] that can now be made.
 
-    def finish(self, length: int | None = None) -> list[Computation[Samples]]:
+        Raises ContainerError.
+        """
+        return self.decoder.push(checked(frame, self.signal))
+
+    def finish(self, length: int) -> list[Computation[Samples]]:
         """What computes the last window, once all frames are in.
 
         Args:
-            length: Samples of the whole signal, so that the filling of the last hop is left out; None to keep it.
+            length: Samples of each channel in the whole recording, as the footer says.
 
         Raises:
-            ContainerError: The frames hold fewer samples, or the last frame lies behind all of them.
+            ContainerError: The frames hold fewer, or the last frame lies behind all of them.
         """
-        starts = max(0, self.received - 1) * self.core * self.facts.hop
-        holds = self.positions() * self.facts.hop
-        if length is not None and not starts <= length <= holds:
-            raise ContainerError(f"the frames hold {holds} samples at 16 kHz, the footer states {length}")
-        return [self.decode_window(length) for _ in range(self.decoded, self.received)]
-
-    def positions(self) -> int:
-        """Positions of all frames so far."""
-        last = self.frames.get(self.received - 1)
-        return (self.received - 1) * self.core + last.tokens.shape[1] if last else 0
-
-    def decode_window(self, stop: int | None = None) -> Computation[Samples]:
-        """What computes the next window, up to sample `stop`."""
-        index, hop, length = self.decoded, self.facts.hop, self.positions()
-        place = window(index, length, self.core, self.facts.decoder_reach)
-        offset = min(self.frames) * self.core
-        tokens = np.concatenate([frame.tokens for frame in self.frames.values()], axis=1)
-        tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
-        start, stop = place.core_start * hop, place.core_stop * hop if stop is None else stop
-        kept = slice(start - place.start * hop, stop - place.start * hop)
-        levels = {number: levels_of(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
-        gains = gain_curve(levels, index, self.core * hop, start, stop)
-        self.decoded += 1
-        self.frames.pop(index - 1, None)
-
-        def compute(engine: Engine) -> Samples:
-            signal = np.stack([engine.decode(channel, self.rate)[kept] for channel in tokens])
-            return np.asarray((signal / gains).T)
-
-        return compute
+        return self.decoder.finish(resampled_length(length, self.signal.sample_rate, self.facts.sample_rate))
 
 
-def gain_curve(levels: dict[int, list[int]], index: int, size: int, start: int, stop: int) -> Samples:
-    """[channels, stop - start]: the gain of a stretch near one window, constant inside windows, gliding between.
+def decode_whole(
+    coding: Coding, reader: Reader, *, live: bool = False, on_damage: Resync | None = None
+) -> Iterator[Samples]:
+    """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
 
     Args:
-        levels: Stored level of each channel, by number of the window; its neighbours may be missing.
-        index: Number of the window.
-        size: Samples of a core.
-        start: First sample of the stretch.
-        stop: Where the stretch ends.
+        coding: What with.
+        reader: Of the token file.
+        live: Whether to compute frame by frame, instead of many at once, which is faster.
+        on_damage: What stands for lost frames; None where damage is to raise ContainerError.
+
+    Raises:
+        ContainerError: The token file is damaged.
     """
-    near = [number for number in (index - 1, index, index + 1) if number in levels]
-    knots = [time for number in near for time in (number * size + GLIDE, (number + 1) * size - GLIDE)]
-    logarithms = np.repeat(np.log([[gain_of(level) for level in levels[number]] for number in near]), 2, axis=0)
-    time = np.arange(start, stop) + 0.5
-    return np.exp([np.interp(time, knots, channel) for channel in logarithms.T]).astype(np.float32)
+    decoder = RecordingDecoder(coding.facts, coding.header)
+
+    def computations() -> Iterator[Computation[Samples]]:
+        for frame in reader.frames(coding.prior, on_damage=on_damage):
+            yield from decoder.push(frame)
+        yield from decoder.finish(reader.length)
+
+    for window in in_order(coding.engine, computations(), coding.timer, live=live):
+        yield decoder.resampler.push(window)
+    yield decoder.resampler.finish(reader.length)
+
+
+def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
+    """Blocks [n, channels] of a range of a recording; only the frames around it are read.
+
+    Raises:
+        InputError: The recording ends before the range begins.
+        ContainerError: The token file is damaged, or its frames end before the range does.
+    """
+    signal, rate = speech_facts(index.header), coding.facts.sample_rate
+    start, stop = span.samples(signal.sample_rate)
+    stop = min(index.length, index.length if stop is None else stop)
+    if start >= stop:
+        raise InputError(f"the recording ends before second {span.start:g}")
+    core = CORES["speech"] * coding.facts.hop
+    # Resampling starts where a sample at the model's rate and one at the source's fall on the same instant.
+    step = rate // math.gcd(rate, signal.sample_rate)
+    first = max(0, start * rate // signal.sample_rate - LEAD - step) // core
+    last = (resampled_length(stop, signal.sample_rate, rate) + LEAD) // core
+    skipped = -first * core % step
+    offset = (first * core + skipped) * signal.sample_rate // rate
+    ends = resampled_length(index.length, signal.sample_rate, rate) - first * core
+    computations = windows_of(coding, index, first, last)
+    windows = cut_out(in_order(coding.engine, computations, coding.timer), skipped, ends)
+    missing = stop - start
+    for block in cut_out(resample_windows(windows, rate, signal), start - offset, stop - offset):
+        missing -= len(block)
+        yield block
+    if missing:
+        raise ContainerError(f"the frames end {missing:,} samples before the end that the footer states")
+
+
+def windows_of(coding: Coding, index: Index, first: int, last: int) -> Iterator[Computation[Samples]]:
+    """What computes the windows [n, channels] at the model's rate, from number `first` to `last` or the end.
+
+    Raises ContainerError.
+    """
+    signal = speech_facts(index.header)
+    decoder = SpeechDecoder(coding.facts, index.header.rate, first)
+    for number in range(max(0, first - 1), min(len(index), last + 2)):
+        yield from decoder.push(checked(index.read(number, coding.prior), signal))
+    if last + 1 >= len(index):
+        yield from decoder.finish()
+
+
+def resample_windows(windows: Iterator[Samples], rate: int, signal: SpeechFacts) -> Iterator[Samples]:
+    """Windows at the model's rate as blocks at the recording's."""
+    resampler = Resampler(rate, signal.sample_rate, signal.channels)
+    for window in windows:
+        yield resampler.push(window)
+    yield resampler.finish()
+
+
+def speech_facts(header: Header) -> SpeechFacts:
+    """The header's facts about a recording.
+
+    Raises:
+        InputError: The token file holds a picture.
+        ContainerError: It claims more channels than a frame can hold.
+    """
+    signal = header.signal
+    if not isinstance(signal, SpeechFacts):
+        raise InputError("this token file holds a picture, not a recording")
+    if signal.channels > MOST_CHANNELS:
+        raise ContainerError(f"the header says {signal.channels:,} channels, a token file has at most {MOST_CHANNELS}")
+    return signal
+
+
+def audio_info(header: Header) -> AudioInfo:
+    """What a decoded recording is to be written as."""
+    signal = speech_facts(header)
+    tags = {name: text.decode(errors="replace") for name, text in header.metadata}
+    subtype = subtype_of(signal.bit_depth, signal.floating)
+    return AudioInfo(signal.sample_rate, signal.channels, subtype, tags=tags)
+
+
+def checked(frame: Frame, signal: SpeechFacts) -> Frame:
+    """The frame, if it has as many channels as the header says. Raises ContainerError."""
+    if len(frame.tokens) != signal.channels:
+        raise ContainerError(f"a frame has {len(frame.tokens)} channels, the header says {signal.channels}")
+    return frame
+
+
+def cut_out(blocks: Iterator[Samples], start: int, stop: int | None) -> Iterator[Samples]:
+    """The part of a signal from sample `start` to `stop`; nothing behind it is read."""
+    place = 0
+    for block in blocks:
+        piece = block[max(0, start - place) : None if stop is None else max(0, stop - place)]
+        if len(piece):
+            yield piece
+        place += len(block)
+        if stop is not None and place >= stop:
+            return

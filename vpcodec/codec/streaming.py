@@ -14,10 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import InMemory, bytes_of_array, columns, subtype_of_array
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.in_order import Computation
-from vpcodec.codec.matching import check_model, prior_of
-from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, Samples
-from vpcodec.container import Frame, Header, Reader, SpeechFacts, Writer
+from vpcodec.codec.signals import Coding
+from vpcodec.codec.speech import RecordingDecoder, RecordingEncoder
+from vpcodec.codec.speech_windows import Samples
+from vpcodec.codec.token_files import check_model, prior_of
+from vpcodec.codec.workers import Computation
+from vpcodec.container import Frame, Reader, SpeechFacts, Writer
 from vpcodec.data.pcm import samples_of
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
@@ -59,16 +61,12 @@ class StreamEncoder:
     A window leaves once the one after it is in: 25 s of speech wait at most.
 
     Args:
-        engine: What computes the network.
-        model: A speech model.
-        header: Of the token file.
+        coding: Of the token file.
         dtype: Type of the samples that will be pushed.
     """
 
-    def __init__(self, engine: Engine, model: ModelFolder, header: Header, dtype: DTypeLike) -> None:
-        self.engine = engine
-        self.model = model
-        self.header = header
+    def __init__(self, coding: Coding, dtype: DTypeLike) -> None:
+        self.coding = coding
         self.subtype = subtype_of_array(dtype)
         self.dtype = np.dtype(dtype)
         self.reset()
@@ -76,8 +74,8 @@ class StreamEncoder:
     def reset(self) -> None:
         """Forget everything: the next samples begin a new token file."""
         out = io.BytesIO()
-        writer = Writer(out, self.header, self.model.prior(self.header.rate))
-        self.state = EncoderState(RecordingEncoder(self.model, self.header), writer, out)
+        writer = Writer(out, self.coding.header, self.coding.prior)
+        self.state = EncoderState(RecordingEncoder(self.coding.facts, self.coding.header), writer, out)
 
     def push(self, samples: InMemory) -> Piece:
         """Take in the next samples.
@@ -117,7 +115,7 @@ class StreamEncoder:
     def piece(self, computations: list[Computation[Frame]]) -> Piece:
         """Frames as bytes; before them the header, behind them the footer, where it is time for these."""
         state = self.state
-        frames = [compute(self.engine) for compute in computations]
+        frames = [compute(self.coding.engine) for compute in computations]
         for frame in frames:
             state.writer.write(frame)
         if state.finished:
@@ -253,5 +251,5 @@ class StreamDecoder:
             inbox.content[:0] = seen
             return None
         check_model(self.model, reader.header)
-        recording = RecordingDecoder(self.model, reader.header)
+        recording = RecordingDecoder(self.model.facts, reader.header)
         return OpenFile(reader, recording, prior_of(reader.header, self.model))

@@ -42,5 +42,5 @@ class TorchEngine:
         """Pickled as what makes it anew."""
         return TorchEngine, (self.model, str(self.device))
 
-    def crew(self) -> tuple["TorchEngine", int]:
+    def workers(self) -> tuple["TorchEngine", int]:
         return self, 1

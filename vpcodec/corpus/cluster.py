@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from vpcodec.corpus.coding import Coder
-from vpcodec.corpus.outcome import Outcome, Settings
 from vpcodec.corpus.plan import Item
+from vpcodec.corpus.result import Result, Settings
 from vpcodec.errors import DependencyError, VpcodecError
 from vpcodec.registry import FACTS
 
@@ -20,17 +20,17 @@ LOCAL = "local"
 
 
 class Worker:
-    """An actor: takes a row with a pickled item and returns one with its pickled outcome."""
+    """An actor: takes a row with a pickled item and returns one with its pickled result."""
 
     def __init__(self, settings: Settings) -> None:
         self.coder = Coder(settings, threads=1)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": pickle.dumps(self.coder.process(pickle.loads(row["item"])))}
+        return {"result": pickle.dumps(self.coder.process(pickle.loads(row["item"])))}
 
 
-def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Iterator[Outcome]:
-    """The outcome of each item as it is finished.
+def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Iterator[Result]:
+    """The result of each item as it is finished.
 
     Args:
         items: The plan.
@@ -56,7 +56,7 @@ def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Itera
         workers = (1, max(1, min(cores, len(items))))
         arguments = (with_whole_path(settings),)
         for row in rows.map(Worker, fn_constructor_args=arguments, num_cpus=1, concurrency=workers).iter_rows():
-            yield pickle.loads(row["outcome"])
+            yield pickle.loads(row["result"])
     except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
         hint = "with -r, what is complete is not done again"
         raise VpcodecError(f"Ray at {address}: {last_line(error)}", hint=hint) from error

@@ -2,19 +2,19 @@
 
 import os
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.matching import model_for
-from vpcodec.codec.pipeline import DEFAULT_MODELS, THINGS, Codec
-from vpcodec.codec.recordings import WHOLE
-from vpcodec.container import Index, Reader
+from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.signals import WHOLE, Coded
+from vpcodec.codec.token_files import SIGNALS, model_for
+from vpcodec.container import Header, Index, Reader
 from vpcodec.container.header import MAGIC
-from vpcodec.corpus.formats import DECODED, FORMATS, TOKENS, form_of, output_name
-from vpcodec.corpus.meter import Meter
-from vpcodec.corpus.outcome import Outcome, Settings, fail
-from vpcodec.corpus.plan import Item
+from vpcodec.corpus.plan import DECODED, TOKENS, Item, form_of, output_name
+from vpcodec.corpus.result import Result, Settings, fail
 from vpcodec.corpus.verify import check_decoded, check_encoded, decoded_time, is_decoded, is_encoded
 from vpcodec.data.kinds import SIGNATURE_BYTES, MissingExtraError, file_type_of, peek_file_type
 from vpcodec.data.output import open_output
@@ -37,131 +37,100 @@ class Coder:
         self.codecs: dict[str, Codec] = {}
         self.reading: BinaryIO | None = None
 
-    def process(self, item: Item) -> Outcome:
-        """Do what is to be done with an item. Whatever is wrong with it is part of the outcome."""
-        outcome = Outcome(item.number, item.source, item.target)
+    def process(self, item: Item) -> Result:
+        """Do what is to be done with an item. Whatever is wrong with it is part of the result."""
+        result = Result(item.number, item.source, item.target)
         began = time.perf_counter()
         try:
             if item.problem:
                 raise item.problem
-            (self.encode if self.settings.task == "encode" else self.decode)(item, outcome)
+            (self.encode if self.settings.task == "encode" else self.decode)(item, result)
         except BrokenPipeError:
             raise
         except MissingExtraError as error:
-            fail(outcome, error)
+            fail(result, error)
             if item.mirrored:  # a folder may well hold what this machine is not meant to read
-                outcome.status = "skipped"
-                outcome.notes.append(f"skipped, because it {error.what.rpartition(': ')[2]}; {error.hint}")
+                result.status = "skipped"
+                result.notes.append(f"skipped, because it {error.what.rpartition(': ')[2]}; {error.hint}")
         except VpcodecError as error:
-            fail(outcome, error)
+            fail(result, error)
         except MemoryError:
-            fail(outcome, InputError("does not fit into memory"))
+            fail(result, InputError("does not fit into memory"))
         except OSError as error:
-            fail(outcome, failure(error.filename or item.source, error))
+            fail(result, failure(error.filename or item.source, error))
         except Exception as error:  # one file that shows a bug must not stop a thousand others
-            fail(outcome, InputError(f"internal error, {type(error).__name__}: {error}", hint="please report it"))
-        outcome.seconds = time.perf_counter() - began
-        return outcome
+            hint = "please report it, with what -v shows"
+            fail(result, InputError(f"internal error, {type(error).__name__}: {error}", hint=hint))
+            result.traceback = traceback.format_exc()
+        result.seconds = time.perf_counter() - began
+        return result
 
-    def encode(self, item: Item, outcome: Outcome) -> None:
+    def encode(self, item: Item, result: Result) -> None:
         """Turn a recording or photo into a token file."""
-        settings = self.settings
-        target = outcome.target = output_name(item.target, TOKENS) if item.open_ended else item.target
+        settings, reading = self.settings, self.settings.reading
+        target = result.target = output_name(item.target, TOKENS) if item.open_ended else item.target
         with self.open_source(item.source, target) as stream:
-            kind = "speech"
-            if settings.raw is None:
+            file_type = None
+            if reading.raw is None:
                 file_type, stream = peek_file_type(stream)
-                kind = file_type.kind
-            model = find_model(settings.model or DEFAULT_MODELS[kind])
+            kind = file_type.kind if file_type else "speech"
+            model = find_model(settings.model or SIGNALS[kind].default_model)
+            if file_type and model.facts.kind != kind:
+                what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
+                raise InputError(what, hint="choose another --model")
             rate = model.checked_codebook(settings.codebook)
-            outcome.kind, outcome.model, outcome.codebook = kind, model.name, model.codebook_name(rate)
-            if self.is_kept(item, target) or (
-                item.mirrored and not settings.force and is_encoded(target, item.source, model, rate)
-            ):
-                outcome.status = "skipped"
+            result.kind, result.model, result.codebook = model.facts.kind, model.name, model.codebook_name(rate)
+            if self.is_done(item, target, lambda: is_encoded(target, item.source, model, rate)):
+                result.status = "skipped"
                 return
             with self.open_target(item, target) as out:
-                codec = self.load(model, outcome)
-                with timed(codec, outcome):
-                    notes = codec.encode_to(
-                        stream,
-                        out,
-                        codebook=rate,
-                        raw=settings.raw,
-                        span=settings.span,
-                        most_pixels=settings.most_pixels,
-                        salvage=settings.salvage,
-                    )
-                outcome.notes += notes
-        if os.path.isfile(target) and target != STANDARD:
-            with open(target, "rb") as written:
-                index = Index(written)
-                outcome.amount = index.header.amount(index.length)
-            outcome.bytes = os.path.getsize(target)
-        if settings.remove and any(isinstance(note, LeftOut) for note in outcome.notes):
-            outcome.notes.append("the input is kept, because a part of it is not in the output")
+                codec = self.load(model, result)
+                coded = codec.encode_to(stream, out, codebook=rate, reading=reading, file_type=file_type)
+        note(result, coded)
+        if settings.remove and any(isinstance(each, LeftOut) for each in coded.notes):
+            result.notes.append("the input is kept, because a part of it is not in the output")
         elif settings.remove:
-            check_encoded(target, index.header, model)
+            check_encoded(target, model, rate)
             os.unlink(item.source)
 
-    def decode(self, item: Item, outcome: Outcome) -> None:
+    def decode(self, item: Item, result: Result) -> None:
         """Turn a token file into a recording or photo."""
-        settings = self.settings
+        settings, writing = self.settings, replace(self.settings.writing, live=item.source == STANDARD)
         with ExitStack() as resources:
             stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index
-            if settings.span == WHOLE:
+            if writing.span == WHOLE:
                 reader = Reader(stream)
             else:
                 reader = Index(resources.enter_context(seekable(stream)))
             header = reader.header
-            form = settings.form or form_of(item.target, header.kind, item.open_ended)
-            if settings.remove and form == "raw":
-                raise ConfigError("--rm: raw samples cannot be verified", hint="use another --format")
-            if form not in FORMATS[header.kind]:
-                fitting = ", ".join(FORMATS[header.kind])
-                raise ConfigError(
-                    f"{shown(item.source)}: {THINGS[header.kind]} is not written as {form}", hint=f"use {fitting}"
-                )
-            target = outcome.target = item.target
-            if item.open_ended:
-                target = outcome.target = output_name(item.target, f"{DECODED}.{form}")
-            outcome.kind, outcome.model, outcome.codebook = header.kind, header.model, header.rate
-            time = decoded_time(item.source, settings.resync) if item.mirrored else None
-            if self.is_kept(item, target) or (
-                time is not None and not settings.force and is_decoded(target, item.source, time, form)
-            ):
-                outcome.status = "skipped"
+            form = settings.form or form_of(item.target, SIGNALS[header.kind].formats, item.open_ended)
+            check_form(item, header, form, settings)
+            target = result.target = output_name(item.target, f"{DECODED}.{form}") if item.open_ended else item.target
+            result.kind, result.model, result.codebook = header.kind, header.model, header.rate
+            time = decoded_time(item.source, writing.resync) if item.mirrored else None
+            if self.is_done(item, target, lambda: is_decoded(target, item.source, time or 0, form)):
+                result.status = "skipped"
                 return
             with self.open_target(item, target, time) as out:
-                codec = self.load(model_for(header, settings.model, item.source), outcome)
-                outcome.codebook = codec.model.codebook_name(header.rate)
-                with timed(codec, outcome):
-                    if isinstance(reader, Index):
-                        notes = codec.decode_span_to(reader, out, form, settings.span)
-                    else:
-                        live = item.source == STANDARD
-                        notes = codec.decode_to(reader, out, form, live=live, resync=settings.resync)
-                outcome.notes += notes
-            length = reader.length
-        outcome.amount = header.amount(length)
-        if os.path.isfile(target) and target != STANDARD:
-            outcome.bytes = os.path.getsize(target)
+                codec = self.load(model_for(header, settings.model, item.source), result)
+                result.codebook = codec.model.codebook_name(header.rate)
+                coded = codec.decode_to(reader, out, form, writing)
+        note(result, coded)
         if settings.remove:
-            check_decoded(target, header, length, form)
+            check_decoded(target, header, coded.length, form)
             os.unlink(item.source)
 
-    def load(self, model: ModelFolder, outcome: Outcome) -> Codec:
+    def load(self, model: ModelFolder, result: Result) -> Codec:
         """The codec of a model, loaded when it is first needed."""
         began = time.perf_counter()
         key = str(model.path)
         if key not in self.codecs:
             settings = self.settings
-            codec = Codec.load(model, engine=settings.engine, device=settings.device, threads=self.threads)
-            codec.engine = Meter(codec.engine)
-            self.codecs[key] = codec
-        outcome.engine = self.codecs[key].engine.name
-        outcome.load_seconds = time.perf_counter() - began
+            loaded = Codec.load(model, engine=settings.engine, device=settings.device, threads=self.threads)
+            self.codecs[key] = loaded
+        result.engine = self.codecs[key].engine.name
+        result.load_seconds = time.perf_counter() - began
         return self.codecs[key]
 
     @contextmanager
@@ -201,9 +170,11 @@ class Coder:
         with open_output(target, force=force, like=like, time=time) as out:
             yield cast(BinaryIO, Prompt(out)) if target == STANDARD else out
 
-    def is_kept(self, item: Item, target: str) -> bool:
-        """Whether an output that is there is to be left alone unseen."""
-        return self.settings.skip_existing and target != STANDARD and os.path.lexists(target)
+    def is_done(self, item: Item, target: str, is_complete: Callable[[], bool]) -> bool:
+        """Whether an output is there already that is to be left alone: any, or in a mirrored tree a complete one."""
+        if self.settings.skip_existing and target != STANDARD and os.path.lexists(target):
+            return True
+        return item.mirrored and not self.settings.force and is_complete()
 
     def share(self) -> float:
         """How much of the present input has been read, 0 to 1; 0 where nobody can tell."""
@@ -239,16 +210,25 @@ def tokens_in(stream: BinaryIO) -> BinaryIO:
         kind = file_type_of(head, "").kind
     except InputError:
         return whole  # whoever reads it says what is wrong
-    raise InputError(f"{shown(stream)}: is {THINGS[kind]}, not a token file", hint="use `vpcodec encode`")
+    raise InputError(f"{shown(stream)}: is {SIGNALS[kind].noun}, not a token file", hint="use `vpcodec encode`")
 
 
-@contextmanager
-def timed(codec: Codec, outcome: Outcome) -> Iterator[None]:
-    """Note how long the network takes."""
-    meter = cast(Meter, codec.engine)
-    before = meter.seconds
-    yield
-    outcome.network_seconds = meter.seconds - before
+def note(result: Result, coded: Coded) -> None:
+    """Take over what coding told."""
+    result.notes += coded.notes
+    result.amount, result.network_seconds = coded.amount, coded.network_seconds
+    if result.target != STANDARD and os.path.isfile(result.target):
+        result.bytes = os.path.getsize(result.target)
+
+
+def check_form(item: Item, header: Header, form: str, settings: Settings) -> None:
+    """Raise ConfigError for a format that is none of the signal's, or that nobody can verify before --rm."""
+    signal = SIGNALS[header.kind]
+    if settings.remove and form == "raw":
+        raise ConfigError("--rm: raw samples cannot be verified", hint="use another --format")
+    if form not in signal.formats:
+        what = f"{shown(item.source)}: {signal.noun} is not written as {form}"
+        raise ConfigError(what, hint=f"use {', '.join(signal.formats)}")
 
 
 def is_plain(path: str) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from vpcodec.corpus.coding import Coder
-from vpcodec.corpus.outcome import Outcome, Settings, fail
 from vpcodec.corpus.plan import Item
+from vpcodec.corpus.result import Result, Settings, fail
 from vpcodec.data.streams import STANDARD
 from vpcodec.errors import InputError
 from vpcodec.processes import Pool
@@ -20,34 +20,38 @@ from vpcodec.processes import Pool
 coder: Coder | None = None  # of a worker process
 
 
-def run(items: Sequence[Item], coder: Coder, jobs: int = 1) -> Iterator[Outcome]:
-    """The outcome of each item as it is finished.
+def run(items: Sequence[Item], coder: Coder, jobs: int = 1, ray: str | None = None) -> Iterator[Result]:
+    """The result of each item as it is finished.
 
     Args:
         items: The plan.
         coder: What works on them if there is one job.
         jobs: Number of processes; 0 for one per core. Standard input reaches none but this one.
+        ray: Address of a Ray cluster that works on them instead; None for this machine.
     """
+    if ray is not None:
+        from vpcodec.corpus.cluster import run_on_ray
+
+        return run_on_ray(items, coder.settings, ray)
     workers = min(jobs or os.cpu_count() or 1, len(items))
     if workers <= 1 or any(item.source == STANDARD for item in items):
-        yield from map(coder.process, items)
-    else:
-        yield from run_pool(items, coder.settings, workers)
+        return map(coder.process, items)
+    return run_pool(items, coder.settings, workers)
 
 
-def run_pool(items: Sequence[Item], settings: Settings, workers: int) -> Iterator[Outcome]:
-    """The outcomes of worker processes, in the order in which they arrive."""
+def run_pool(items: Sequence[Item], settings: Settings, workers: int) -> Iterator[Result]:
+    """The results of worker processes, in the order in which they arrive."""
     with Pool(work, workers, prepare, (settings,)) as pool:
-        for item, outcome in pool.run(items):
-            yield outcome or killed(item)
+        for item, result in pool.run(items):
+            yield result or killed(item)
 
 
-def killed(item: Item) -> Outcome:
-    """The outcome of an item that has killed its worker process."""
-    outcome = Outcome(item.number, item.source, item.target)
+def killed(item: Item) -> Result:
+    """The result of an item that has killed its worker process."""
+    result = Result(item.number, item.source, item.target)
     what = "the process that worked on it was killed, perhaps for want of memory"
-    fail(outcome, InputError(what, hint="use a machine with more memory"))
-    return outcome
+    fail(result, InputError(what, hint="use a machine with more memory"))
+    return result
 
 
 def prepare(settings: Settings) -> None:
@@ -56,7 +60,7 @@ def prepare(settings: Settings) -> None:
     coder = Coder(settings, threads=1)
 
 
-def work(item: Item) -> Outcome:
+def work(item: Item) -> Result:
     """Work on one item in a worker process. SIGTERM ends it here, once the half-written output is removed."""
     assert coder is not None
     try:

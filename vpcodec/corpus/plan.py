@@ -1,15 +1,100 @@
-"""Which file becomes which: names given on the command line, directories walked and mirrored."""
+"""Which file becomes which: names on the command line, directories walked and mirrored, parts for several machines."""
 
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
-from vpcodec.corpus.formats import DECODED, SUFFIXES, TOKENS
-from vpcodec.corpus.shards import Shard
-from vpcodec.data.kinds import is_named
+from vpcodec.data.kinds import EXTRA_SUFFIXES, WRITTEN, is_named
+from vpcodec.data.kinds import SUFFIXES as MEDIA
 from vpcodec.data.streams import STANDARD, failure, shown
 from vpcodec.errors import ConfigError, InputError
+
+T = TypeVar("T")
+
+# Variables that hold a process's number, from 0, and how many there are. Those of srun's steps and not of the job,
+# whose script runs once for all of its tasks.
+RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"))
+
+TOKENS = ".tok"
+DECODED = ".decoded"  # before the suffix of what is decoded, so that an original is never in danger
+LONGEST_NAME = 255  # bytes, in all usual file systems
+SUFFIX_FORMATS = {
+    **{f".{form}": form for forms in WRITTEN.values() for form in forms},
+    ".jpg": "jpeg",
+    ".pcm": "raw",
+    ".oga": "ogg",
+}
+# Names that are taken from a directory, by what is done with them.
+SUFFIXES = {"encode": (*chain(*MEDIA.values()), *EXTRA_SUFFIXES), "decode": (TOKENS,)}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every `count`-th item, beginning with the `number`-th, which is 1 for the first shard."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise ConfigError(f"--shard {self.number}/{self.count}: no such part", hint="the first of 8 is 1/8")
+
+    def of(self, items: Sequence[T]) -> list[T]:
+        return list(items[self.number - 1 :: self.count])
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
+    """The shard that `2/8` or `auto` names.
+
+    For `auto`, each task of Slurm's array has its part, and each process that torchrun or srun has started a part of
+    that.
+
+    Raises:
+        ConfigError: It is neither, or no scheduler has left its variables, or an array's ids have gaps.
+    """
+    try:
+        if text != "auto":
+            number, count = text.split("/")
+            return Shard(int(number), int(count))
+        array, process = array_task(environment), rank_of(environment)
+    except ValueError:
+        raise ConfigError(f"--shard {text}: not a part", hint="for example 1/8, or auto") from None
+    if array is None and process is None:
+        raise ConfigError("--shard auto: not started by torchrun or Slurm", hint="name the part, for example 1/8")
+    (task, tasks), (rank, ranks) = array or (0, 1), process or (0, 1)
+    return Shard(task * ranks + rank + 1, tasks * ranks)
+
+
+def rank_of(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """This process's place among those that torchrun or srun has started, from 0, and how many they are."""
+    for rank, count in RANKS:
+        if rank in environment and count in environment:
+            return int(environment[rank]), int(environment[count])
+    return None
+
+
+def array_task(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """This task's place in Slurm's array, from 0, and how many tasks that has.
+
+    Raises ConfigError for ids with gaps such as 1,2,5: which ones there are, Slurm tells no task.
+    """
+    if "SLURM_ARRAY_TASK_ID" not in environment:
+        return None
+    task, first, last, count = (int(environment[f"SLURM_ARRAY_TASK_{name}"]) for name in ("ID", "MIN", "MAX", "COUNT"))
+    step, gap = divmod(last - first, max(1, count - 1))
+    if gap or (count > 2 and step not in (1, int(environment.get("SLURM_ARRAY_TASK_STEP", "1")))):
+        raise ConfigError(
+            f"--shard auto: {count} tasks with ids from {first} to {last} have gaps",
+            hint="name the part, for example 1/8",
+        )
+    return (task - first) // max(1, step), count
 
 
 @dataclass(frozen=True)
@@ -145,3 +230,43 @@ def identity(folder: str) -> tuple[int, int] | str:
     except OSError:
         return folder
     return status.st_dev, status.st_ino
+
+
+def form_of(target: str, formats: Sequence[str], open_ended: bool) -> str:
+    """The format that an output's name asks for, else the first of those that fit the signal.
+
+    Raises:
+        ConfigError: The name has a suffix that says nothing.
+    """
+    suffix = os.path.splitext(target)[1].lower()
+    if open_ended or target == STANDARD or not suffix:
+        return formats[0]
+    if suffix not in SUFFIX_FORMATS:
+        raise ConfigError(f"{shown(target)}: {suffix} is not a format to write", hint="choose one with --format")
+    return SUFFIX_FORMATS[suffix]
+
+
+def output_name(stem: str, suffix: str) -> str:
+    """A path with a suffix. A name too long for it is cut; a checksum of the whole name stands for the rest."""
+    folder, name = os.path.split(stem)
+    whole = os.fsencode(name)
+    if len(whole) + len(suffix) > LONGEST_NAME:
+        mark = f"~{hashlib.sha256(whole).hexdigest()[:8]}"
+        name = whole[: LONGEST_NAME - len(mark + suffix)].decode(errors="ignore") + mark
+    return os.path.join(folder, name + suffix)
+
+
+def checked_form(form: str | None) -> str | None:
+    """A format by its name or suffix: `jpg` is `jpeg`. Raises ConfigError for one that nobody writes."""
+    if form is None:
+        return None
+    known = SUFFIX_FORMATS.get(f".{form.lower().lstrip('.')}")
+    if known is None:
+        forms = ", ".join(form for forms in WRITTEN.values() for form in forms)
+        raise ConfigError(f"--format {form}: not a format to write", hint=f"use {forms}")
+    return known
+
+
+def is_media_name(name: str) -> bool:
+    """Whether a file of this name would be taken for a recording or photo."""
+    return name.lower().endswith(SUFFIXES["encode"])

@@ -3,14 +3,9 @@
 import hashlib
 import os
 
-from vpcodec.codec.matching import prior_of
-from vpcodec.codec.recordings import audio_info
-from vpcodec.container import Header, Index, SpeechFacts, verify
+from vpcodec.codec.token_files import SIGNALS, prior_of
+from vpcodec.container import Header, Index, verify
 from vpcodec.container.header import MAGIC
-from vpcodec.data.audio import open_audio
-from vpcodec.data.audio_sink import stored_as
-from vpcodec.data.image import open_image
-from vpcodec.data.pcm import FORMATS
 from vpcodec.data.streams import open_input, shown
 from vpcodec.errors import ContainerError, InputError
 from vpcodec.registry import ModelFolder
@@ -94,10 +89,10 @@ def is_decoded(target: str, source: str, time: int, form: str) -> bool:
     return found == time
 
 
-def check_encoded(target: str, header: Header, model: ModelFolder) -> None:
-    """Read a token file whole. Raises InputError if it is damaged."""
+def check_encoded(target: str, model: ModelFolder, rate: int) -> None:
+    """Read a token file whole that a model made. Raises InputError if it is damaged."""
     with open_input(target) as stream:
-        if problems := verify(stream, prior_of(header, model)):
+        if problems := verify(stream, model.prior(rate)):
             raise reads_back_wrong(target, problems[0])
 
 
@@ -114,15 +109,7 @@ def check_decoded(target: str, header: Header, length: int, form: str) -> None:
         InputError: It is not what was written.
     """
     try:
-        if not isinstance(header.signal, SpeechFacts):
-            info = open_image(target, header.signal.width * header.signal.height).info
-            found, wanted = f"{info.width}x{info.height}", f"{header.signal.width}x{header.signal.height}"
-        elif form == "raw":
-            sample = FORMATS[stored_as(form, audio_info(header))].size
-            found, wanted = f"{os.path.getsize(target)}", f"{length * header.signal.channels * sample}"
-        else:
-            with open_audio(target) as audio:
-                found, wanted = f"{sum(len(block) for block in audio.blocks())}", f"{length}"
+        found, wanted = SIGNALS[header.kind].check(target, header, length, form)
     except InputError as error:
         raise reads_back_wrong(target, error.what) from None
     if found != wanted:

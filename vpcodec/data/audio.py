@@ -15,7 +15,7 @@ from typing import BinaryIO, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.data.kinds import PYAV_FORMATS, file_type_of
+from vpcodec.data.kinds import PYAV_FORMATS, FileType, file_type_of
 from vpcodec.data.mpeg import ID3_BYTES, id3_size, survey_mpeg
 from vpcodec.data.pcm import FORMATS, depth_of, samples_of, whole_frames
 from vpcodec.data.pyav import PyavDecoder
@@ -146,13 +146,16 @@ def silence_strays(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], int
     return (np.where(sound, block, np.float32(0)) if strays else block), strays
 
 
-def open_audio(source: Source, *, raw: RawFormat | None = None, salvage: bool = False) -> AudioSource:
+def open_audio(
+    source: Source, *, raw: RawFormat | None = None, salvage: bool = False, file_type: FileType | None = None
+) -> AudioSource:
     """Open a recording.
 
     Args:
         source: A path, `-` for standard input, or a binary stream, seekable or not.
         raw: What the samples are, for input without a header.
         salvage: Whether to take what is there of a recording that is damaged or truncated, with a note.
+        file_type: What the file is, where that was recognized before; None to look.
 
     Raises:
         InputError: Nothing readable is there, or it is no recording, or it is damaged.
@@ -164,7 +167,7 @@ def open_audio(source: Source, *, raw: RawFormat | None = None, salvage: bool = 
         if raw:
             opened = open_raw(stream, raw)
         else:
-            opened = open_with_header(stream, name, resources, salvage)
+            opened = open_with_header(stream, name, resources, salvage, file_type)
         info = opened[0]
         checked_rate(info.sample_rate, name)
         if info.channels > MOST_CHANNELS:
@@ -186,7 +189,7 @@ def open_raw(stream: BinaryIO, raw: RawFormat) -> Opened:
 
 def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     """The beginning and the stream of what an ID3v2 tag was put before, unless that is MP3, where it belongs."""
-    if not head.startswith(b"ID3") or len(head) < ID3_BYTES:
+    if len(head) < ID3_BYTES:
         return head, stream
     size = id3_size(head)
     head, stream = peek(stream, size + HEAD_BYTES)
@@ -196,10 +199,14 @@ def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     return peek(stream)
 
 
-def open_with_header(stream: BinaryIO, name: str, resources: ExitStack, salvage: bool) -> Opened:
+def open_with_header(
+    stream: BinaryIO, name: str, resources: ExitStack, salvage: bool, file_type: FileType | None
+) -> Opened:
     """A recording that says what it is. Raises InputError."""
-    head, stream = behind_tag(*peek(stream))
-    file_type = file_type_of(head, name)
+    head, stream = peek(stream)
+    if head.startswith(b"ID3"):
+        (head, stream), file_type = behind_tag(head, stream), None
+    file_type = file_type or file_type_of(head, name)
     if file_type.kind != "speech":
         raise InputError(f"{name}: is a photo ({file_type.format}), not a recording")
     if file_type.format == "wav" and is_plain(head):

@@ -32,7 +32,7 @@ from vpcodec.data.image_formats import (
     within_nothing,
     without_text,
 )
-from vpcodec.data.kinds import EXTRAS, MOST_PIXELS, file_type_of, load_extra
+from vpcodec.data.kinds import EXTRAS, MOST_PIXELS, FileType, file_type_of, load_extra
 from vpcodec.data.streams import LeftOut, Source, open_input, peek, seekable, shown, size_of
 from vpcodec.errors import ConfigError, InputError, VpcodecError
 
@@ -130,12 +130,13 @@ class Photo:
         return pixels
 
 
-def open_image(source: Source, most_pixels: int = MOST_PIXELS) -> Photo:
+def open_image(source: Source, most_pixels: int = MOST_PIXELS, file_type: FileType | None = None) -> Photo:
     """Decode a photo.
 
     Args:
         source: A path, `-` for standard input, or a binary stream, seekable or not.
         most_pixels: That it may have.
+        file_type: What the file is, where that was found out before; None to look.
 
     Raises:
         InputError: Nothing readable is there, or it is no photo, is damaged or truncated, is of a layout that is
@@ -146,7 +147,7 @@ def open_image(source: Source, most_pixels: int = MOST_PIXELS) -> Photo:
     name = shown(source)
     with open_input(source) as stream:
         head, stream = peek(stream)
-        file_type = file_type_of(head, name)
+        file_type = file_type or file_type_of(head, name)
         if file_type.kind != "image":
             raise InputError(f"{name}: is a recording ({file_type.format}), not a photo")
         with seekable(stream) as whole:

@@ -30,6 +30,9 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".avif"),
 }  # fmt: skip
 
+# What each can be written as; the first is the default.
+WRITTEN: dict[Kind, tuple[str, ...]] = {"speech": ("wav", "flac", "ogg", "raw"), "image": ("png", "webp", "jpeg")}
+
 # Formats that an optional package reads, by the extra that installs it: what such a file is, the module, its suffixes.
 EXTRAS: dict[str, tuple[str, str, str]] = {
     "heif": ("a HEIC photo", "pillow_heif", ".heic .heif .hif"),

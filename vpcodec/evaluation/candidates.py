@@ -1,14 +1,12 @@
 """What is evaluated: anything that turns a signal into bytes and bytes into a signal, such as this package's models."""
 
 import hashlib
-import io
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from vpcodec.codec.decoded import Picture
+from vpcodec.codec.arrays import Picture
 from vpcodec.codec.pipeline import Codec
 from vpcodec.container import prior_identity
 from vpcodec.evaluation.signals import SAMPLE_RATE
@@ -93,12 +91,8 @@ class ModelCandidate(Candidate):
         self.multiplications = multiplications(facts)
 
     def encode(self, signal: Signal, budget: int | None = None) -> bytes:
-        if self.kind == "speech":
-            return self.codec.encode_samples(signal, SAMPLE_RATE, codebook=self.rate)
-        photo = io.BytesIO()
-        Image.fromarray(signal).save(photo, "PNG", compress_level=0)
-        photo.seek(0)
-        return self.codec.encode(photo, codebook=self.rate)
+        sample_rate = SAMPLE_RATE if self.codec.signal.streams else None
+        return self.codec.encode(signal, sample_rate=sample_rate, codebook=self.rate)
 
     def decode(self, content: bytes) -> Signal:
         decoded = self.codec.decode(content)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from vpcodec.codec.onnx_engine import core_count
 from vpcodec.data.crops import Crops
+from vpcodec.devices import core_count
 from vpcodec.errors import DataError
 
 MOST = 8  # readers that are started where nobody says how many

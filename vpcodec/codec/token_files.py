@@ -1,12 +1,22 @@
-"""Whether a token file and a model belong together, and what the one needs of the other."""
+"""A token file and the model that made it: which one that is, whether both fit, and the ids in the file."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from vpcodec.container import Header, ImageFacts, SpeechFacts, prior_identity
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.engines import checked_tokens
+from vpcodec.codec.image import Pictures
+from vpcodec.codec.signals import Facts, Signal
+from vpcodec.codec.speech import Speech
+from vpcodec.container import Frame, Header, Reader, prior_identity
 from vpcodec.data.streams import Source
 from vpcodec.errors import ContainerError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
+
+SIGNALS: dict[str, Signal] = {signal.kind: signal for signal in (Speech(), Pictures())}
 
 
 def model_for(header: Header, given: str | None = None, source: Source = "") -> ModelFolder:
@@ -53,7 +63,7 @@ def check_model(model: ModelFolder, header: Header) -> None:
         raise ContainerError(f"levels {header.levels} are not those of {header.model} with codebook {header.rate}")
 
 
-def new_header(model: ModelFolder, rate: int, signal: SpeechFacts | ImageFacts, metadata: dict[str, bytes]) -> Header:
+def new_header(model: ModelFolder, rate: int, signal: Facts, metadata: dict[str, bytes]) -> Header:
     """The header of a token file that a model makes."""
     return Header(
         model=model.name,
@@ -66,6 +76,38 @@ def new_header(model: ModelFolder, rate: int, signal: SpeechFacts | ImageFacts, 
     )
 
 
-def prior_of(header: Header, model: ModelFolder) -> bytes | None:
+def prior_of(header: Header, model: ModelFolder | None) -> bytes | None:
     """The prior that a token file of a model was coded with; None where it was coded without."""
-    return model.prior(header.rate) if header.prior else None
+    return model.prior(header.rate) if model and header.prior else None
+
+
+def model_to_read(header: Header, given: str | None = None, source: Source = "") -> ModelFolder | None:
+    """The model of a token file; None where it is not here, and the file says all about its tokens.
+
+    Takes and raises what `model_for` does.
+    """
+    try:
+        return model_for(header, given, source)
+    except ModelError:
+        if given is not None or header.prior or SIGNALS[header.kind].needs_model:
+            raise
+        return None
+
+
+def tokens_of(reader: Reader, model: ModelFolder | None) -> NDArray[np.int64]:
+    """All tokens of a token file: [channels, T] of speech, [H, W] of an image.
+
+    Args:
+        reader: Of the token file, of which no frame was read yet.
+        model: The one that made it, or what `model_to_read` gives.
+
+    Raises:
+        ContainerError: The token file is damaged.
+        InputError: It holds ids that the vocabulary lacks.
+    """
+    return joined(reader.frames(prior_of(reader.header, model)), reader.header, model)
+
+
+def joined(frames: Iterable[Frame], header: Header, model: ModelFolder | None) -> NDArray[np.int64]:
+    """The tokens of all frames of a token file as one array; see `tokens_of`."""
+    return checked_tokens(SIGNALS[header.kind].join(header, frames, model), header.vocabulary)

@@ -7,15 +7,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.matching import model_for, prior_of
-from vpcodec.codec.recordings import SAMPLE_RATE
-from vpcodec.codec.tokens import model_to_read
-from vpcodec.container import Reader, SpeechFacts, verify
+from vpcodec.codec.token_files import SIGNALS, model_for, model_to_read, prior_of
+from vpcodec.container import Reader, verify
 from vpcodec.container.header import MAGIC
-from vpcodec.data.audio import open_audio
-from vpcodec.data.image import open_image
 from vpcodec.data.kinds import file_type_of
-from vpcodec.data.streams import at_start, open_input, peek, seekable, shown, size_of
+from vpcodec.data.streams import open_input, peek, seekable, shown, size_of
 from vpcodec.errors import VpcodecError
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_models
 
@@ -41,7 +37,7 @@ def describe(source: str, model: str | None = None) -> dict[str, Any]:
             with seekable(stream) as whole:
                 return {"input": source, **describe_tokens(whole, model, source)}
         file_type = file_type_of(head, shown(source))
-        facts = describe_recording(stream) if file_type.kind == "speech" else describe_photo(stream)
+        facts = SIGNALS[file_type.kind].describe(stream)
         return {"input": source, "type": file_type.kind, "format": file_type.format, **facts}
 
 
@@ -59,7 +55,7 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
         frames, tokens = frames + 1, tokens + frame.tokens.size
     amount = header.amount(reader.length)
     source = dict(vars(header.signal))
-    if isinstance(header.signal, SpeechFacts):
+    if SIGNALS[header.kind].streams:
         source["samples"], source["seconds"] = reader.length, round(amount, 6)
     return {
         "type": "tokens",
@@ -71,7 +67,7 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
         "tokens": tokens,
         "frames": frames,
         "bytes": size,
-        "unit": "bit/s" if header.kind == "speech" else "bit/pixel",
+        "unit": SIGNALS[header.kind].unit,
         "nominal": rate_of(tokens * float(np.log2(header.rate)), amount),
         "entropy": rate_of(tokens * entropy(counts), amount),
         "on_disk": rate_of(8 * size, amount),
@@ -99,41 +95,10 @@ def printable(content: bytes) -> str:
         return f"{len(content):,} bytes"
 
 
-def describe_recording(stream: BinaryIO) -> dict[str, Any]:
-    """A recording; read to its end where only that tells its length, or whether it is all there."""
-    checked = at_start(stream)
-    with open_audio(stream) as audio:
-        info = audio.info
-        frames = sum(map(len, audio.blocks())) if info.frames is None or not checked else info.frames
-    return {
-        "sample_rate": info.sample_rate,
-        "channels": info.channels,
-        "samples": frames,
-        "seconds": round(frames / info.sample_rate, 6),
-        "sample_format": info.subtype,
-        "tags": info.tags,
-    }
-
-
-def describe_photo(stream: BinaryIO) -> dict[str, Any]:
-    photo = open_image(stream)
-    info = photo.info
-    return {
-        "width": info.width,
-        "height": info.height,
-        "channels": info.channels,
-        "bit_depth": info.bit_depth,
-        "orientation": info.orientation,
-        "color_profile_bytes": len(info.icc),
-        "notes": list(photo.notes),
-    }
-
-
 def describe_model(model: ModelFolder) -> dict[str, Any]:
     """An installed model; nominal rates follow from its hop and its codebook sizes."""
-    facts = model.facts
-    speech = facts.kind == "speech"
-    per = SAMPLE_RATE / facts.hop if speech else 1 / facts.hop**2
+    facts, signal = model.facts, SIGNALS[model.facts.kind]
+    per = signal.tokens_per_unit(facts)
     codebooks = [
         {"codebook": name, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(rate)), 6)}
         for name, vocabulary, rate in zip(model.codebooks, facts.vocabularies, facts.rates, strict=True)
@@ -142,7 +107,7 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
         "type": "model",
         "name": model.name,
         "kind": facts.kind,
-        "unit": "bit/s" if speech else "bit/pixel",
+        "unit": signal.unit,
         "codebooks": codebooks,
         "parameters": facts.parameters,
         "quantizer": facts.quantizer.get("method", ""),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vpcodec.codec.matching import model_for
 from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.token_files import model_for
 from vpcodec.container import Header, Reader
 from vpcodec.errors import ModelError
 from vpcodec.registry import ModelFolder

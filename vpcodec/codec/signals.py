@@ -1,0 +1,207 @@
+"""What differs between speech and images above the network: one object a signal answers the same questions for each.
+
+`speech.py` and `image.py` hold one each, and `pipeline.SIGNALS` lists them. Whoever works on signals of any sort asks
+that table instead of comparing kinds.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, BinaryIO, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.arrays import InMemory, Picture, Recording
+from vpcodec.codec.engines import Engine
+from vpcodec.codec.workers import Timer
+from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, SpeechFacts
+from vpcodec.data.audio import RawFormat
+from vpcodec.data.kinds import MOST_PIXELS, WRITTEN, FileType, Kind
+from vpcodec.errors import ConfigError
+from vpcodec.registry import ModelFacts, ModelFolder
+
+Facts: TypeAlias = SpeechFacts | ImageFacts
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of a recording in seconds; `stop` None for its end. Raises ConfigError where it is empty."""
+
+    start: float = 0.0
+    stop: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
+            raise ConfigError(f"from {self.start:g} to {self.stop} seconds is an empty range")
+
+    def samples(self, rate: int) -> tuple[int, int | None]:
+        """First sample, and the one after the last, at a sample rate."""
+        return round(self.start * rate), None if self.stop is None else round(self.stop * rate)
+
+
+WHOLE = Span()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How an input is read.
+
+    Attributes:
+        raw: What the samples are, for sound without a header.
+        span: Range of a recording to encode.
+        most_pixels: That a photo may have.
+        salvage: Whether to take what is there of a recording that is damaged or truncated.
+    """
+
+    raw: RawFormat | None = None
+    span: Span = WHOLE
+    most_pixels: int = MOST_PIXELS
+    salvage: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """How a token file is decoded.
+
+    Attributes:
+        span: Range of a recording to decode.
+        live: Whether sound is to be heard as soon as its frame is in, instead of as fast as possible.
+        resync: Whether to step over damage: what is lost becomes silence or gray.
+    """
+
+    span: Span = WHOLE
+    live: bool = False
+    resync: bool = False
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What a token file is made or decoded with: an engine, the model, the file's header, a timer of the network."""
+
+    engine: Engine
+    model: ModelFolder
+    header: Header
+    timer: Timer = field(default_factory=Timer)
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The model's."""
+        return self.model.facts
+
+    @cached_property
+    def prior(self) -> bytes | None:
+        """The prior that the header names."""
+        return self.model.prior(self.header.rate) if self.header.prior else None
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What was learned while a file was encoded or decoded.
+
+    Attributes:
+        length: Samples a channel; 0 for a photo.
+        amount: Seconds or pixels.
+        notes: What the user should know.
+        network_seconds: Time during which the network computed.
+    """
+
+    length: int
+    amount: float
+    notes: tuple[str, ...]
+    network_seconds: float
+
+
+class Signal(ABC):
+    """A sort of signal.
+
+    Attributes:
+        kind: Of its models and token files.
+        noun: What one of them is called.
+        default_model: The model that encodes it where none is named.
+        unit: Of bit rates.
+        streams: Whether it has a beginning and an end, so that parts of it can be coded as they come.
+        needs_model: Whether its tokens cannot be read from a token file without the model.
+    """
+
+    kind: ClassVar[Kind]
+    noun: ClassVar[str]
+    default_model: ClassVar[str]
+    unit: ClassVar[str]
+    streams: ClassVar[bool]
+    needs_model: ClassVar[bool]
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """What it can be written as; the first is the default."""
+        return WRITTEN[self.kind]
+
+    @abstractmethod
+    def open(
+        self, stream: BinaryIO, reading: Reading, file_type: FileType | None = None
+    ) -> AbstractContextManager[Any]:
+        """A media file, opened; `file_type` where it was recognized before. It has `notes`. Raises InputError."""
+
+    @abstractmethod
+    def open_array(self, array: InMemory, sample_rate: float | None) -> AbstractContextManager[Any]:
+        """A signal in memory, as `open` gives it. Raises ConfigError for anything else, InputError for its numbers."""
+
+    @abstractmethod
+    def header(self, opened: Any) -> tuple[Facts, dict[str, bytes], tuple[str, ...]]:
+        """The facts for the header of a token file, metadata, and notes on what is left out of these."""
+
+    @abstractmethod
+    def encode(self, coding: Coding, opened: Any, out: BinaryIO, span: Span, *, live: bool) -> int:
+        """Write the token file; returns the length, in samples a channel or 0.
+
+        Args:
+            coding: What with.
+            opened: What `open` gave.
+            out: Where the bytes go; need not seek.
+            span: Range to encode.
+            live: Whether the signal is still being made, so that each frame is to leave as soon as it can.
+
+        Raises:
+            InputError: The input is damaged, or has no such range.
+        """
+
+    @abstractmethod
+    def decode(
+        self, coding: Coding, reader: Reader | Index, out: BinaryIO, form: str, writing: Writing
+    ) -> tuple[str, ...]:
+        """Write the signal of a token file as `form`; returns notes.
+
+        Raises:
+            ContainerError: The token file is damaged, or with `resync` nothing is left of it.
+            InputError: It holds another sort of signal, or has no such range.
+        """
+
+    @abstractmethod
+    def decode_in_memory(self, coding: Coding, reader: Reader) -> Recording | Picture:
+        """The whole signal of a token file. Raises as `decode`."""
+
+    @abstractmethod
+    def resync(self, coding: Coding) -> Resync:
+        """What stands for lost frames. Raises ContainerError for a header that cannot be true."""
+
+    @abstractmethod
+    def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
+        """The tokens of all frames as one array: [channels, T] or [H, W]. Raises ContainerError."""
+
+    @abstractmethod
+    def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:
+        """Read a decoded file whole: what its size is, and what it should be. Raises InputError."""
+
+    @abstractmethod
+    def describe(self, stream: BinaryIO) -> dict[str, Any]:
+        """What `info` says of a media file. Raises InputError."""
+
+    @abstractmethod
+    def tokens_per_unit(self, facts: ModelFacts) -> float:
+        """Tokens a second of one channel, or a pixel."""
+
+    @abstractmethod
+    def rate_text(self, bits: float) -> str:
+        """Bits a second or a pixel, for people: `2.05 kbit/s`."""
