@@ -41,7 +41,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "corpus": {"codec", "container", "data", "registry"},
     "export": {"codec", "container", "data", "registry"},
     "importing": {"codec", "container", "data", "export", "registry"},
-    "testing": {"quantizers"},
     "inspect": {"codec", "container", "data", "registry"},
 }
 OPEN = {"errors", "devices", "plugins", "processes", "version"}
