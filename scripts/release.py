@@ -32,6 +32,7 @@ from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.graphs import write_graphs
 from vpcodec.registry import WEIGHTS, ModelFacts, ModelFolder, write_facts
+from vpcodec.training.code_order import LARGEST_LEVEL
 from vpcodec.training.prior import train_prior
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -91,7 +92,6 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
                 tokens = codec.tokens(codec.encode(signal, sample_rate=sample_rate, codebook=rate))
                 found += windows(tokens, model.facts.kind)
     for rate, found in frames.items():
-        codes = codebook(model, rate)
         prior = train_prior(
             found,
             model.radices(rate),
@@ -99,7 +99,7 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
             neighbors=options.prior_neighbors,
             bins=options.prior_bins,
             passes=options.prior_passes,
-            codes=codes,
+            codebooks=codebooks(model, rate),
         )
         path = model.path / f"prior-{rate}.bin"
         path.write_bytes(prior)
@@ -136,12 +136,16 @@ def moved(content: bytes, facts: ModelFacts, share: float) -> tuple[NDArray[Any]
         return audio.read_all()[skipped:], audio.info.sample_rate
 
 
-def codebook(model: ModelFolder, rate: int) -> NDArray[np.float32] | None:
-    """[K, C] the codes of a rate, which tell what tokens are alike; None where their digits do."""
-    if model.facts.levels:
+def codebooks(model: ModelFolder, rate: int) -> list[NDArray[np.float32]] | None:
+    """[K, C] the codes of each codebook of a rate, which tell what tokens are alike; None where their digits do."""
+    sizes = model.radices(rate)
+    if max(sizes) <= LARGEST_LEVEL:
         return None
-    quantizer = model.autoencoder().quantizer
-    return quantizer.decode(torch.arange(quantizer.vocabulary(rate)), rate).numpy()
+    quantizer, place, found = model.autoencoder().quantizer, 1, []
+    for size in sizes:
+        found.append(quantizer.decode(torch.arange(size) * place, rate).numpy())
+        place *= size
+    return found
 
 
 def windows(tokens: NDArray[np.int64], kind: str) -> Iterator[NDArray[np.int64]]:

@@ -35,9 +35,12 @@ def image_prior() -> bytes:
     return train_prior(frames, LEVELS, "image", neighbors=4, bins=(6, 6), passes=4)
 
 
-def speech_header(prior: bytes | None = None, levels: tuple[int, ...] = LEVELS, rate: int = 1024) -> Header:
+def speech_header(
+    prior: bytes | None = None, levels: tuple[int, ...] = LEVELS, rate: int = 1024, columns: int = 0, group: int = 1
+) -> Header:
+    facts = SpeechFacts(sample_rate=16_000)
     return Header(
-        "speech-fsp-1024", b"\x01" * 8, rate, levels, SpeechFacts(sample_rate=16_000), prior=prior_identity(prior)
+        "speech-fsp-1024", b"\x01" * 8, rate, levels, facts, (), prior_identity(prior), columns=columns, group=group
     )
 
 

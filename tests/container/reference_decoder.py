@@ -36,9 +36,6 @@ class Bytes:
     def word(self):
         return int.from_bytes(self.take(4), "little")
 
-    def numbers(self, rows, columns):
-        return [[int.from_bytes(self.take(2), "little", signed=True) for _ in range(columns)] for _ in range(rows)]
-
     def check(self, start, added=0):
         expected = (zlib.crc32(self.content[start : self.position]) + added) % 2**32
         assert self.word() == expected, "checksum"
@@ -54,6 +51,7 @@ def decode(content, prior=None):
     result = {"kind": ["speech", "image"][traits & 1], "depth": traits >> 1 & 7, "weights": body.take(8)}
     if traits >> 4 & 1:
         assert hashlib.sha256(prior).digest()[:4] == body.take(4), "another prior"
+    columns, group = body.varints(2) if traits >> 5 else (0, 1)
     result["rate"] = body.varint()
     result["levels"] = body.varints(body.varint())
     result["facts"] = body.varints(2 if result["kind"] == "speech" else 3)
@@ -64,30 +62,54 @@ def decode(content, prior=None):
         result["metadata"].append((name, body.take(body.varint())))
 
     vocabulary = product(result["levels"])
-    result["frames"], sizes = [], []
+    result["frames"], sizes, continued = [], [], b""
     while content[file.position] != 0xE5:
-        start = file.position
-        coding = file.byte()
-        rows, columns, sides, size = file.varints(4)
-        side, payload = file.take(sides), file.take(size)
-        file.check(start, len(sizes) * 0x9E3779B1)
-        sizes.append(file.position - start)
-        if coding == 0xA0:
-            tokens = flat(payload, vocabulary, rows * columns)
+        start, number = file.position, len(result["frames"])
+        if number % group == 0:
+            sizes.append(0)
+        if content[file.position] < 0xA0:
+            size = file.byte()
+            size = size if size < 128 else (size - 128) * 256 + file.byte()
+            tokens, side = continuing(file.take(size), Prior(prior), number, columns, *result["frames"][-1])
+            rows = len(tokens) // columns
+            continued += content[start : file.position]
         else:
-            assert coding == 0xA2
-            tokens = Prior(prior).decode(payload, rows, columns)
-        result["frames"].append(([tokens[row * columns :][:columns] for row in range(rows)], side))
+            coding = file.byte()
+            rows, wide, sides, size = file.varints(4)
+            side, payload = file.take(sides), file.take(size)
+            file.check(start, number * 0x9E3779B1)
+            if coding == 0xA0:
+                tokens = flat(payload, vocabulary, rows * wide)
+            else:
+                assert coding == 0xA2
+                tokens, carried = Prior(prior).decode(payload, rows, wide)
+                assert carried == 0
+        sizes[-1] += file.position - start
+        wide = len(tokens) // rows
+        result["frames"].append(([tokens[row * wide :][:wide] for row in range(rows)], side))
 
     start = file.position
     file.byte()
-    assert file.varint() == len(sizes)
+    assert file.varint() == len(result["frames"])
     result["length"] = file.varint()
     assert file.varints(max(0, len(sizes) - 1)) == sizes[:-1]
+    assert group == 1 or file.word() == zlib.crc32(continued)
     file.check(start)
     size = file.position - start
     assert Bytes(content[file.position :][::-1]).varint() == size
     return result
+
+
+def continuing(content, prior, number, columns, before, side):
+    """Tokens and side bytes of a frame that continues another, given by its rows and its side bytes."""
+    plain = max(0, len(side) - 1)
+    tokens, carried = prior.decode(content[plain:], len(before), columns, before)
+    found = content[:plain] + bytes([carried // 256])
+    side = found if side else b""
+    checked = number.to_bytes(4, "little") + side + b"".join(token.to_bytes(8, "little") for token in tokens)
+    assert carried % 256 == zlib.crc32(checked) % 256
+    assert side or carried < 256
+    return tokens, side
 
 
 def product(numbers):
@@ -124,67 +146,113 @@ class Prior:
 
     def __init__(self, prior):
         file = Bytes(prior)
-        assert file.take(4) == bytes.fromhex("d6505202")
-        self.image, self.vocabulary, digits = file.varints(3)
-        self.radices = file.varints(digits)
-        neighbors, fields, ordered = file.varints(3)
-        self.neighbors = (IMAGE if self.image else SPEECH)[:neighbors]
+        assert file.take(4) == bytes.fromhex("d6505203")
+        image, codes = file.varints(2)
+        self.sizes, self.radices, self.owner, ordered = [], [], [], []
+        for code in range(codes):
+            self.sizes.append(file.varint())
+            radices = file.varints(file.varint())
+            self.radices += radices
+            self.owner += [code] * len(radices)
+            ordered.append(file.varint())
+        neighbors, fields = file.varints(2)
+        self.neighbors = (IMAGE if image else SPEECH)[:neighbors]
         self.scales = [[file.varints(3) for _ in range(fields)] for _ in self.radices]
-        file = Bytes(zlib.decompress(prior[file.position :]))
-        order = [file.word() for _ in range(self.vocabulary)] if ordered else range(self.vocabulary)
-        self.token = {number: token for token, number in enumerate(order)}
+        assert not any(file.take(-file.position % 4))
+        self.ids = []
+        for size, follows in zip(self.sizes, ordered, strict=True):
+            order = self.numbers(file, size) if follows else range(size)
+            self.ids.append({number: code for code, number in enumerate(order)})
+        self.below = [
+            [self.numbers(file, radix) for _ in range(product(bins))]
+            for radix, bins in zip(self.radices, ([s[0] for s in scales] for scales in self.scales), strict=True)
+        ]
         self.parts = [[0]]
-        for digit in range(1, digits):
-            if product(self.radices[i] for i in [*self.parts[-1], digit]) > 1024:
+        for digit in range(1, len(self.radices)):
+            same = self.owner[digit] == self.owner[digit - 1]
+            if not same or self.product([*self.parts[-1], digit]) > 1024:
                 self.parts.append([])
             self.parts[-1].append(digit)
-        sizes = [product(self.radices[i] for i in part) for part in self.parts]
+        width = len(self.radices) * fields
         self.around = [
-            [[file.take(digits * fields) for _ in range(size + 1)] for size in sizes] for _ in range(neighbors)
+            [[file.take(width) for _ in range(self.product(part) + 1)] for part in self.parts] for _ in range(neighbors)
         ]
-        self.earlier = [[file.take(fields) for _ in range(product(self.radices[:j]))] for j in range(digits)]
-        self.weights = [
-            [[int.from_bytes(file.take(2), "little") for _ in range(radix)] for _ in range(product(bins))]
-            for radix, bins in zip(self.radices, ([s[0] for s in scales] for scales in self.scales), strict=True)
+        self.earlier = [
+            [[file.take(fields) for _ in range(self.product(digits))] for digits in self.before(j)]
+            for j in range(len(self.radices))
         ]
         assert file.position == len(file.content)
 
-    def decode(self, payload, rows, columns):
-        """The tokens, row after row."""
+    def numbers(self, file, count):
+        return [int.from_bytes(file.take(2), "little") for _ in range(count)]
+
+    def product(self, digits):
+        return product(self.radices[i] for i in digits)
+
+    def before(self, j):
+        """Groups of digits of a position that tell of digit j: those of its code, and the parts of codes before."""
+        own = [i for i in range(j) if self.owner[i] == self.owner[j]]
+        return [own, *(part for part in self.parts if self.owner[part[0]] < self.owner[j])]
+
+    def decode(self, payload, rows, columns, before=None):
+        """The tokens, row after row, and the number that the payload carries; `before` has rows of tokens."""
         file = Bytes(payload)
-        state = int.from_bytes(file.take(4), "big")
+        state = int.from_bytes(file.take(4 - len(payload) % 2), "big")
         digits = {}
+        for row, tokens in enumerate(before or []):
+            for column, token in enumerate(tokens, -len(tokens)):
+                digits[row, column] = self.digits(token)
         for position in itertools.product(range(rows), range(columns)):
             digits[position] = []
             for j in range(len(self.radices)):
                 row = self.row(digits, position, j)
                 slot = state % 2**11
-                value = max(v for v in range(len(row)) if sum(row[:v]) <= slot)
-                state = state // 2**11 * row[value] + slot - sum(row[:value])
+                value = max(v for v in range(len(row)) if row[v] <= slot)
+                state = state // 2**11 * ([*row, 2**11][value + 1] - row[value]) + slot - row[value]
                 if state < 2**16:
                     state = state * 2**16 + int.from_bytes(file.take(2), "big")
                 digits[position].append(value)
-        assert state == 2**16
-        assert len(payload) == max(file.position, rows * columns // 64)
+        assert 2**16 <= state < 2**17
+        least = rows * columns // 64
+        assert file.position == len(payload) or len(payload) in (least, least + 1)
         assert not any(payload[file.position :])
-        return [self.token[self.number(digits[position])] for position in digits]
+        wanted = itertools.product(range(rows), range(columns))
+        return [self.token(digits[position]) for position in wanted], state - 2**16
 
-    def number(self, digits, part=None):
-        """The number that digits make, or some of them."""
-        part = range(len(digits)) if part is None else part
-        return sum(digits[i] * product(self.radices[k] for k in range(part[0], i)) for i in part)
+    def of_code(self, code):
+        return [i for i, owner in enumerate(self.owner) if owner == code]
+
+    def token(self, digits):
+        """The token that has these digits."""
+        codes = range(len(self.sizes))
+        return sum(self.ids[g][self.number(digits, self.of_code(g))] * product(self.sizes[:g]) for g in codes)
+
+    def digits(self, token):
+        """The digits that a token has."""
+        digits = []
+        for code, size in enumerate(self.sizes):
+            number = next(number for number, each in self.ids[code].items() if each == token % size)
+            token //= size
+            for i in self.of_code(code):
+                digits.append(number % self.radices[i])
+                number //= self.radices[i]
+        return digits
+
+    def number(self, digits, part):
+        """The number that some of the digits make."""
+        return sum(digits[i] * self.product(k for k in part if k < i) for i in part)
 
     def row(self, digits, position, j):
-        """The weights of the values of digit j of a position."""
+        """What is below the values of digit j of a position."""
         row, place = 0, 1
-        before = self.earlier[j][self.number(digits[position])]
+        own = digits[position]
         for f, (bins, width, base) in enumerate(self.scales[j]):
-            total = before[f]
+            total = sum(t[self.number(own, d)][f] for t, d in zip(self.earlier[j], self.before(j), strict=True))
             for (up, right), tables in zip(self.neighbors, self.around, strict=True):
                 near = digits.get((position[0] + up, position[1] + right))
                 for part, table in zip(self.parts, tables, strict=True):
                     chosen = table[-1] if near is None else table[self.number(near, part)]
-                    total += chosen[j * len(before) + f]
+                    total += chosen[j * len(self.scales[j]) + f]
             row += place * (0 if total < base else min((total - base) // width, bins - 1))
             place *= bins
-        return self.weights[j][row]
+        return self.below[j][row]

@@ -30,7 +30,7 @@ def test_what_a_header_says_of_an_image_comes_back(channels: int) -> None:
 
 def test_names_and_metadata_of_any_script_come_back() -> None:
     metadata = (("icc", bytes(range(256)) * 9), ("title", "Straße 東京".encode()), ("", b""))
-    header = Header("模型-ä", b"weights!", 2, (2,), SpeechFacts(8000), metadata, b"prio")
+    header = Header("模型-ä", b"weights!", 2, (2,), SpeechFacts(8000), metadata, b"prio", columns=50, group=7)
     assert read_back(header) == header
 
 
@@ -91,7 +91,7 @@ def test_metadata_that_a_header_has_no_room_for_are_left_out_the_largest_first()
     assert list(kept) == ["title", "date"]
     assert [note.split(" is left out")[0] for note in notes] == ["icc (70,000 bytes)", "comment (65,004 bytes)"]
     largest = SpeechFacts((1 << 32) - 1, (1 << 32) - 1)
-    longest = Header("m" * 255, b"weights!", 1 << 62, (4,) * 31, largest, prior=b"prio")
+    longest = Header("m" * 255, b"weights!", 1 << 62, (4,) * 31, largest, prior=b"prio", columns=1 << 16)
     kept, notes = fitting({"comment": bytes(LARGEST_METADATA - len("comment") - 4)})
     assert read_back(replace(longest, metadata=tuple(kept.items()))).metadata
     assert notes == ()

@@ -8,7 +8,7 @@ from tests.container.conftest import speech_header, wandering, written
 from tests.container.golden_files import FOLDER
 from vpcodec.container import Frame, Reader, verify
 from vpcodec.container.prior import load_prior
-from vpcodec.container.tabled import Lookups, decode_frame, encode_frame, lookups_of, tokens_around
+from vpcodec.container.tabled import Lookups, decode_frame, encode_frame, filled_grid, lookups_of
 from vpcodec.errors import ContainerError
 
 
@@ -16,14 +16,26 @@ from vpcodec.errors import ContainerError
 def test_speech_comes_back(speech_prior: bytes, shape: tuple[int, int]) -> None:
     tokens = wandering(shape)
     lookups = lookups_of(speech_prior)
-    assert (decode_frame(encode_frame(tokens, lookups), shape, lookups) == tokens).all()
+    assert (decode_frame(encode_frame(tokens, lookups), shape, lookups)[0] == tokens).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (20, 31)])
 def test_images_come_back(image_prior: bytes, shape: tuple[int, int]) -> None:
     tokens = wandering(shape)
     lookups = lookups_of(image_prior)
-    assert (decode_frame(encode_frame(tokens, lookups), shape, lookups) == tokens).all()
+    assert (decode_frame(encode_frame(tokens, lookups), shape, lookups)[0] == tokens).all()
+
+
+def test_a_frame_is_coded_with_the_end_of_the_one_that_it_continues(speech_prior: bytes) -> None:
+    lookups = lookups_of(speech_prior)
+    tokens = wandering((2, 900))
+    first, second = tokens[:, :850], tokens[:, 850:]
+    payload = encode_frame(second, lookups, first, 0xABCD)
+    found, carried = decode_frame(payload, (2, 50), lookups, first)
+    assert (found == second).all()
+    assert carried == 0xABCD
+    assert len(payload) < len(encode_frame(second, lookups))
+    assert encode_frame(second, lookups, first[:, -2:]) == encode_frame(second, lookups, first)  # it looks at two
 
 
 @pytest.mark.parametrize("kind", ["speech", "image"])
@@ -31,8 +43,8 @@ def test_neighbors_come_before_a_token(kind: str, speech_prior: bytes, image_pri
     prior = load_prior(image_prior if kind == "image" else speech_prior)
     lookups = Lookups(replace(prior, around=prior.around[:1] * 10))
     order = np.arange(7 * 23)
-    near = tokens_around(order.reshape(7, 23), lookups)
-    missing = near == lookups.vocabulary
+    (near,) = filled_grid(order.reshape(7, 23), lookups)[0].around()
+    missing = near == prior.vocabulary
     assert (missing | (near < order[:, None])).all()
     assert not missing.all(axis=0).any()
 
@@ -94,15 +106,15 @@ def test_damaged_payloads_are_noticed(speech_prior: bytes) -> None:
 def test_a_few_bytes_never_stand_for_many_tokens(speech_prior: bytes) -> None:
     prior = load_prior(speech_prior)
     certain = []
-    for rows in prior.weights:
-        sure = np.ones_like(rows)
-        sure[:, 0] = 2**11 - rows.shape[1] + 1
+    for rows in prior.below:
+        sure = np.tile(np.arange(rows.shape[1], dtype=np.uint16) + 2**11 - rows.shape[1], (len(rows), 1))
+        sure[:, 0] = 0
         certain.append(sure)
-    lookups = Lookups(replace(prior, weights=tuple(certain)))
+    lookups = Lookups(replace(prior, below=tuple(certain)))
     tokens = np.zeros((1, 12800), np.int64)
     payload = encode_frame(tokens, lookups)
     assert len(payload) == 200
-    assert (decode_frame(payload, (1, 12800), lookups) == tokens).all()
+    assert (decode_frame(payload, (1, 12800), lookups)[0] == tokens).all()
     with pytest.raises(ContainerError, match="expected 200 or more"):
         decode_frame(payload[:199], (1, 12800), lookups)
     with pytest.raises(ContainerError, match="damaged"):
@@ -119,9 +131,10 @@ def test_the_bytes_do_not_depend_on_how_numbers_are_laid_out(image_prior: bytes)
 
 def test_digits_of_no_token_are_refused() -> None:
     prior = load_prior((FOLDER / "codebook-tables.prior").read_bytes())
-    assert prior.order is not None
-    whole = Lookups(replace(prior, vocabulary=128, order=np.arange(128)))
-    missing = np.setdiff1d(np.arange(128), prior.order)[0]
+    (order,) = prior.orders
+    assert order is not None
+    whole = Lookups(replace(prior, digits=replace(prior.digits, codes=(128,)), orders=(None,)))
+    missing = np.setdiff1d(np.arange(128), order)[0]
     payload = encode_frame(np.array([[missing]]), whole)
     with pytest.raises(ContainerError, match="digits of no token below 81"):
         decode_frame(payload, (1, 1), Lookups(prior))

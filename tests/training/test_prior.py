@@ -25,7 +25,7 @@ def test_a_prior_can_be_made_of_few_tokens() -> None:
 def test_weights_follow_what_was_counted() -> None:
     # Whatever the network says of its bins, tokens that all are 5 make 5 as likely as weights can tell.
     prior = load_prior(train_prior([np.full((1, 50_000), 5)], (7,), "speech", neighbors=1, bins=(2,), passes=0.02))
-    assert prior.weights[0][:, 5].max() > 2000
+    assert np.diff(prior.below[0], axis=1)[:, 5].max() > 2000
 
 
 def test_a_codebook_without_structure_is_coded_by_what_surrounds_its_codes() -> None:
@@ -35,7 +35,20 @@ def test_a_codebook_without_structure_is_coded_by_what_surrounds_its_codes() -> 
     lookups = lookups_of(train_prior(train, (80,), "speech", neighbors=1, passes=12))
     payload = encode_frame(test, lookups)
     assert len(payload) < 0.85 * 1667 * math.log2(80) / 8
-    assert (decode_frame(payload, (1, 1667), lookups) == test).all()
+    assert (decode_frame(payload, (1, 1667), lookups)[0] == test).all()
+
+
+def test_a_code_is_coded_by_the_codes_before_it_in_its_position() -> None:
+    # The second code is one of two that the first allows, so it takes a bit, though alone it takes five.
+    random = np.random.default_rng(0)
+    names = [np.random.default_rng(seed).permutation(70) for seed in range(2)]
+    first = random.integers(0, 35, (5, 4000))
+    tokens = names[0][first] + 70 * names[1][2 * first + random.integers(0, 2, first.shape)]
+    codebooks = [np.argsort(name)[:, None].astype(float) for name in names]
+    content = train_prior([tokens[:4]], (70, 70), "speech", neighbors=1, passes=12, codebooks=codebooks)
+    payload = encode_frame(tokens[4:], lookups_of(content))
+    assert 8 * len(payload) < 4000 * (math.log2(35) + 1.6)
+    assert (decode_frame(payload, (1, 4000), lookups_of(content))[0] == tokens[4:]).all()
 
 
 @pytest.mark.parametrize(

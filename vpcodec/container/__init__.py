@@ -21,6 +21,14 @@ A model may ship a prior, `bytes` that make files smaller, made from tokens of t
 give it as `prior=` to Writer, frames, read and verify, and its `prior_identity(prior)` to the header. Every failure
 is a ContainerError. A frame has at most 65,536 tokens and 4,096 side bytes; each costs about 12 bytes besides its
 payload, so long windows pay.
+
+Short frames of live speech cost 3 to 4 bytes where they continue the frame before them:
+
+    header = Header(..., columns=50, group=7)           # every frame but the last has 50 columns; every 7th stands alone
+    writer.write(Frame(tokens, side=level))             # leaves at once; needs the prior and as many side bytes each time
+
+The last side byte, such as the level of one channel, costs nothing there. Reader, Index and Resync read such files as
+any other; what follows a lost frame is lost up to the next that stands alone.
 """
 
 from vpcodec.container.coding import prior_identity

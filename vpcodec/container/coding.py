@@ -1,18 +1,24 @@
-"""Tokens <-> payload: the smaller of two codings for each frame, and its inverse. Integers decide every byte."""
+"""Tokens <-> payload: the smaller of two codings for each frame, and its inverse. Integers decide every byte.
+
+A frame that continues the one before it is always tabled, and carries a byte of checksum and its last side byte.
+"""
 
 import hashlib
 import math
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.container.fields import word
 from vpcodec.container.flat import pack, smallest_flat_size, unpack
 from vpcodec.container.tabled import Lookups, decode_frame, encode_frame, lookups_of
 from vpcodec.errors import ContainerError
 
 FLAT, TABLED = 0, 2
 CODINGS = {FLAT: "flat", TABLED: "tabled"}
+CONTINUED = 4  # tabled, in a frame that continues the one before it
 
 
 def encode_tokens(
@@ -46,7 +52,47 @@ def decode_tokens(
         return unpack(payload, vocabulary, math.prod(shape)).reshape(shape)
     if prior is None:
         raise ContainerError(f"{CODINGS[coding]} payload found in a token file that names no prior")
-    return decode_frame(payload, shape, fitting(prior, vocabulary, kind))
+    tokens, carried = decode_frame(payload, shape, fitting(prior, vocabulary, kind))
+    if carried:
+        raise ContainerError(f"tabled payload carries {carried}, expected 0: it is damaged, or made with another prior")
+    return tokens
+
+
+def encode_continued(
+    tokens: NDArray[np.int64], side: bytes, number: int, before: NDArray[np.int64], prior: bytes
+) -> bytes:
+    """The content of a frame that continues another.
+
+    Args:
+        tokens: [rows, columns] int64.
+        side: Its side bytes.
+        number: Of the frame.
+        before: [rows, any columns] tokens of the frame before it.
+        prior: One that fits.
+
+    Returns:
+        The side bytes but the last, then the payload.
+    """
+    last = side[-1] if side else 0
+    carried = last << 8 | continued_check(tokens, side, number)
+    return side[:-1] + encode_frame(tokens, lookups_of(prior), before, carried)
+
+
+def decode_continued(
+    content: bytes, shape: tuple[int, int], sides: int, number: int, before: NDArray[np.int64], prior: bytes
+) -> tuple[NDArray[np.int64], bytes]:
+    """The inverse of `encode_continued`: tokens, side bytes. Raises ContainerError for content that is damaged."""
+    plain = max(0, sides - 1)
+    tokens, carried = decode_frame(content[plain:], shape, lookups_of(prior), before)
+    side = content[:plain] + bytes([carried >> 8])[: sides - plain]
+    if carried & 255 != continued_check(tokens, side, number) or (not sides and carried >> 8):
+        raise ContainerError("it is damaged or out of place, or continues another frame")
+    return tokens, side
+
+
+def continued_check(tokens: NDArray[np.int64], side: bytes, number: int) -> int:
+    """Lowest byte of a CRC-32 of the number of a frame, its side bytes and its tokens."""
+    return zlib.crc32(word(number) + side + tokens.astype("<i8").tobytes()) & 255
 
 
 def fitting(prior: bytes, vocabulary: int, kind: str) -> Lookups:

@@ -30,9 +30,12 @@ Body:
                        bits 1-3   samples of the source: 0 8-bit, 1 16-bit, 2 24-bit, 3 32-bit integers,
                                   4 32-bit, 5 64-bit floating-point numbers
                        bit 4      1 where a prior is named
-                       bits 5-7   0
+                       bit 5      speech: 1 where the columns of frames are given
+                       bits 6-7   0
     8 bytes    the first ones of the SHA-256 of the model's weights
     4 bytes    the first ones of the SHA-256 of the prior, if traits say that one is named
+    varint     columns of each frame but the last, 1 to 65,536, if traits say that they are given
+    varint     size of a group, likewise: 1 to 4,096 frames; 1 where the columns are not given
     varint     nominal rate K
     varint     number of levels, 1 to 32
     varints    the levels, each 2 or more; their product, the vocabulary, is at most 2^62
@@ -53,6 +56,9 @@ vocabulary. Where a method has several levels or codes a position, the digits of
 
 ## Frame
 
+A frame stands alone or continues the one before it. The first frame of each group, one whose number is a multiple of
+the size of a group, stands alone; frames are numbered from 0. A frame that stands alone:
+
     byte       a0 flat coding, a2 tabled coding
     varint     rows: channels of speech, height of an image tile
     varint     columns: time of speech, width of an image tile
@@ -61,17 +67,27 @@ vocabulary. Where a method has several levels or codes a position, the digits of
     bytes      side bytes: what the model needs besides tokens (speech: the level of each channel, a byte
                each; or two, least significant first, where one is beyond 255; half decibels above -120 dBFS)
     bytes      payload: the tokens, row after row, in the coding named
-    checksum   of the frame before it, plus the number of the frame (0 for the first) times 9e3779b1, modulo 2^32
+    checksum   of the frame before it, plus the number of the frame times 9e3779b1, modulo 2^32
 
-A frame has 1 to 65,536 tokens. Frames need not have equal shapes, and each is decoded without the others. Because
-its number is part of the checksum, a frame that is lost, doubled or out of place is noticed.
+A frame has 1 to 65,536 tokens. Those that stand alone need not have equal shapes, and each is decoded without the
+others. Because its number is part of the checksum, a frame that is lost, doubled or out of place is noticed.
+
+A frame that continues another has as many rows and side bytes as that, and the columns that the header gives. Its first
+byte is below a0:
+
+    size       n, at most 8,191: a byte below 128; else 128 + n div 256 and n mod 256
+    bytes      the side bytes but the last one
+    bytes      payload: tabled coding, up to a total of n bytes. It carries the number 256 * s + c: s is the last side
+               byte, 0 where there is none; c is the lowest byte of the CRC-32 of the number of the frame (a word), its
+               side bytes and its tokens, row after row, eight bytes each, lowest first.
 
 ## Footer
 
     byte       e5
     varint     number of frames
     varint     length of the source in samples for each channel; 0 for an image
-    varints    sizes of all frames but the last, in bytes, checksums included
+    varints    sizes of all groups of frames but the last, in bytes, checksums included
+    checksum   where groups are larger than 1: of all frames that continue others, one after the other
     checksum   of the footer before it
     bytes      a varint, its bytes in reverse order: size of the footer in bytes, checksum included, itself excluded
 
@@ -100,28 +116,36 @@ taken out of the payload by them.
 
 ### The prior
 
-    4 bytes    d6 50 52 02
+    4 bytes    d6 50 52 03
     varint     kind: 0 speech, 1 image
-    varint     vocabulary K, at most 65,536
-    varint     number of digits D, 1 to 8
-    varints    their radices r(0), r(1), ..., 2 to 64 each, with a product from K to 131,072; that of all but the last
-               is at most 16,384
+    varint     number of codes a position G, 1 to 8
+               for each code:
+    varint     size of its codebook K(g), 2 to 65,536
+    varint     number of its digits
+    varints    their radices, 2 to 64 each, with a product from K(g) to 65,536; that of all but the last is at most
+               16,384
+    varint     1 if an order follows, else 0; the product of the radices is then K(g)
     varint     number of neighbors N, 1 to 16 for speech, 1 to 10 for images
     varint     number of fields F, 1 to 4
-    varint     1 if an order follows, else 0; the product of the radices is then K
     varints    for each digit, for each of its fields: bins, 1 to 255; width, 1 to 255; base, 0 to 255. The product of
                the bins of a digit, its number of rows, is at most 4,096.
-    bytes      the rest, packed as one stream of zlib (RFC 1950); unpacked it is:
-               words    order: for each token the number that its digits make; without it, that number is the token
-               bytes    around: for each neighbor, for each part: as many rows as its digits make numbers, and one
-                        more, of D * F bytes
-               bytes    earlier: for each digit j: r(0) * ... * r(j-1) rows of F bytes
-               numbers  weights: for each digit j: rows(j) rows of r(j) numbers of two bytes, lowest first; each is 1
-                        or more, and those of a row add up to 2^11
+    bytes      0, as few as make the size so far a multiple of four bytes; then:
+    numbers    order: for each code that has one, for each of its ids the number that its digits make, of two bytes,
+               lowest first; of a code without it, that number is the id
+    numbers    below: for each digit, for each of its rows, for each value of the digit the weights of all lower values
+               added up, of two bytes, lowest first
+    bytes      around: for each neighbor, for each part: as many rows as its digits make numbers, and one more, of
+               D * F bytes
+    bytes      earlier: for each digit: as many rows as the digits of the same code before it make numbers, of F bytes;
+               then, for each part of the codes before its own, as many rows as the digits of that make numbers, of F
+               bytes
 
-The digits d(0), d(1), ... of a number are those in base (r(0), r(1), ...), lowest first. No two tokens have the same
-number. The digits are taken together in parts: from digit 0 on, as many to a part as have a product of radices of at
-most 1,024. The number of a part is that of its digits, lowest first. No sum below is above 255, whatever the tokens.
+A token is id(0) + K(0) * (id(1) + K(1) * (...)), where id(g) is that of code g; the product of all K(g), the
+vocabulary, is at most 2^62. The D digits of a position are those of code 0, then those of code 1 and so on, at most 16.
+The number of a code or of a part has its digits in their bases, lowest first. No two ids of a code have the same
+number. The digits of a code are taken together in parts: from its first one on, as many to a part as have a product of
+radices of at most 1,024. No sum below is above 255, whatever the tokens. The weight of a value is 1 or more: what is
+below the next value, or 2^11 for the last one, less what is below itself.
 
 ### Row of a digit
 
@@ -131,28 +155,30 @@ The neighbors of position (y, x) of a frame, row y and column x, are the first N
     image      (y, x-1), (y-1, x), (y-1, x-1), (y-1, x+1), (y, x-2), (y-2, x), (y-1, x-2), (y-1, x+2), (y-2, x-1),
                (y-2, x+1)
 
-For digit j of a position:
+The columns left of a frame that continues another are the last ones of that frame, as far as it has them. For digit j
+of a position:
 
 1. For each field f, add up: number j * F + f of each row of around that belongs to a neighbor, to one of its parts
-   and to the number of that part, or, where the neighbor is outside the frame, the last row of those that belong to
-   the neighbor and to the part; and number f of the row of earlier, of those that belong to j, whose number is
-   d(0) + r(0) * d(1) + ... up to digit j - 1 of this position.
+   and to the number of that part, or, where there is no such neighbor, the last row of those that belong to the
+   neighbor and to the part; number f of the row of earlier that belongs to j and to the number that the digits before
+   j of the same code make in this position; and number f of each row of earlier that belongs to j, to a part of the
+   codes before and to the number of that part in this position.
 2. bin(f) is 0 where the sum is below the field's base, else (sum - base) div width, but at most bins - 1.
 3. The row is bin(0) + bins(0) * (bin(1) + bins(1) * (bin(2) + ...)).
 
 ### Taking a value
 
-The payload starts with a number of four bytes, highest first: the state. Numbers of two bytes, highest first, follow:
-words. For each digit, in the order of coding:
+The payload starts with the state: a number of four bytes, or three where the size of the payload is odd, highest first.
+Numbers of two bytes, highest first, follow: words. For each digit, in the order of coding:
 
 1. slot = state mod 2^11.
-2. The value of the digit is the largest v with under <= slot, where under is the sum of the weights of all values below
-   v in the row.
-3. state = (state div 2^11) * weight(v) + slot - under.
+2. The value of the digit is the largest v with below(v) <= slot in the row.
+3. state = (state div 2^11) * weight(v) + slot - below(v).
 4. If state < 2^16: state = state * 2^16 + next word.
 
-At the end the state is 2^16, and each number belongs to a token. A payload has at least (tokens of the frame) div 64
-bytes; one that would be shorter ends with zeros, any other with the last word used.
+At the end the state is 2^16 and the number that the payload carries, from 0 to 2^16 - 1: 0 in a frame that stands
+alone. Each number that digits make belongs to an id. Nothing follows the last word used but as few words of 0 as make
+the payload (tokens of the frame) div 64 bytes or more.
 """
 
 import zlib
@@ -162,16 +188,19 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.coding import encode_tokens, prior_identity
+from vpcodec.container.coding import encode_continued, encode_tokens, prior_identity
 from vpcodec.container.fields import varint, word
-from vpcodec.container.header import Header
+from vpcodec.container.flat import smallest_flat_size
+from vpcodec.container.header import LARGEST_FRAME, Header
 from vpcodec.errors import ContainerError
 
 FRAME_MARK = 0xA0
 FOOTER_MARK = 0xE5
 NUMBER_FACTOR = 0x9E3779B1  # odd; turns a small step of the number into a large one of the checksum
-LARGEST_FRAME = 1 << 16  # tokens
 LARGEST_SIDE = 1 << 12  # bytes
+ALONE = 9  # bytes that a frame that stands alone has at least, without side bytes and payload
+LARGE = 0x80  # sizes of frames that continue others take two bytes from here on
+LARGEST_CONTINUED = (1 << 13) - 1  # bytes of such a frame
 
 
 @dataclass(frozen=True)
@@ -201,20 +230,49 @@ class Writer:
         self.stream = stream
         self.header = header
         self.prior = prior
-        self.sizes: list[int] = []
+        self.sizes: list[int] = []  # of groups of frames, bytes
+        self.frames = 0
+        self.last: Frame | None = None
+        self.continued = 0  # checksum of the frames that continue others
         stream.write(header.to_bytes())
 
     def write(self, frame: Frame) -> None:
         """Append a frame. Raises ContainerError for tokens that the header's vocabulary lacks."""
-        check_frame(frame, len(self.sizes), self.header)
+        check_frame(frame, self.frames, self.header)
+        if self.frames % self.header.group == 0:
+            self.sizes.append(0)
+        content = self.continuing(frame)
+        if content:
+            self.continued = zlib.crc32(content, self.continued)
+        else:
+            content = self.standing_alone(frame)
+        self.stream.write(content)
+        self.sizes[-1] += len(content)
+        self.frames += 1
+        self.last = frame
+
+    def standing_alone(self, frame: Frame) -> bytes:
+        """The frame as it is decoded without the others."""
         coding, payload = encode_tokens(frame.tokens, self.header.levels, self.header.kind, self.prior)
         content = bytes([FRAME_MARK + coding])
         for size in (*frame.tokens.shape, len(frame.side), len(payload)):
             content += varint(size)
         content += frame.side + payload
-        content += word(zlib.crc32(content) + len(self.sizes) * NUMBER_FACTOR)
-        self.stream.write(content)
-        self.sizes.append(len(content))
+        return content + word(zlib.crc32(content) + self.frames * NUMBER_FACTOR)
+
+    def continuing(self, frame: Frame) -> bytes:
+        """The frame as it continues the one before it; empty where it must, or had better, stand alone."""
+        last = self.last
+        if self.frames % self.header.group == 0 or last is None or self.prior is None:
+            return b""
+        rows, columns = frame.tokens.shape
+        if (rows, columns, len(frame.side)) != (len(last.tokens), self.header.columns, len(last.side)):
+            return b""
+        content = encode_continued(frame.tokens, frame.side, self.frames, last.tokens, self.prior)
+        size = len(content)
+        if size > min(LARGEST_CONTINUED, smallest_flat_size(self.header.vocabulary, frame.tokens.size) + ALONE - 2):
+            return b""
+        return (bytes([size]) if size < LARGE else bytes([LARGE + (size >> 8), size & 255])) + content
 
     def close(self, length: int = 0) -> None:
         """Write the footer; the stream stays open.
@@ -223,8 +281,10 @@ class Writer:
             length: Samples for each channel of the source; 0 for an image.
         """
         footer = bytes([FOOTER_MARK])
-        for number in (len(self.sizes), length, *self.sizes[:-1]):
+        for number in (self.frames, length, *self.sizes[:-1]):
             footer += varint(number)
+        if self.header.group > 1:
+            footer += word(self.continued)
         footer += word(zlib.crc32(footer))
         self.stream.write(footer + varint(len(footer))[::-1])
 

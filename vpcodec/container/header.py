@@ -12,9 +12,11 @@ MAGIC = b"\xd6VP"
 VERSION = 1
 LARGEST_VOCABULARY = 1 << 62  # so that ids and their sums fit int64; no table is ever as large
 LARGEST_BODY = 1 << 16  # bytes; metadata is kept small
-LARGEST_METADATA = LARGEST_BODY - 512  # bytes that there is always room for: all else in a body takes 419 at most
+LARGEST_METADATA = LARGEST_BODY - 512  # bytes that there is always room for: all else in a body takes 432 at most
 IDENTITY_SIZE = 8  # bytes of the weights' SHA-256 that are kept
 PRIOR_SIZE = 4  # and of the prior's
+LARGEST_FRAME = 1 << 16  # tokens
+LARGEST_GROUP = 1 << 12  # frames
 
 KINDS = ("speech", "image")
 # Sample formats by their number in the file: bits, and whether they are floating point.
@@ -69,6 +71,9 @@ class Header:
         signal: Facts about the source; their class is the kind of the file.
         metadata: Names and contents to carry along, such as ("title", b"...") or ("icc", profile).
         prior: First 4 bytes of the SHA-256 of the prior that frames may be coded with; empty for none.
+        columns: Of speech: columns of each frame but the last; 0 where they are those of the model's windows.
+        group: How many frames there are from one that stands alone to the next; the others may continue the frame
+            before them. More than 1 only where `columns` are given.
 
     Raises ContainerError for values that the file cannot hold.
     """
@@ -80,6 +85,8 @@ class Header:
     signal: SpeechFacts | ImageFacts
     metadata: tuple[tuple[str, bytes], ...] = ()
     prior: bytes = b""
+    columns: int = 0
+    group: int = 1
 
     def __post_init__(self) -> None:
         if len(self.weights) != IDENTITY_SIZE:
@@ -90,6 +97,9 @@ class Header:
             raise ContainerError(
                 f"levels {list(self.levels)} are not 1 to 32 radices of 2 or more with a product up to 2^62"
             )
+        most = (LARGEST_FRAME, LARGEST_GROUP) if self.columns and self.kind == "speech" else (0, 1)
+        if not 0 <= self.columns <= most[0] or not 1 <= self.group <= most[1]:
+            raise ContainerError(f"frames of {self.columns} columns in groups of {self.group} are none of {self.kind}")
         if (self.signal.bit_depth, self.signal.floating) not in DEPTHS:
             number = "floating-point numbers" if self.signal.floating else "integers"
             raise ContainerError(f"{self.signal.bit_depth}-bit {number} are not a known sample format")
@@ -129,7 +139,10 @@ class Header:
         name = self.model.encode()
         if len(name) > 255:
             raise ContainerError(f"name of the model has {len(name)} bytes, expected 255 or less")
-        body = bytes([KINDS.index(self.kind) | depth << 1 | bool(self.prior) << 4]) + self.weights + self.prior
+        traits = KINDS.index(self.kind) | depth << 1 | bool(self.prior) << 4 | bool(self.columns) << 5
+        body = bytes([traits]) + self.weights + self.prior
+        if self.columns:
+            body += varint(self.columns) + varint(self.group)
         for number in (self.rate, len(self.levels), *self.levels, *facts, len(name)):
             body += varint(number)
         body += name
@@ -164,10 +177,13 @@ def header_from_body(body: bytes) -> Header:
     fields = Fields(body, "header")
     traits = fields.take(1, "traits")[0]
     depth = traits >> 1 & 7
-    if traits >> 5 or depth >= len(DEPTHS):
+    if traits >> 6 or depth >= len(DEPTHS):
         raise ContainerError(f"header: traits {traits:#04x} are unknown to version {VERSION}")
     weights = fields.take(IDENTITY_SIZE, "weights")
-    prior = fields.take(PRIOR_SIZE, "prior") if traits >> 4 else b""
+    prior = fields.take(PRIOR_SIZE, "prior") if traits >> 4 & 1 else b""
+    columns, group = 0, 1
+    if traits >> 5:
+        columns, group = fields.bounded("columns", 1, LARGEST_FRAME), fields.bounded("group", 1, LARGEST_GROUP)
     rate = fields.varint("rate")
     levels = tuple(fields.varint("level") for _ in range(fields.bounded("number of levels", 1, 32)))
     signal: SpeechFacts | ImageFacts
@@ -181,4 +197,4 @@ def header_from_body(body: bytes) -> Header:
     while fields.left:
         key = fields.text("name of metadata", LARGEST_BODY)
         metadata.append((key, fields.take(fields.varint("length of metadata"), f"metadata {key!r}")))
-    return Header(model, weights, rate, levels, signal, tuple(metadata), prior)
+    return Header(model, weights, rate, levels, signal, tuple(metadata), prior, columns, group)

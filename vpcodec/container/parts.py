@@ -4,14 +4,15 @@ Each size is checked before it is believed and each checksum before the content 
 ContainerError with what was found and what was expected.
 """
 
+import math
 import zlib
 from typing import NamedTuple
 
-from vpcodec.container.coding import CODINGS, decode_tokens
+from vpcodec.container.coding import CODINGS, CONTINUED, decode_continued, decode_tokens
 from vpcodec.container.fields import varint
 from vpcodec.container.flat import largest_flat_size
-from vpcodec.container.format import FOOTER_MARK, FRAME_MARK, LARGEST_FRAME, LARGEST_SIDE, NUMBER_FACTOR, Frame
-from vpcodec.container.header import LARGEST_BODY, MAGIC, VERSION, Header, header_from_body
+from vpcodec.container.format import FOOTER_MARK, FRAME_MARK, LARGE, LARGEST_SIDE, NUMBER_FACTOR, Frame, check_prior
+from vpcodec.container.header import LARGEST_BODY, LARGEST_FRAME, MAGIC, VERSION, Header, header_from_body
 from vpcodec.container.source import Source
 from vpcodec.errors import ContainerError
 
@@ -20,7 +21,10 @@ NUMBER_INVERSE = pow(NUMBER_FACTOR, -1, 1 << 32)
 
 
 class Coded(NamedTuple):
-    """A frame whose checksum is right, not yet decoded."""
+    """A frame whose checksum is right, not yet decoded.
+
+    Of one that continues another, shape and side bytes are known only then, and its checksum is in the payload.
+    """
 
     number: int
     coding: int
@@ -29,13 +33,43 @@ class Coded(NamedTuple):
     payload: bytes
 
 
-def decode_part(part: Coded, header: Header, prior: bytes | None) -> Frame:
-    """The frame of a part. Raises ContainerError for what no tokens make."""
-    try:
-        tokens = decode_tokens(part.coding, part.payload, part.shape, header.levels, header.kind, prior)
-    except ContainerError as error:
-        raise ContainerError(f"frame {part.number}: {error.what}") from error
-    return Frame(tokens, part.side)
+class FrameDecoder:
+    """Decodes frames one after the other, since one may continue that before it.
+
+    Args:
+        header: That of the file.
+        prior: The one that the header names.
+
+    Raises ContainerError for another prior.
+    """
+
+    def __init__(self, header: Header, prior: bytes | None) -> None:
+        check_prior(header, prior)
+        self.header = header
+        self.prior = prior
+        self.last: tuple[int, Frame] | None = None  # number and frame of the one before
+
+    def decode(self, part: Coded) -> Frame:
+        """The next frame. Raises ContainerError for what no tokens make, or where it continues a lost frame."""
+        last, self.last = self.last, None
+        try:
+            if part.coding != CONTINUED:
+                levels, kind = self.header.levels, self.header.kind
+                tokens = decode_tokens(part.coding, part.payload, part.shape, levels, kind, self.prior)
+                frame = Frame(tokens, part.side)
+            elif last is None or last[0] != part.number - 1 or self.prior is None:
+                raise ContainerError("the frame that it continues is lost")
+            else:
+                before = last[1]
+                shape = len(before.tokens), self.header.columns
+                if math.prod(shape) > LARGEST_FRAME:
+                    raise ContainerError(f"{shape[0]} rows of {shape[1]} columns are too many")
+                held = before.tokens, self.prior
+                frame = Frame(*decode_continued(part.payload, shape, len(before.side), part.number, *held))
+        except ContainerError as error:
+            raise ContainerError(f"frame {part.number}: {error.what}") from error
+        self.last = part.number, frame
+        return frame
 
 
 class Footer(NamedTuple):
@@ -44,12 +78,14 @@ class Footer(NamedTuple):
     Attributes:
         length: Samples for each channel of the source; 0 for an image.
         frames: Number of frames.
-        sizes: Bytes of each frame but the last.
+        sizes: Bytes of each group of frames but the last.
+        continued: Checksum of all frames that continue others, one after the other; 0 where there are none.
     """
 
     length: int
     frames: int
     sizes: tuple[int, ...]
+    continued: int = 0
 
 
 def read_header(source: Source) -> Header:
@@ -80,7 +116,9 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
     start = source.offset
     mark = source.take(1, f"frame {first} or the footer")[0]
     if mark == FOOTER_MARK:
-        return read_footer(source, first, last)
+        return read_footer(source, header, first, last)
+    if mark < FRAME_MARK and first % header.group:
+        return read_continued(source, mark, first)
     coding = mark - FRAME_MARK
     if coding not in CODINGS:
         raise ContainerError(f"byte {start:,} is {mark:02x}, expected frame {first} or the footer: {MARKS.hex(' ')}")
@@ -94,12 +132,25 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
     return Coded(number, coding, (rows, columns), side, payload)
 
 
-def read_footer(source: Source, first: int, last: int) -> Footer:
+def read_continued(source: Source, byte: int, number: int) -> Coded:
+    """A frame that continues the one before it, from behind its first byte on."""
+    name = f"frame {number}"
+    size = byte
+    if byte >= LARGE:
+        size = byte - LARGE << 8 | source.take(1, f"size of {name}")[0]
+        if size < LARGE:
+            raise ContainerError(f"{name}: its size {size} is not in its shortest form")
+    return Coded(number, CONTINUED, (0, 0), b"", source.take(size, name))
+
+
+def read_footer(source: Source, header: Header, first: int, last: int) -> Footer:
     """The footer, from behind its mark to the end of the file."""
     start = source.offset - 1
     count = source.take_varint("number of frames in the footer", first, last)
     length = source.take_varint("length in the footer", 0, (1 << 63) - 1)
-    sizes = tuple(source.take_varint("size of a frame in the footer", 1, 1 << 32) for _ in range(count - 1))
+    groups = -(-count // header.group)
+    sizes = tuple(source.take_varint("size of frames in the footer", 1, 1 << 32) for _ in range(groups - 1))
+    continued = int.from_bytes(source.take(4, "checksum of frames"), "little") if header.group > 1 else 0
     check(source, 0, source.since(start), 0, "footer")
     expected = varint(source.offset - start)[::-1]
     found = source.take(len(expected), "size of the footer")
@@ -107,7 +158,7 @@ def read_footer(source: Source, first: int, last: int) -> Footer:
         raise ContainerError(f"size of the footer is {found.hex(' ')}, expected {expected.hex(' ')}")
     if source.ahead(1):
         raise ContainerError(f"bytes follow the end of the token file at byte {source.offset:,}")
-    return Footer(length, count, sizes)
+    return Footer(length, count, sizes, continued)
 
 
 def check(source: Source, number: int, content: bytes, reach: int, what: str) -> int:

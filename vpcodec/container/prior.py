@@ -4,15 +4,15 @@
     digits of this token before ┴─ a few numbers each, summed ─ bins ─ a row of weights
 
 Every number is a byte and every sum of them is one too, which is checked once for a prior. `format.py` gives the bytes,
-`tabled.py` codes with them, `training/prior.py` makes them.
-D digits, r radix of a digit, F fields (sums) of a digit, P number of values that the digits before it can make,
-R number of values that the digits of a part can make
+`tabled.py` codes with them, `training/prior.py` makes them. A file is laid out as it is used: nothing is unpacked.
+G codes a position, D digits of all of them, r radix of a digit, F fields (sums) of a digit,
+P number of values that the digits of the same code before a digit can make, R those of a part
 """
 
 import math
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,17 @@ from vpcodec.errors import ContainerError
 
 Bytes = NDArray[np.uint8]
 
-MAGIC = b"\xd6PR\x02"
-LARGEST_VOCABULARY = 1 << 16
-LARGEST_DIGITS = 8
+MAGIC = b"\xd6PR\x03"
+MOST_CODES = 8  # of a position
+LARGEST_CODE = 1 << 16  # codes of one codebook, and numbers that the digits of a code make
+MOST_DIGITS = 16  # of a position
 LARGEST_RADIX = 64
-LARGEST_PREFIX = 1 << 14  # rows for the digits before the last one
+LARGEST_PREFIX = 1 << 14  # rows for the digits of a code before its last one
 LARGEST_SUM = 255
 MOST_FIELDS = 4
 MOST_ROWS = 1 << 12  # of weights, for one digit
 LARGEST_PART = 1 << 10
+ALIGNMENT = 4  # bytes, of the first table in its file
 # Neighbors (rows up, columns right) of a position, of which a prior uses the first ones.
 NEIGHBORS = {
     "speech": tuple((0, -distance) for distance in range(1, 17)),
@@ -40,15 +42,61 @@ NEIGHBORS = {
 }
 
 
-def parts_of(radices: Sequence[int]) -> list[slice]:
-    """The digits of a neighbor that are looked up together: as many at a time as make few enough numbers."""
-    parts, start, size = [], 0, 1
-    for digit, radix in enumerate(radices):
-        if size * radix > LARGEST_PART:
-            parts.append(slice(start, digit))
+@dataclass(frozen=True)
+class Digits:
+    """The digits of a position: those of its first code, then those of the next.
+
+    Attributes:
+        codes: [G] size of each codebook; a token is the number that the codes make in these bases, lowest first.
+        radices: For each code r of each of its digits; their product is the size of the codebook or more.
+    """
+
+    codes: tuple[int, ...]
+    radices: tuple[tuple[int, ...], ...]
+
+    @property
+    def flat(self) -> tuple[int, ...]:
+        """[D] the radices of all digits."""
+        return tuple(radix for group in self.radices for radix in group)
+
+    def largest(self, code: int) -> int:
+        """How many numbers the digits of a code make."""
+        return math.prod(self.radices[code])
+
+    def places(self) -> Iterator[tuple[int, slice]]:
+        """For each digit the code it belongs to, and which digits that has before it."""
+        start = 0
+        for code, group in enumerate(self.radices):
+            for digit in range(start, start + len(group)):
+                yield code, slice(start, digit)
+            start += len(group)
+
+    def parts(self) -> list[tuple[int, slice]]:
+        """The digits that are looked up together, and their code: as many of a code as make few enough numbers."""
+        parts: list[tuple[int, slice]] = []
+        digit = 0
+        for code, group in enumerate(self.radices):
             start, size = digit, 1
-        size *= radix
-    return [*parts, slice(start, len(radices))]
+            for radix in group:
+                if size * radix > LARGEST_PART:
+                    parts.append((code, slice(start, digit)))
+                    start, size = digit, 1
+                size *= radix
+                digit += 1
+            parts.append((code, slice(start, digit)))
+        return parts
+
+    def part_sizes(self) -> list[int]:
+        """R of each part."""
+        return [math.prod(self.flat[part]) for _, part in self.parts()]
+
+    def earlier_sizes(self) -> list[list[int]]:
+        """For each digit P, and R of each part of the codes before its own."""
+        parts = list(zip(self.parts(), self.part_sizes(), strict=True))
+        return [
+            [math.prod(self.flat[before]), *(size for (other, _), size in parts if other < code)]
+            for code, before in self.places()
+        ]
 
 
 @dataclass(frozen=True)
@@ -76,117 +124,130 @@ class Prior:
 
     Attributes:
         kind: "speech" or "image".
-        vocabulary: K, of the tokens.
-        radices: r of each of the D digits; the product is K or more.
-        order: [K] the number that the digits of each token make; None where it is the token itself.
+        digits: Of a position.
+        orders: For each code [its size] the number that the digits of each id make; None where it is the id itself.
         scales: For each digit, for each of its F fields, how sums become bins.
         around: For each neighbor, for each part of it [R + 1, D, F], the last row for a neighbor that is missing.
-        earlier: For each digit [P, F].
-        weights: For each digit [product of its bins, r], each 1 or more, 2^11 together in each row.
+        earlier: For each digit [P, F], and [R, F] for each part of the codes before its own.
+        below: For each digit [product of its bins, r] summed weights of the values below each value, starting with 0;
+            the weights of a row, 1 or more each, are 2^11 together.
     """
 
     kind: str
-    vocabulary: int
-    radices: tuple[int, ...]
-    order: NDArray[np.int64] | None
+    digits: Digits
+    orders: tuple[NDArray[np.int64] | None, ...]
     scales: tuple[tuple[Scale, ...], ...]
     around: tuple[tuple[Bytes, ...], ...]
-    earlier: tuple[Bytes, ...]
-    weights: tuple[NDArray[np.int64], ...]
+    earlier: tuple[tuple[Bytes, ...], ...]
+    below: tuple[NDArray[np.uint16], ...]
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids that a position can have."""
+        return math.prod(self.digits.codes)
 
     def to_bytes(self) -> bytes:
         """As `load_prior` reads it."""
-        fields = len(self.scales[0])
-        content = MAGIC
-        for number in (KINDS.index(self.kind), self.vocabulary, len(self.radices), *self.radices):
-            content += varint(number)
-        for number in (len(self.around), fields, self.order is not None):
-            content += varint(int(number))
+        numbers = [KINDS.index(self.kind), len(self.digits.codes)]
+        for size, radices, order in zip(self.digits.codes, self.digits.radices, self.orders, strict=True):
+            numbers += [size, len(radices), *radices, order is not None]
+        numbers += [len(self.around), len(self.scales[0])]
         for scale in (scale for scales in self.scales for scale in scales):
-            content += varint(scale.bins) + varint(scale.width) + varint(scale.base)
-        packed = b"" if self.order is None else self.order.astype("<u4").tobytes()
-        for table in (*(table for tables in self.around for table in tables), *self.earlier):
-            packed += table.tobytes()
-        for rows in self.weights:
-            packed += rows.astype("<u2").tobytes()
-        return content + zlib.compress(packed, 9)
+            numbers += [scale.bins, scale.width, scale.base]
+        content = MAGIC + b"".join(varint(int(number)) for number in numbers)
+        content += bytes(-len(content) % ALIGNMENT)
+        tables: list[NDArray[Any]] = [order.astype("<u2") for order in self.orders if order is not None]
+        tables += [rows.astype("<u2") for rows in self.below]
+        tables += [table for group in (*self.around, *self.earlier) for table in group]
+        return content + b"".join(table.tobytes() for table in tables)
 
 
 def load_prior(content: bytes) -> Prior:
-    """A prior from its bytes. Raises ContainerError for bytes that are none."""
+    """A prior from its bytes, which its tables share. Raises ContainerError for bytes that are none."""
     fields = Fields(content, "prior")
     magic = fields.take(len(MAGIC), "start")
     if magic != MAGIC:
-        raise ContainerError(f"not a prior of version 2: it starts with {magic.hex(' ')}, expected {MAGIC.hex(' ')}")
+        raise ContainerError(f"not a prior of version 3: it starts with {magic.hex(' ')}, expected {MAGIC.hex(' ')}")
     kind = KINDS[fields.bounded("kind", 0, len(KINDS) - 1)]
-    vocabulary = fields.bounded("vocabulary", 2, LARGEST_VOCABULARY)
-    count = fields.bounded("digits", 1, LARGEST_DIGITS)
-    radices = tuple(fields.bounded("radix", 2, LARGEST_RADIX) for _ in range(count))
-    numbers = math.prod(radices)
-    if not vocabulary <= numbers <= 2 * LARGEST_VOCABULARY or numbers // radices[-1] > LARGEST_PREFIX:
-        raise ContainerError(f"prior: radices {list(radices)} make {numbers:,} numbers for {vocabulary:,} tokens")
+    digits, ordered = read_digits(fields)
     neighbors = fields.bounded("neighbors", 1, len(NEIGHBORS[kind]))
     sums = fields.bounded("fields", 1, MOST_FIELDS)
-    ordered = fields.bounded("order", 0, 1)
-    if not ordered and numbers > vocabulary:
-        raise ContainerError(f"prior: no order, and {numbers:,} numbers for {vocabulary:,} tokens")
-    scales = tuple(
-        tuple(
-            Scale(
-                fields.bounded("bins", 1, LARGEST_SUM),
-                fields.bounded("width", 1, LARGEST_SUM),
-                fields.bounded("base", 0, LARGEST_SUM),
-            )
-            for _ in range(sums)
-        )
-        for _ in radices
-    )
+    scales = tuple(tuple(read_scale(fields) for _ in range(sums)) for _ in digits.flat)
     rows = [math.prod(scale.bins for scale in group) for group in scales]
     if max(rows) > MOST_ROWS:
         raise ContainerError(f"prior: {max(rows):,} rows of weights for a digit, expected {MOST_ROWS:,} or fewer")
-    parts = parts_of(radices)
-    shapes = [(math.prod(radices[part]) + 1, count, sums) for part in parts] * neighbors
-    shapes += [(math.prod(radices[:digit]), 1, sums) for digit in range(count)]
-    size = 4 * vocabulary * ordered + sum(map(math.prod, shapes)) + 2 * int(np.dot(rows, radices))
-    packed = Fields(unpacked(content[fields.position :], size), "prior")
-    order = None
-    if ordered:
-        order = np.frombuffer(packed.take(4 * vocabulary, "order"), "<u4").astype(np.int64)
-        if len(np.unique(order)) < vocabulary or order.max() >= numbers:
-            raise ContainerError(f"prior: order does not give each token a number of its own below {numbers}")
-    tables = [np.frombuffer(packed.take(math.prod(shape), "tables"), np.uint8).reshape(shape) for shape in shapes]
-    borders = range(0, neighbors * len(parts), len(parts))
-    around = tuple(tuple(tables[start : start + len(parts)]) for start in borders)
-    earlier = tuple(table[:, 0] for table in tables[neighbors * len(parts) :])
-    weights = tuple(
-        np.frombuffer(packed.take(2 * row * radix, "weights"), "<u2").reshape(row, radix).astype(np.int64)
-        for row, radix in zip(rows, radices, strict=True)
+    if any(fields.take(-fields.position % ALIGNMENT, "filling")):
+        raise ContainerError("prior: bytes before its tables are not 0")
+    orders = tuple(
+        read_order(fields, size, math.prod(radices)) if follows else None
+        for size, radices, follows in zip(digits.codes, digits.radices, ordered, strict=True)
     )
-    prior = Prior(kind, vocabulary, radices, order, scales, around, earlier, weights)
+    below = tuple(table(fields, (row, radix), "<u2") for row, radix in zip(rows, digits.flat, strict=True))
+    around = tuple(
+        tuple(table(fields, (size + 1, len(digits.flat), sums)) for size in digits.part_sizes())
+        for _ in range(neighbors)
+    )
+    earlier = tuple(tuple(table(fields, (size, sums)) for size in sizes) for sizes in digits.earlier_sizes())
+    if fields.left:
+        raise ContainerError(f"prior: {fields.left:,} bytes follow its tables")
+    prior = Prior(kind, digits, orders, scales, around, earlier, below)
     check(prior)
     return prior
 
 
-def unpacked(content: bytes, size: int) -> bytes:
-    """What zlib packed, which must be so many bytes. Raises ContainerError for any other."""
-    inflater = zlib.decompressobj()
-    try:
-        found = inflater.decompress(content, size + 1)
-    except zlib.error as error:
-        raise ContainerError(f"prior: its tables are damaged ({error})") from None
-    if len(found) != size or not inflater.eof or inflater.unused_data:
-        raise ContainerError(f"prior: its tables do not unpack to {size:,} bytes")
-    return found
+def read_digits(fields: Fields) -> tuple[Digits, list[int]]:
+    """The digits of a position, and for each code whether an order follows."""
+    codes, groups, ordered = [], [], []
+    for _ in range(fields.bounded("codes", 1, MOST_CODES)):
+        size = fields.bounded("size of a codebook", 2, LARGEST_CODE)
+        count = fields.bounded("digits", 1, MOST_DIGITS)
+        radices = tuple(fields.bounded("radix", 2, LARGEST_RADIX) for _ in range(count))
+        numbers = math.prod(radices)
+        if not size <= numbers <= LARGEST_CODE or numbers // radices[-1] > LARGEST_PREFIX:
+            raise ContainerError(f"prior: radices {list(radices)} make {numbers:,} numbers for {size:,} codes")
+        follows = fields.bounded("order", 0, 1)
+        if not follows and numbers > size:
+            raise ContainerError(f"prior: no order, and {numbers:,} numbers for {size:,} codes")
+        codes.append(size)
+        groups.append(radices)
+        ordered.append(follows)
+    digits = Digits(tuple(codes), tuple(groups))
+    if len(digits.flat) > MOST_DIGITS or math.prod(codes) > 1 << 62:
+        raise ContainerError(f"prior: {len(digits.flat)} digits of {math.prod(codes):,} ids are too many")
+    return digits, ordered
+
+
+def read_scale(fields: Fields) -> Scale:
+    """How the sums of a field become bins."""
+    bins, width = fields.bounded("bins", 1, LARGEST_SUM), fields.bounded("width", 1, LARGEST_SUM)
+    return Scale(bins, width, fields.bounded("base", 0, LARGEST_SUM))
+
+
+def read_order(fields: Fields, size: int, numbers: int) -> NDArray[np.int64]:
+    """[size] a number of its own for each code."""
+    order = table(fields, (size,), "<u2").astype(np.int64)
+    if np.bincount(order, minlength=1).max() > 1 or order.max() >= numbers:
+        raise ContainerError(f"prior: order does not give each code a number of its own below {numbers}")
+    return order
+
+
+def table(fields: Fields, shape: Sequence[int], dtype: str = "u1") -> NDArray[Any]:
+    """The next numbers, which share the bytes they are read from."""
+    count = math.prod(shape)
+    size = count * np.dtype(dtype).itemsize
+    if fields.left < size:
+        raise ContainerError(f"prior ends inside its tables: {size:,} bytes expected, {fields.left:,} found")
+    fields.position += size
+    return np.frombuffer(fields.content, dtype, count, fields.position - size).reshape(tuple(shape))
 
 
 def check(prior: Prior) -> None:
     """Raises ContainerError where a sum could exceed a byte, or weights are not what they must be."""
-    for digit, rows in enumerate(prior.weights):
-        largest = prior.earlier[digit].astype(np.int64).max(axis=0)
-        largest = largest + sum(
-            table[:, digit].max(axis=0).astype(np.int64) for tables in prior.around for table in tables
-        )
-        if largest.max() > LARGEST_SUM:
-            raise ContainerError(f"prior: its sums reach {largest.max()}, expected {LARGEST_SUM} or less")
-        if rows.min() < 1 or (rows.sum(axis=1) != TOTAL).any():
+    # [D, F], as wide as a sum of the largest bytes needs.
+    largest = sum(table.max(axis=0).astype(np.int64) for tables in prior.around for table in tables)
+    for digit, rows in enumerate(prior.below):
+        reached = largest[digit] + sum(table.max(axis=0).astype(np.int64) for table in prior.earlier[digit])
+        if reached.max() > LARGEST_SUM:
+            raise ContainerError(f"prior: its sums reach {reached.max()}, expected {LARGEST_SUM} or less")
+        if rows[:, 0].any() or (rows[:, 1:] <= rows[:, :-1]).any() or (rows[:, -1] >= TOTAL).any():
             raise ContainerError(f"prior: weights of digit {digit} are not all positive, {TOTAL} in each row")

@@ -3,7 +3,8 @@
 A payload is one number, the state, kept from 2^16 to 2^32. A symbol of weight f, above symbols of weight b together,
 all weights adding up to 2^11, makes the state 2^11 / f times as large, up to rounding; where that would leave the
 range, the lower half of the state leaves first, as a word. Encoding starts with the last symbol; decoding, which
-`tabled.py` does, runs the other way: symbol out, word in.
+`tabled.py` does, runs the other way: symbol out, word in. The state that encoding starts with is 2^16 and a number
+of 16 bits, which decoding finds at the end.
 
 Source: Duda, Asymmetric numeral systems, arXiv 1311.2540.
 """
@@ -17,41 +18,55 @@ from vpcodec.errors import ContainerError
 TOTAL_BITS = 11
 TOTAL = 1 << TOTAL_BITS  # of the weights of all symbols that can occur
 WORD_BITS = 16
-LOWEST = 1 << WORD_BITS  # that the state may be, and what it is before the first symbol is encoded
-HEAD = 4  # bytes of the last state, in front of the words
+LOWEST = 1 << WORD_BITS  # that the state may be
 
 
-def encode_symbols(weights: Sequence[int], below: Sequence[int], least: int) -> bytes:
+def encode_symbols(weights: Sequence[int], below: Sequence[int], least: int, carried: int) -> bytes:
     """Code symbols.
 
     Args:
         weights: Weight of each symbol, 1 or more.
         below: Summed weight of the symbols below it.
         least: Bytes to fill the payload up to, with zeros.
+        carried: A number of 16 bits that decoding finds at the end.
     """
-    state = LOWEST
+    state = LOWEST | carried
     words: list[int] = []
     for weight, under in zip(reversed(weights), reversed(below), strict=True):
         if state >= weight << 2 * WORD_BITS - TOTAL_BITS:
             words.append(state & LOWEST - 1)
             state >>= WORD_BITS
         state += state // weight * (TOTAL - weight) + under
-    return (state.to_bytes(HEAD, "big") + np.array(words[::-1], ">u2").tobytes()).ljust(least, b"\0")
+    head = state.to_bytes(3 if state < 1 << 24 else 4, "big")
+    payload = head + np.array(words[::-1], ">u2").tobytes()
+    return payload + bytes(max(0, least - len(payload) + 1) // 2 * 2)
 
 
 def state_and_words(payload: bytes, least: int) -> tuple[int, list[int]]:
     """The last state and the words of a payload of `least` bytes or more. Raises ContainerError for a shorter one."""
-    if len(payload) < max(HEAD, least):
-        raise ContainerError(f"tabled payload has {len(payload)} bytes, expected {max(HEAD, least)} or more")
-    words = np.frombuffer(payload, ">u2", count=(len(payload) - HEAD) // 2, offset=HEAD)
-    return int.from_bytes(payload[:HEAD], "big"), words.tolist()
+    if len(payload) < max(3, least):
+        raise ContainerError(f"tabled payload has {len(payload)} bytes, expected {max(3, least)} or more")
+    head = 4 - len(payload) % 2
+    return int.from_bytes(payload[:head], "big"), np.frombuffer(payload, ">u2", offset=head).tolist()
 
 
-def check_end(payload: bytes, state: int, words: int, least: int) -> None:
-    """Raises ContainerError unless a state is the first one, and filling is all that follows the words used."""
-    used = HEAD + 2 * words
-    if state != LOWEST or len(payload) != max(used, least) or any(payload[used:]):
+def carried_number(payload: bytes, state: int, words: int, least: int) -> int:
+    """The number that a payload carries.
+
+    Args:
+        payload: All of it.
+        state: What decoding ended with.
+        words: That it used.
+        least: Bytes that the payload is filled up to.
+
+    Raises:
+        ContainerError: The state is none that encoding starts with, or filling is not all that follows the words.
+    """
+    used = 4 - len(payload) % 2 + 2 * words
+    filled = used + max(0, least - used + 1) // 2 * 2
+    if not LOWEST <= state < 2 * LOWEST or len(payload) != filled or any(payload[used:]):
         raise ContainerError(
             f"tabled payload of {len(payload)} bytes is damaged, or made with another prior: "
-            f"{used} bytes used, last state {state}, expected {LOWEST}"
+            f"{used} bytes used, last state {state}"
         )
+    return state - LOWEST

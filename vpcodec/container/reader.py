@@ -1,15 +1,17 @@
 """Reading token files: front to back from any stream, or single frames where the stream can seek."""
 
 import io
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
 from typing import BinaryIO
 
+from vpcodec.container.coding import CONTINUED
 from vpcodec.container.fields import Fields
-from vpcodec.container.format import FOOTER_MARK, Frame, check_prior
-from vpcodec.container.parts import MARKS, Coded, Footer, decode_part, read_header, read_part
+from vpcodec.container.format import FOOTER_MARK, Frame
+from vpcodec.container.parts import MARKS, Coded, Footer, FrameDecoder, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
 
@@ -62,6 +64,7 @@ class Reader:
         self.header = read_header(self.source)
         self.footer: Footer | None = None
         self.sizes: list[int] = []  # of the frames so far, bytes; 0 for one that was lost
+        self.continued = 0  # checksum of those that continue others
 
     @property
     def length(self) -> int:
@@ -85,9 +88,9 @@ class Reader:
         if on_damage:
             yield from self.repaired_frames(prior, on_damage)
             return
-        check_prior(self.header, prior)
+        decoder = FrameDecoder(self.header, prior)
         for part in self.coded_frames():
-            yield decode_part(part, self.header, prior)
+            yield decoder.decode(part)
 
     def repaired_frames(self, prior: bytes | None, on_damage: Resync) -> Iterator[Frame]:
         """All frames, blank ones for those lost; see `frames`."""
@@ -112,15 +115,7 @@ class Reader:
             prior: The one that the header names.
             total: Frames that the file must have, so that those cut off at its end count; 0 where nobody knows.
         """
-        check_prior(self.header, prior)
-        for coded in self.sound_coded_frames(damaged, total):
-            frame = None
-            try:
-                if coded:
-                    frame = decode_part(coded, self.header, prior)
-            except ContainerError as error:
-                damaged(error.what)
-            yield frame
+        yield from self.sound_parts(damaged, total, FrameDecoder(self.header, prior))
 
     def coded_frames(self) -> Iterator[Coded]:
         """The frames, checked but not decoded; see `frames`."""
@@ -132,28 +127,46 @@ class Reader:
                 self.source.rewind(self.source.mark)
                 raise
             if isinstance(found, Coded):
-                self.sizes.append(self.source.offset - self.source.mark)
+                self.count(found)
                 yield found
-            elif wrong := self.wrong_size(found):
+            elif wrong := self.wrong_footer(found):
                 raise ContainerError(wrong)
             else:
                 self.footer = found
 
-    def wrong_size(self, footer: Footer) -> str:
-        """The first frame that has another size than a footer tells, in words; empty where there is none."""
-        for number, (told, found) in enumerate(zip(footer.sizes, self.sizes, strict=False)):  # all but the last one's
-            if found not in (0, told):
-                return f"frame {number} has {found:,} bytes, the footer tells {told:,}"
+    def count(self, part: Coded) -> None:
+        """Take note of a frame that was read from the mark on."""
+        content = self.source.since(self.source.mark)
+        self.sizes.append(len(content))
+        if part.coding == CONTINUED:
+            self.continued = zlib.crc32(content, self.continued)
+
+    def wrong_footer(self, footer: Footer) -> str:
+        """What a footer tells otherwise than the frames that were read, in words; empty where there is nothing."""
+        group = self.header.group
+        for start, told in zip(range(0, len(self.sizes), group), footer.sizes, strict=False):  # all but the last one's
+            found = self.sizes[start : start + group]
+            if 0 not in found and sum(found) != told:
+                return f"frame {start} has {sum(found):,} bytes, the footer tells {told:,}"
+        if 0 not in self.sizes and footer.continued != self.continued:
+            return "a frame that continues another is damaged"
         return ""
 
-    def sound_coded_frames(self, damaged: Callable[[str], None], total: int = 0) -> Iterator[Coded | None]:
-        """The frames, checked but not decoded, None for each that is damaged or lost; see `sound_frames`."""
+    def sound_parts(
+        self, damaged: Callable[[str], None], total: int = 0, decoder: FrameDecoder | None = None
+    ) -> Iterator[Frame | None]:
+        """All frames as `sound_frames`; without a decoder none is decoded, and None stands for all."""
         while self.footer is None:
             number = len(self.sizes)
             self.source.set_mark()
             start = self.source.offset
             try:
                 found = read_part(self.source, self.header, number, number)
+                if decoder and isinstance(found, Coded) and found.coding == CONTINUED:
+                    frame = decoder.decode(found)  # its checksum is in its payload
+                    self.count(found)
+                    yield frame
+                    continue
             except ContainerError as error:
                 damaged(error.what)
                 resumed = self.resume(number)
@@ -166,11 +179,11 @@ class Reader:
             self.sizes += [0] * lost
             yield from [None] * lost
             if isinstance(found, Coded):
-                self.sizes.append(self.source.offset - self.source.mark)
-                yield found
+                self.count(found)
+                yield decoded(found, decoder, damaged)
             else:
                 self.footer = found
-                if wrong := self.wrong_size(found):
+                if wrong := self.wrong_footer(found):
                     damaged(wrong)
 
     def resume(self, number: int) -> Coded | Footer | None:
@@ -195,6 +208,15 @@ class Reader:
         return None
 
 
+def decoded(part: Coded, decoder: FrameDecoder | None, damaged: Callable[[str], None]) -> Frame | None:
+    """The frame of a part; None where no tokens make it, which `damaged` is told, or there is no decoder."""
+    try:
+        return decoder.decode(part) if decoder else None
+    except ContainerError as error:
+        damaged(error.what)
+        return None
+
+
 class Index:
     """Reads single frames of a token file.
 
@@ -204,7 +226,8 @@ class Index:
     Attributes:
         header: What the tokens are tokens of.
         footer: What the end of the file says.
-        starts: Where each frame starts, and where the footer does; bytes.
+        starts: Where each group of frames starts, and where the footer does; bytes. A group is one frame, or what
+            the header says.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -240,15 +263,20 @@ class Index:
 
     def read(self, number: int, prior: bytes | None = None) -> Frame:
         """One frame. Raises ContainerError for a number that the file lacks."""
-        check_prior(self.header, prior)
         if not 0 <= number < len(self):
             raise ContainerError(f"frame {number} asked for, the file has {len(self)}")
-        self.stream.seek(self.starts[number])
+        group = number // self.header.group
+        first, start = group * self.header.group, self.starts[group]
+        last = min(first + self.header.group, len(self)) - 1
+        self.stream.seek(start)
         source = Source(self.stream)
-        found = read_part(source, self.header, number, number)
-        if not isinstance(found, Coded) or source.offset != self.starts[number + 1] - self.starts[number]:
-            raise ContainerError(f"frame {number} at byte {self.starts[number]:,} is not where the footer says")
-        return decode_part(found, self.header, prior)
+        decoder = FrameDecoder(self.header, prior)
+        for each in range(first, number + 1):
+            found = read_part(source, self.header, each, each)
+            if not isinstance(found, Coded) or (each == last and source.offset != self.starts[group + 1] - start):
+                raise ContainerError(f"frame {each} at byte {start:,} is not where the footer says")
+            frame = decoder.decode(found)
+        return frame
 
 
 def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:
@@ -260,7 +288,7 @@ def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:
     try:
         reader = Reader(stream)
         if prior is None and reader.header.prior:
-            for _ in reader.sound_coded_frames(problems.append):
+            for _ in reader.sound_parts(problems.append):
                 pass
         else:
             for _ in reader.sound_frames(problems.append, prior):

@@ -1,23 +1,54 @@
 """Tabled coding of a frame: tables weigh the digits of one token after the other, `rans.py` writes them down.
 
 Encoding knows all tokens and weighs them at once in numpy. Decoding goes from token to token in plain Python.
-N neighbors, D digits, K tokens, r radix of a digit, P number of values that the digits before can make
+T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit, F fields,
+P number of values that the digits of the same code before a digit can make, R those of a part
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import accumulate
+from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.prior import MOST_FIELDS, NEIGHBORS, Prior, load_prior, parts_of
-from vpcodec.container.rans import LOWEST, TOTAL, TOTAL_BITS, WORD_BITS, check_end, encode_symbols, state_and_words
+from vpcodec.container.prior import MOST_FIELDS, NEIGHBORS, Prior, load_prior
+from vpcodec.container.rans import (
+    LOWEST,
+    TOTAL,
+    TOTAL_BITS,
+    WORD_BITS,
+    carried_number,
+    encode_symbols,
+    state_and_words,
+)
 from vpcodec.errors import ContainerError
 
 Ints = NDArray[np.int64]
-Lists = tuple[list[int], list[int], list[int], bytes, list[int], list[int]]
+Packed = NDArray[np.uint32]
 
 LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
+
+
+class DigitLists(NamedTuple):
+    """What decoding needs of one digit, for plain Python.
+
+    Attributes:
+        earlier: [P] fields that the digits of the same code before it add.
+        crossed: Parts of the codes before its own, and [R] fields that each adds.
+        bins: [4][256] what each field adds to the row of weights.
+        below: For each row [r + 1] summed weights of the values below each value, and of all.
+        place: Of its values in the number of its code.
+    """
+
+    earlier: list[int]
+    crossed: list[tuple[int, list[int]]]
+    bins: list[list[int]]
+    below: list[list[int]]
+    place: int
 
 
 class Lookups:
@@ -27,91 +58,119 @@ class Lookups:
         prior: The tables.
 
     Attributes:
-        places: [D] place value of each digit.
-        near: [N * (K + 1), D] fields that a neighbor adds, by its token; K for none.
-        starts: [N] where the rows of a neighbor start.
-        earlier: For each digit [P] fields that the digits before it add.
-        low, high: For each digit [2^16] what the lower and upper half of a sum add to the row of weights.
-        weights, below: For each digit [rows * r] weight of a value, and of those below it.
+        code_places: [G] place value of each code in a token.
+        parts: For each part its code, its place value in the number of that, and R.
+        near: For each part [N * (R + 1), D] fields that it adds, by neighbor and number; R for none.
+        earlier: For each digit [P] fields that the digits of its code before it add, and [R] those of each part of the
+            codes before.
+        bins: For each digit [4, 256] what each field adds to the row of weights.
     """
 
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
-        self.radices = prior.radices
-        self.vocabulary = prior.vocabulary
-        self.places = np.cumprod((1, *prior.radices[:-1]))
-        near = [
-            sum(table[numbers] for table, numbers in zip(group, self.part_numbers().T, strict=True))
-            for group in prior.around
+        digits = prior.digits
+        self.code_places = np.array(products(digits.codes)[:-1])
+        self.digit_places = np.array([place for group in digits.radices for place in products(group)[:-1]])
+        self.parts = [
+            (code, int(self.digit_places[part.start]), size)
+            for (code, part), size in zip(digits.parts(), digits.part_sizes(), strict=True)
         ]
-        self.near = packed(np.concatenate(near))
-        self.starts = np.arange(len(near)) * (self.vocabulary + 1)
-        self.earlier = [packed(table) for table in prior.earlier]
-        self.low, self.high = [], []
+        self.near = [
+            packed(np.concatenate([tables[part] for tables in prior.around])) for part in range(len(self.parts))
+        ]
+        self.earlier = [[packed(table) for table in tables] for tables in prior.earlier]
+        self.bins = []
         for scales in prior.scales:
-            places = np.cumprod((1, *(scale.bins for scale in scales)))
-            bins = [scale.table() * place for scale, place in zip(scales, places, strict=False)]
-            bins += [np.zeros_like(bins[0])] * (MOST_FIELDS - len(bins))
-            self.low.append((bins[0] + bins[1][:, None]).reshape(-1))
-            self.high.append((bins[2] + bins[3][:, None]).reshape(-1))
-        self.weights = [rows.reshape(-1) for rows in prior.weights]
-        self.below = [(rows.cumsum(axis=1) - rows).reshape(-1) for rows in prior.weights]
+            places = products([scale.bins for scale in scales])
+            rows = [scale.table() * place for scale, place in zip(scales, places, strict=False)]
+            self.bins.append(np.stack(rows + [np.zeros_like(rows[0])] * (MOST_FIELDS - len(rows))))
 
-    def digits(self, tokens: Ints) -> Ints:
-        """[...] tokens -> [..., D] the digits of the number that the prior's order gives to each."""
-        numbers = tokens if self.prior.order is None else self.prior.order[tokens]
-        return numbers[..., None] // self.places % self.radices
+    def numbers(self, tokens: Ints) -> Ints:
+        """[...] tokens -> [..., G] the number that the prior's order gives to each code."""
+        codes = tokens[..., None] // self.code_places % self.prior.digits.codes
+        for code, order in enumerate(self.prior.orders):
+            if order is not None:
+                codes[..., code] = order[codes[..., code]]
+        return codes
 
-    @cached_property
-    def tokens(self) -> Ints:
-        """[product of r] the token whose digits make a number; K where there is none."""
-        tokens = np.full(self.places[-1] * self.radices[-1], self.vocabulary)
-        tokens[slice(self.vocabulary) if self.prior.order is None else self.prior.order] = np.arange(self.vocabulary)
-        return tokens
+    def part_numbers(self, numbers: Ints) -> Ints:
+        """[..., G] numbers of codes -> [..., parts] the number that the digits of each part make."""
+        return np.stack([numbers[..., code] // place % size for code, place, size in self.parts], axis=-1)
 
-    def part_numbers(self) -> Ints:
-        """[K + 1, parts] the number that the digits of each part of a token make; that of no token comes last."""
-        digits = self.digits(np.arange(self.vocabulary))
-        radices = np.array(self.radices)
-        columns = []
-        for part in parts_of(self.radices):
-            places = np.cumprod([1, *radices[part]])
-            columns.append(np.append(digits[:, part] @ places[:-1], places[-1]))
-        return np.stack(columns, axis=1)
+    def digits(self, numbers: Ints) -> Ints:
+        """[..., G] numbers of codes -> [..., D] the digits."""
+        codes = [code for code, _ in self.prior.digits.places()]
+        return numbers[..., codes] // self.digit_places % self.prior.digits.flat
 
-    def sums(self, near: Ints) -> NDArray[np.uint32]:
-        """Tokens around [T, N] -> what they add to the fields of each digit [T, D]."""
-        return np.add.reduce(self.near.take(near + self.starts, axis=0), axis=1, dtype=np.uint32)
+    def tokens(self, numbers: Ints) -> Ints:
+        """[..., G] numbers of codes -> [...] tokens. Raises ContainerError for a number that no code has."""
+        codes = numbers.copy()
+        for code, (order, size) in enumerate(zip(self.prior.orders, self.prior.digits.codes, strict=True)):
+            if order is not None:
+                ids = np.full(self.prior.digits.largest(code), -1)
+                ids[order] = np.arange(size)
+                codes[..., code] = ids[codes[..., code]]
+        if codes.min() < 0:
+            raise ContainerError(f"tabled payload holds digits of no token below {self.prior.vocabulary}")
+        return codes @ self.code_places
 
-    def rows(self, digit: int, sums: NDArray[np.uint32], before: Ints) -> Ints:
-        """What `sums` gave for a digit [T] and the number that the digits before it make [T] -> rows of weights [T]."""
-        fields = sums + self.earlier[digit].take(before)
-        return self.low[digit].take(fields & 0xFFFF) + self.high[digit].take(fields >> 16)
+    def sums(self, around: Sequence[Ints]) -> Packed:
+        """For each part its numbers in the neighbors [T, N] -> what they add to the fields of each digit [T, D]."""
+        total = np.zeros((len(around[0]), len(self.bins)), np.uint32)
+        for near, numbers, (_, _, size) in zip(self.near, around, self.parts, strict=True):
+            starts = np.arange(numbers.shape[1]) * (size + 1)
+            total += np.add.reduce(near.take(numbers + starts, axis=0), axis=1, dtype=np.uint32)
+        return total
 
-    @cached_property
-    def lists(self) -> tuple[list[list[int]], list[Lists]]:
-        """The same for plain Python: for each neighbor all digits' fields in one number; what each digit needs.
+    def rows(self, digit: int, sums: Packed, before: Ints, parts: Ints) -> Ints:
+        """Rows of weights of a digit.
 
-        Among them [rows * 2^11] bytes, the value that a part of a state stands for.
+        Args:
+            digit: Which.
+            sums: [T] what `sums` gave for it.
+            before: [T] the number that the digits of its code before it make.
+            parts: [T, parts] those of the same positions.
+
+        Returns:
+            [T] rows.
         """
-        width = self.near.shape[1] * self.near.itemsize
-        content = self.near.tobytes()
-        numbers = [int.from_bytes(content[at : at + width], "little") for at in range(0, len(content), width)]
-        near = [numbers[start : start + self.vocabulary + 1] for start in self.starts.tolist()]
-        values = [
-            np.repeat(np.tile(np.arange(rows.shape[1], dtype=np.uint8), len(rows)), rows.reshape(-1)).tobytes()
-            for rows in self.prior.weights
-        ]
-        arrays = zip(self.earlier, self.low, self.high, values, self.weights, self.below, strict=True)
-        return near, [
-            (earlier.tolist(), low.tolist(), high.tolist(), value, weights.tolist(), below.tolist())
-            for earlier, low, high, value, weights, below in arrays
-        ]
+        own, *crossed = self.earlier[digit]
+        fields = sums + own.take(before)
+        for part, table in enumerate(crossed):
+            fields += table.take(parts[:, part])
+        rows = np.zeros(len(fields), np.int64)
+        for field, bins in enumerate(self.bins[digit]):
+            rows += bins.take(fields >> 8 * field & 255)
+        return rows
+
+    @cached_property
+    def lists(self) -> tuple[list[list[list[int]]], list[list[DigitLists]]]:
+        """The same for plain Python: for each part, for each neighbor all digits' fields in one number; the digits."""
+        near = []
+        for table, (_, _, size) in zip(self.near, self.parts, strict=True):
+            width, content = table.shape[1] * table.itemsize, table.tobytes()
+            whole = [int.from_bytes(content[at : at + width], "little") for at in range(0, len(content), width)]
+            near.append([whole[start : start + size + 1] for start in range(0, len(whole), size + 1)])
+        digits = []
+        for digit, rows in enumerate(self.prior.below):
+            own, *crossed = [table.tolist() for table in self.earlier[digit]]
+            below = np.insert(rows, rows.shape[1], TOTAL, axis=1).tolist()
+            bins, place = self.bins[digit].tolist(), int(self.digit_places[digit])
+            digits.append(DigitLists(own, list(enumerate(crossed)), bins, below, place))
+        groups = iter(digits)
+        return near, [[next(groups) for _ in radices] for radices in self.prior.digits.radices]
 
 
-def packed(fields: NDArray[np.uint8]) -> NDArray[np.uint32]:
+def products(numbers: Sequence[int]) -> list[int]:
+    """1, the first number, the product of the first two, ... of all."""
+    return list(accumulate(numbers, mul, initial=1))
+
+
+def packed(fields: NDArray[np.uint8]) -> Packed:
     """[..., F] -> [...] the fields as the bytes of a number, first one lowest."""
-    return (fields.astype(np.uint32) << 8 * np.arange(fields.shape[-1], dtype=np.uint32)).sum(-1, dtype=np.uint32)
+    filled = np.zeros((*fields.shape[:-1], MOST_FIELDS), np.uint8)
+    filled[..., : fields.shape[-1]] = fields
+    return filled.view("<u4")[..., 0].astype(np.uint32)
 
 
 @lru_cache(maxsize=8)
@@ -120,75 +179,123 @@ def lookups_of(prior: bytes) -> Lookups:
     return Lookups(load_prior(prior))
 
 
-def grid(lookups: Lookups, shape: Sequence[int]) -> tuple[Ints, Ints, Ints]:
-    """A frame with a border of tokens that are not there.
+class Grid(NamedTuple):
+    """A frame with a border of tokens that are not there, or are those of the frame before.
 
-    Returns:
-        cells: [cells] K each, row after row.
-        positions: [rows * columns] which cells are those of the frame.
+    Attributes:
+        cells: For each part [cells] its number in the token of each cell, R where there is none.
+        positions: [T] which cells are those of the frame, row after row.
         steps: [N] from a cell to those of its neighbors.
     """
+
+    cells: list[Ints]
+    positions: Ints
+    steps: Ints
+
+    def around(self) -> list[Ints]:
+        """For each part its numbers in the neighbors [T, N]."""
+        near = self.positions[:, None] + self.steps
+        return [cells.take(near) for cells in self.cells]
+
+
+def grid(lookups: Lookups, shape: tuple[int, int], before: Ints | None = None) -> Grid:
+    """An empty frame of a shape, behind the tokens [rows, columns] of the frame that it continues."""
     prior = lookups.prior
     near = np.array(NEIGHBORS[prior.kind][: len(prior.around)])
     up, left = -near.min(axis=0)
     right = max(0, near[:, 1].max())
-    cells = np.full((up + shape[0], left + shape[1] + right), lookups.vocabulary)
-    inside = np.arange(cells.size).reshape(cells.shape)[up:, left : left + shape[1]]
-    return cells.reshape(-1), inside.reshape(-1), near @ (cells.shape[1], 1)
+    cells = np.empty((len(lookups.parts), up + shape[0], left + shape[1] + right), np.int64)
+    cells[:] = np.array([size for *_, size in lookups.parts])[:, None, None]
+    if before is not None:
+        last = before[:, -left:]
+        cells[:, up:, left - last.shape[1] : left] = np.moveaxis(lookups.part_numbers(lookups.numbers(last)), -1, 0)
+    inside = np.arange(cells[0].size).reshape(cells[0].shape)[up:, left : left + shape[1]]
+    return Grid(list(cells.reshape(len(cells), -1)), inside.reshape(-1), near @ (cells.shape[2], 1))
 
 
-def tokens_around(tokens: Ints, lookups: Lookups) -> Ints:
-    """[rows, columns] tokens -> [rows * columns, N] the neighbors of each, K for none."""
-    cells, positions, steps = grid(lookups, tokens.shape)
-    cells[positions] = tokens.reshape(-1)
-    return cells[positions[:, None] + steps]
+def filled_grid(tokens: Ints, lookups: Lookups, before: Ints | None = None) -> tuple[Grid, Ints, Ints]:
+    """A frame [rows, columns], its numbers of codes [T, G] and of parts [T, parts]; see `grid`."""
+    found = grid(lookups, (tokens.shape[0], tokens.shape[1]), before)
+    numbers = lookups.numbers(tokens.reshape(-1))
+    parts = lookups.part_numbers(numbers)
+    for cells, column in zip(found.cells, parts.T, strict=True):
+        cells[found.positions] = column
+    return found, numbers, parts
 
 
-def encode_frame(tokens: Ints, lookups: Lookups) -> bytes:
-    """[rows, columns] int64 -> payload."""
-    sums = lookups.sums(tokens_around(tokens, lookups))
-    digits = lookups.digits(tokens.reshape(-1))
-    before = np.zeros(tokens.size, np.int64)
+def encode_frame(tokens: Ints, lookups: Lookups, before: Ints | None = None, carried: int = 0) -> bytes:
+    """[rows, columns] int64 -> payload.
+
+    Args:
+        tokens: Of the frame.
+        lookups: Of the prior.
+        before: [rows, any columns] tokens of the frame that it continues.
+        carried: A number of 16 bits that decoding finds at the end.
+    """
+    frame, numbers, parts = filled_grid(tokens, lookups, before)
+    sums, digits = lookups.sums(frame.around()), lookups.digits(numbers)
     chosen = np.empty((2, *digits.shape), np.int64)
-    for digit, (radix, place) in enumerate(zip(lookups.radices, lookups.places, strict=True)):
-        places = lookups.rows(digit, sums[:, digit], before) * radix + digits[:, digit]
-        chosen[:, :, digit] = lookups.weights[digit].take(places), lookups.below[digit].take(places)
-        before += digits[:, digit] * place
-    weights, below = chosen.reshape(2, -1).tolist()
-    return encode_symbols(weights, below, tokens.size // LEAST_TOKENS)
+    for digit, (_, own) in enumerate(lookups.prior.digits.places()):
+        number = digits[:, own] @ lookups.digit_places[own]
+        rows = lookups.rows(digit, sums[:, digit], number, parts)
+        below = lookups.prior.below[digit].astype(np.int64)
+        places = rows * below.shape[1] + digits[:, digit]
+        chosen[:, :, digit] = np.diff(below, axis=1, append=TOTAL).take(places), below.take(places)
+    weights, under = chosen.reshape(2, -1).tolist()
+    return encode_symbols(weights, under, tokens.size // LEAST_TOKENS, carried)
 
 
-def decode_frame(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> Ints:
-    """The inverse of `encode_frame`: [rows, columns] int64. Raises ContainerError for a payload that no tokens make."""
-    around, positions, steps = grid(lookups, shape)
-    least = len(positions) // LEAST_TOKENS
+def decode_frame(
+    payload: bytes, shape: tuple[int, int], lookups: Lookups, before: Ints | None = None
+) -> tuple[Ints, int]:
+    """The inverse of `encode_frame`.
+
+    Returns:
+        tokens: [rows, columns] int64.
+        carried: The number that the payload carries.
+
+    Raises:
+        ContainerError: No tokens make such a payload.
+    """
+    frame = grid(lookups, shape, before)
+    least = len(frame.positions) // LEAST_TOKENS
     state, words = state_and_words(payload, least)
-    words += [0] * (len(lookups.radices) * len(positions) - len(words))
+    words += [0] * (len(lookups.bins) * len(frame.positions) - len(words))
     used = 0
-    cells, tokens = around.tolist(), lookups.tokens.tolist()
-    near, tables = lookups.lists
-    neighbors = list(zip(near, steps.tolist(), strict=True))
-    digits = list(zip(lookups.radices, lookups.places.tolist(), tables, strict=True))
-    for position in positions.tolist():
+    near, codes = lookups.lists
+    cells = [part.tolist() for part in frame.cells]
+    neighbors = [
+        (held, table, step)
+        for held, tables in zip(cells, near, strict=True)
+        for table, step in zip(tables, frame.steps.tolist(), strict=True)
+    ]
+    numbers: list[int] = []
+    parts = list(enumerate(lookups.parts))
+    for position in frame.positions.tolist():
         sums = 0
-        for table, step in neighbors:
-            sums += table[cells[position + step]]
-        number = 0
-        for radix, place, (earlier, low, high, values, weights, below) in digits:
-            fields = (sums & 0xFFFFFFFF) + earlier[number]
-            row = low[fields & 0xFFFF] + high[fields >> 16]
-            slot = state & TOTAL - 1
-            value = values[row << TOTAL_BITS | slot]
-            chosen = row * radix + value
-            state = weights[chosen] * (state >> TOTAL_BITS) + slot - below[chosen]
-            if state < LOWEST:
-                state = state << WORD_BITS | words[used]
-                used += 1
-            number += value * place
-            sums >>= 32
-        cells[position] = tokens[number]
-    check_end(payload, state, used, least)
-    found = np.array(cells)[positions].reshape(shape)
-    if found.max() >= lookups.vocabulary:
-        raise ContainerError(f"tabled payload holds digits of no token below {lookups.vocabulary}")
-    return found
+        for held, table, step in neighbors:
+            sums += table[held[position + step]]
+        for code, digits in enumerate(codes):
+            number = 0
+            for earlier, crossed, (first, second, third, fourth), below, place in digits:
+                fields = (sums & 0xFFFFFFFF) + earlier[number]
+                for part, table in crossed:
+                    fields += table[cells[part][position]]
+                row = below[
+                    first[fields & 255] + second[fields >> 8 & 255] + third[fields >> 16 & 255] + fourth[fields >> 24]
+                ]
+                slot = state & TOTAL - 1
+                value = bisect_right(row, slot)
+                under = row[value - 1]
+                state = (row[value] - under) * (state >> TOTAL_BITS) + slot - under
+                if state < LOWEST:
+                    state = state << WORD_BITS | words[used]
+                    used += 1
+                number += (value - 1) * place
+                sums >>= 32
+            numbers.append(number)
+            for part, (owner, place, size) in parts:
+                if owner == code:
+                    cells[part][position] = number // place % size
+    carried = carried_number(payload, state, used, least)
+    return lookups.tokens(np.array(numbers).reshape(*shape, len(codes))), carried

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.container.prior import LARGEST_PREFIX, Digits
+
 Floats = NDArray[np.float64]
 
 FEATURES = 16
@@ -21,23 +23,35 @@ LARGEST_LEVEL = 64  # of a scalar method; larger ones are codebooks
 def digits_for(
     levels: Sequence[int],
     frames: Sequence[NDArray[np.int64]],
-    codes: NDArray[np.floating] | None,
+    codebooks: Sequence[NDArray[np.floating]] | None,
     random: np.random.Generator,
-) -> tuple[tuple[int, ...], NDArray[np.int64] | None]:
-    """Radices of the digits of tokens, and the number of each token where that is not the token itself.
+) -> tuple[Digits, tuple[NDArray[np.int64] | None, ...]]:
+    """The digits of tokens, and for each code the number of each of its ids where that is not the id itself.
 
     Args:
-        levels: Radices of a token; those of scalar methods are its digits.
-        frames: Tokens of a codebook, which tell which codes are alike if `codes` does not.
-        codes: [K, C] the codebook.
+        levels: Radices of a token: those of a scalar method are its digits, others are codes.
+        frames: Tokens, which tell which codes are alike if `codebooks` do not.
+        codebooks: For each code a position [K, C] its codebook.
         random: For the first guess of what codes are like.
     """
     if max(levels) <= LARGEST_LEVEL:
-        return tuple(levels), None
-    vocabulary = math.prod(levels)
-    bits = digit_bits(vocabulary)
-    features = surroundings(frames, vocabulary, random) if codes is None else principal(codes.astype(np.float64))
-    return tuple(1 << size for size in bits), order_codes(features, bits)
+        groups: list[tuple[int, ...]] = [()]
+        for level in levels:
+            if math.prod(groups[-1]) * level > LARGEST_PREFIX:
+                groups.append(())
+            groups[-1] += (level,)
+        return Digits(tuple(map(math.prod, groups)), tuple(groups)), (None,) * len(groups)
+    radices, orders, place = [], [], 1
+    for code, size in enumerate(levels):
+        bits = digit_bits(size)
+        if codebooks is None:
+            features = surroundings([frame // place % size for frame in frames], size, random)
+        else:
+            features = principal(codebooks[code].astype(np.float64))
+        radices.append(tuple(1 << each for each in bits))
+        orders.append(order_codes(features, bits))
+        place *= size
+    return Digits(tuple(levels), tuple(radices)), tuple(orders)
 
 
 def digit_bits(vocabulary: int) -> list[int]:

@@ -8,21 +8,22 @@ In training the sums get uniform noise as wide as a bin, so that they do well af
 to bytes, and the training tokens are counted in the bins where those bytes put them.
 
 Floating-point numbers may differ between machines, so a prior is made once and shipped; coding sees integers only.
-T tokens, N neighbors, D digits, r radix of a digit, F fields, P number of values that the digits before can make
+T tokens, N neighbors, D digits, r radix of a digit, F fields, R number of values that the digits of a part can make
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpcodec.container.prior import LARGEST_SUM, Bytes, Prior, Scale, parts_of
+from vpcodec.container.prior import LARGEST_SUM, Bytes, Digits, Prior, Scale
 from vpcodec.container.rans import TOTAL
-from vpcodec.container.tabled import Lookups, tokens_around
+from vpcodec.container.tabled import Lookups, filled_grid, products
 from vpcodec.training.code_order import digits_for
 
 Ints = NDArray[np.int64]
@@ -45,49 +46,72 @@ def train_prior(
     bins: Sequence[int] = (8, 6, 5, 5),
     passes: float = 2.0,
     seed: int = 0,
-    codes: NDArray[np.floating] | None = None,
+    codebooks: Sequence[NDArray[np.floating]] | None = None,
 ) -> bytes:
     """A prior for tokens like these.
 
     Args:
         frames: [rows, columns] int64 each: windows of speech, tiles of images.
-        levels: Radices of a token.
+        levels: Radices of a token: of the digits of a scalar method, or of the codes a position.
         kind: "speech" or "image".
         neighbors: How many tokens before a token are looked at.
         bins: Of each field, four fields at most; their product is the number of rows of weights for a digit.
         passes: How often each token is seen.
         seed: Of the order in which they are, of the first weights and of the noise.
-        codes: [K, C] the codebook, where there is one; without it the tokens tell which codes are alike.
+        codebooks: For each code a position [K, C] its codebook; without them the tokens tell which codes are alike.
 
     Returns:
         The prior's bytes, to be given to `Writer` and `Reader`.
     """
-    radices, order = digits_for(levels, frames, codes, np.random.default_rng(seed))
-    prior = blank(kind, math.prod(levels), radices, order, neighbors, tuple(bins))
-    lookups = Lookups(prior)
-    near = np.concatenate([tokens_around(frame, lookups) for frame in frames])
-    digits = lookups.digits(np.concatenate([frame.reshape(-1) for frame in frames]))
-    before = np.cumsum(digits * lookups.places, axis=1) - digits * lookups.places
+    digits, orders = digits_for(levels, frames, codebooks, np.random.default_rng(seed))
+    prior = blank(kind, digits, orders, neighbors, tuple(bins))
+    examples = examples_of(frames, Lookups(prior))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(prior)
-        examples = torch.from_numpy(near), torch.from_numpy(before), torch.from_numpy(digits)
-        fit(network, *examples, steps=max(1, int(passes * len(near)) // BATCH))
+        fit(network, examples, steps=max(1, int(passes * len(examples.digits)) // BATCH))
     prior = with_tables(prior, network)
     lookups = Lookups(prior)
-    weights = []
-    for digit, (radix, chances) in enumerate(zip(radices, network.chances_of_bins(), strict=True)):
-        rows = np.concatenate(list(rows_of(near, before[:, digit], digit, lookups)))
-        counts = np.bincount(rows * radix + digits[:, digit], minlength=len(chances) * radix).reshape(-1, radix)
-        weights.append(as_weights(counts + TRUST * chances[:, :radix]))
-    return replace(prior, weights=tuple(weights)).to_bytes()
+    below = []
+    for digit, (radix, chances) in enumerate(zip(digits.flat, network.chances_of_bins(), strict=True)):
+        counts = TRUST * chances[:, :radix]
+        for start in range(0, len(examples.digits), CHUNK):
+            chunk = Examples(*(part[start : start + CHUNK] for part in examples))
+            sums = lookups.sums([chunk.near[..., part] for part in range(chunk.near.shape[-1])])
+            rows = lookups.rows(digit, sums[:, digit], chunk.before[:, digit], chunk.parts)
+            found = np.bincount(rows * radix + chunk.digits[:, digit], minlength=counts.size)
+            counts = counts + found.reshape(counts.shape)
+        weights = as_weights(counts)
+        below.append((weights.cumsum(axis=1) - weights).astype(np.uint16))
+    return replace(prior, below=tuple(below)).to_bytes()
 
 
-def rows_of(near: Ints, before: Ints, digit: int, lookups: Lookups) -> Iterator[Ints]:
-    """Tokens around [T, N], number that the digits before make [T] -> row of weights [T], some tokens at a time."""
-    for start in range(0, len(near), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        yield lookups.rows(digit, lookups.sums(near[chunk])[:, digit], before[chunk])
+class Examples(NamedTuple):
+    """What each digit is learned from.
+
+    Attributes:
+        near: [T, N, parts] numbers of the parts of the tokens around, R where there is none.
+        digits: [T, D].
+        before: [T, D] the number that the digits of the same code before each digit make.
+        parts: [T, parts] numbers of the token's own parts.
+    """
+
+    near: Ints
+    digits: Ints
+    before: Ints
+    parts: Ints
+
+
+def examples_of(frames: Sequence[Ints], lookups: Lookups) -> Examples:
+    """All tokens of frames."""
+    found = []
+    for frame in frames:
+        filled, numbers, parts = filled_grid(frame, lookups)
+        digits = lookups.digits(numbers)
+        owners = lookups.prior.digits.places()
+        before = [digits[:, own] @ lookups.digit_places[own] for _, own in owners]
+        found.append((np.stack(filled.around(), axis=-1), digits, np.stack(before, axis=1), parts))
+    return Examples(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 class Network(nn.Module):
@@ -99,18 +123,20 @@ class Network(nn.Module):
 
     def __init__(self, prior: Prior) -> None:
         super().__init__()
-        lookups = Lookups(prior)
-        self.radices, self.neighbors = prior.radices, len(prior.around)
+        self.layout, self.neighbors = prior.digits, len(prior.around)
+        self.radices = prior.digits.flat
         self.bins = torch.tensor([scale.bins for scale in prior.scales[0]])
         digits, fields = len(self.radices), len(self.bins)
-        # What a neighbor adds has a row for each of its digits, and one for each of its parts.
-        numbers = np.concatenate([lookups.digits(np.arange(prior.vocabulary)), [self.radices]])
+        # What a neighbor adds has a row for each number of its parts, and one for each of its digits.
+        self.part_sizes = [size + 1 for size in prior.digits.part_sizes()]
         self.digit_sizes = [radix + 1 for radix in self.radices]
-        self.part_sizes = [len(table) for table in prior.around[0]]
-        self.digit_rows = blocks(numbers, self.digit_sizes, self.neighbors)
-        self.part_rows = blocks(lookups.part_numbers(), self.part_sizes, self.neighbors)
-        self.before_sizes = [math.prod(self.radices[:digit]) for digit in range(digits)]
-        self.starts = torch.tensor(np.cumsum([0, *self.before_sizes[:-1]]))
+        self.digit_numbers = [torch.from_numpy(numbers) for numbers in numbers_of_digits(prior.digits)]
+        # What the digits before add has a row for each number that those of the same code make, and of parts before.
+        earlier = list(enumerate(prior.digits.earlier_sizes()))
+        self.before_sizes = [size for _, sizes in earlier for size in sizes]
+        columns = [(digit, *range(digits, digits + len(sizes) - 1)) for digit, sizes in earlier]
+        self.before_columns = torch.tensor([column for group in columns for column in group])
+        self.owners = torch.tensor([digit for digit, sizes in earlier for _ in sizes])
         width = digits * fields
         self.of_digits = nn.Parameter(0.1 * torch.randn(self.neighbors * sum(self.digit_sizes), width))
         self.of_parts = nn.Parameter(torch.zeros(self.neighbors * sum(self.part_sizes), width))
@@ -122,16 +148,22 @@ class Network(nn.Module):
         self.usual = nn.Parameter(torch.zeros(digits, 1, max(self.radices)))
         self.absent = torch.where(absent, -torch.inf, 0.0)[:, None]
 
-    def forward(self, near: Tensor, before: Tensor) -> Tensor:
-        """Tokens around [T, N], number that the digits before each digit make [T, D] -> scores [D, T, largest r]."""
-        places = torch.arange(self.neighbors)
-        sums = nn.functional.embedding_bag(self.digit_rows[places, near].flatten(1), self.of_digits, mode="sum")
-        sums = sums + nn.functional.embedding_bag(self.part_rows[places, near].flatten(1), self.of_parts, mode="sum")
-        sums = sums.unflatten(1, (len(self.radices), -1)) + self.earlier[before + self.starts]
+    def forward(self, near: Tensor, before: Tensor, parts: Tensor) -> Tensor:
+        """What `Examples` holds -> scores [D, T, largest r]."""
+        digits = torch.cat([numbers[near[..., part]] for part, numbers in enumerate(self.digit_numbers)], dim=-1)
+        sums = nn.functional.embedding_bag(self.blocks(digits, self.digit_sizes), self.of_digits, mode="sum")
+        sums = sums + nn.functional.embedding_bag(self.blocks(near, self.part_sizes), self.of_parts, mode="sum")
+        rows = torch.cat([before, parts], dim=1)[:, self.before_columns] + starts(self.before_sizes)
+        sums = sums.unflatten(1, (len(self.radices), -1)).index_add(1, self.owners, self.earlier[rows])
         sums = sums + (torch.rand_like(sums) - 0.5) * (2 / self.bins)
         if sums.requires_grad:  # what is clipped may only come back
             sums.register_hook(lambda slope: slope * ((sums.abs() < 1) | (sums * slope > 0)))
         return self.scores_of((sums + (sums.clamp(-1, 1) - sums).detach()).transpose(0, 1))
+
+    def blocks(self, numbers: Tensor, sizes: Sequence[int]) -> Tensor:
+        """[T, N, n] numbers -> [T, N * n] rows; for each neighbor there is a block of rows for each of n."""
+        first = starts(sizes) + torch.arange(self.neighbors)[:, None] * sum(sizes)
+        return (numbers + first).flatten(1)
 
     def scores_of(self, fields: Tensor) -> Tensor:
         """[D, T, F] from -1 to 1 -> [D, T, largest r], -inf beyond the radix of a digit."""
@@ -145,29 +177,44 @@ class Network(nn.Module):
         return self.scores_of(fields.expand(len(self.radices), -1, -1)).softmax(-1).double().numpy()
 
     @torch.no_grad()
-    def tables(self) -> tuple[list[Floats], list[Floats]]:
-        """For each part of each neighbor [R + 1, D, F] what it and its digits add; for each digit [P, F]."""
-        parts = self.of_parts.split(self.part_sizes * self.neighbors)
+    def tables(self) -> tuple[list[Floats], list[list[Floats]]]:
+        """For each part of each neighbor [R + 1, D, F] what it adds; for each digit what those before it add."""
+        parts = iter(self.of_parts.split(self.part_sizes * self.neighbors))
         digits = iter(self.of_digits.split(self.digit_sizes * self.neighbors))
         around = []
-        for place, table in enumerate(parts):
-            table, size = table.clone(), 1
-            for radix in self.radices[parts_of(self.radices)[place % len(self.part_sizes)]]:
-                rows = next(digits)
-                table[:-1] += rows[torch.arange(len(table) - 1) // size % radix]
-                table[-1] += rows[-1]
-                size *= radix
-            around.append(table.unflatten(1, (len(self.radices), -1)).double().numpy())
-        return around, [table.double().numpy() for table in self.earlier.split(self.before_sizes)]
+        for _ in range(self.neighbors):
+            for numbers in self.digit_numbers:
+                table = next(parts).clone()
+                for column in numbers.T:
+                    table += next(digits)[column]
+                around.append(table.unflatten(1, (len(self.radices), -1)).double().numpy())
+        earlier = iter(self.earlier.split(self.before_sizes))
+        return around, [[next(earlier).double().numpy() for _ in sizes] for sizes in self.layout.earlier_sizes()]
 
 
-def fit(network: Network, near: Tensor, before: Tensor, digits: Tensor, steps: int) -> None:
-    """Train a network on tokens around [T, N], numbers of the digits before [T, D], and digits [T, D]."""
+def numbers_of_digits(digits: Digits) -> list[Ints]:
+    """For each part [R + 1, its digits] the digits that its numbers have; r each where there is no token."""
+    found = []
+    for _, part in digits.parts():
+        radices = digits.flat[part]
+        *places, size = products(radices)
+        found.append(np.concatenate([np.arange(size)[:, None] // places % radices, [radices]]))
+    return found
+
+
+def starts(sizes: Sequence[int]) -> Tensor:
+    """[n] where each block of rows starts."""
+    return torch.tensor(np.cumsum([0, *sizes[:-1]]))
+
+
+def fit(network: Network, examples: Examples, steps: int) -> None:
+    """Train a network."""
+    near, digits, before, parts = map(torch.from_numpy, examples)
     own = [parameter for name, parameter in network.named_parameters() if name != "of_parts"]
     adam = torch.optim.Adam([{"params": own, "share": 1.0}, {"params": [network.of_parts], "share": PART_SHARE}])
     for step in range(steps):
         chosen = torch.randint(len(near), (BATCH,))
-        scores = network(near[chosen], before[chosen]).flatten(0, 1)
+        scores = network(near[chosen], before[chosen], parts[chosen]).flatten(0, 1)
         adam.zero_grad()
         (len(network.radices) * nn.functional.cross_entropy(scores, digits[chosen].T.flatten())).backward()
         done = step / steps
@@ -180,19 +227,19 @@ def with_tables(prior: Prior, network: Network) -> Prior:
     """The prior with what a network learned, rounded to bytes; its weights stay as they are."""
     around, earlier = network.tables()
     rounded = [np.zeros(table.shape, np.uint8) for table in around]
-    before = [np.zeros(table.shape, np.uint8) for table in earlier]
+    before = [[np.zeros(table.shape, np.uint8) for table in tables] for tables in earlier]
     scales: list[list[Scale]] = [[] for _ in network.radices]
     for digit, of_digit in enumerate(scales):
         for field, bins in enumerate(network.bins.tolist()):
-            sources = [table[:, digit, field] for table in around] + [earlier[digit][:, field]]
+            targets = [table[:, digit, field] for table in rounded] + [table[:, field] for table in before[digit]]
+            sources = [table[:, digit, field] for table in around] + [table[:, field] for table in earlier[digit]]
             tables, scale = as_bytes(sources, bins)
             of_digit.append(scale)
-            before[digit][:, field] = tables.pop()
-            for table, column in zip(rounded, tables, strict=True):
-                table[:, digit, field] = column
+            for target, table in zip(targets, tables, strict=True):
+                target[:] = table
     parts = len(network.part_sizes)
     groups = tuple(tuple(rounded[start : start + parts]) for start in range(0, len(rounded), parts))
-    return replace(prior, around=groups, earlier=tuple(before), scales=tuple(map(tuple, scales)))
+    return replace(prior, around=groups, earlier=tuple(map(tuple, before)), scales=tuple(map(tuple, scales)))
 
 
 def as_bytes(sources: Sequence[Floats], bins: int) -> tuple[list[Bytes], Scale]:
@@ -217,34 +264,16 @@ def as_weights(counts: Floats) -> Ints:
     return weights
 
 
-def blocks(numbers: Ints, sizes: Sequence[int], count: int) -> Tensor:
-    """Where rows lie if there is a block for each column of numbers, and all blocks again for each of some neighbors.
-
-    Args:
-        numbers: [K + 1, n] row within the block of each column.
-        sizes: [n] rows of each block.
-        count: How many neighbors.
-
-    Returns:
-        [count, K + 1, n] rows.
-    """
-    starts = np.cumsum([0, *sizes])
-    return torch.from_numpy(numbers + starts[:-1] + np.arange(count)[:, None, None] * starts[-1])
-
-
-def blank(
-    kind: str, vocabulary: int, radices: tuple[int, ...], order: Ints | None, neighbors: int, bins: tuple[int, ...]
-) -> Prior:
+def blank(kind: str, digits: Digits, orders: tuple[Ints | None, ...], neighbors: int, bins: tuple[int, ...]) -> Prior:
     """A prior that knows nothing yet."""
-    count, fields = len(radices), len(bins)
-    sizes = [math.prod(radices[part]) + 1 for part in parts_of(radices)]
+    count, fields = len(digits.flat), len(bins)
+    tables = tuple(np.zeros((size + 1, count, fields), np.uint8) for size in digits.part_sizes())
     return Prior(
         kind,
-        vocabulary,
-        radices,
-        order,
+        digits,
+        orders,
         scales=(tuple(Scale(number, 1, 0) for number in bins),) * count,
-        around=(tuple(np.zeros((size, count, fields), np.uint8) for size in sizes),) * neighbors,
-        earlier=tuple(np.zeros((math.prod(radices[:digit]), fields), np.uint8) for digit in range(count)),
-        weights=tuple(as_weights(np.ones((math.prod(bins), radix))) for radix in radices),
+        around=(tables,) * neighbors,
+        earlier=tuple(tuple(np.zeros((size, fields), np.uint8) for size in sizes) for sizes in digits.earlier_sizes()),
+        below=tuple(np.zeros((math.prod(bins), radix), np.uint16) for radix in digits.flat),
     )

@@ -1,0 +1,124 @@
+"""Short frames that continue the one before them, as live recordings have."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from tests.container.conftest import speech_header, wandering, written
+from vpcodec.container import Frame, Index, Reader, Writer, verify
+from vpcodec.container.coding import CONTINUED
+from vpcodec.errors import ContainerError
+
+WHOLE = wandering((1, 620), seed=5)
+FRAMES = [Frame(WHOLE[:, start : start + 50], bytes([start // 10])) for start in range(0, 620, 50)]  # the last has 20
+GROUP = 5
+
+
+@pytest.fixture(scope="module")
+def live_file(speech_prior: bytes) -> bytes:
+    return written(speech_header(speech_prior, columns=50, group=GROUP), FRAMES, speech_prior, 59_520)
+
+
+def numbers(frames: Sequence[Frame | None]) -> list[int | None]:
+    """Which frames were found, None for those lost; they hold what they should."""
+    expected = {frame.side: number for number, frame in enumerate(FRAMES)}
+    found = [None if frame is None else expected[frame.side] for frame in frames]
+    assert all(
+        number is None or (frame.tokens == FRAMES[number].tokens).all()
+        for number, frame in zip(found, frames, strict=True)
+        if frame
+    )
+    return found
+
+
+def sound(content: bytes, prior: bytes) -> tuple[list[int | None], list[str]]:
+    problems: list[str] = []
+    return numbers(list(Reader(io.BytesIO(content)).sound_frames(problems.append, prior))), problems
+
+
+def test_frames_come_back_in_order_and_by_their_number(live_file: bytes, speech_prior: bytes) -> None:
+    reader = Reader(io.BytesIO(live_file))
+    assert numbers(list(reader.frames(speech_prior))) == list(range(13))
+    assert (reader.header.columns, reader.header.group, reader.length) == (50, GROUP, 59_520)
+    index = Index(io.BytesIO(live_file))
+    assert (len(index), len(index.starts)) == (13, 4)
+    for number in (12, 0, 9, 5, 4, 11):
+        assert numbers([index.read(number, speech_prior)]) == [number]
+    assert verify(io.BytesIO(live_file), speech_prior) == verify(io.BytesIO(live_file)) == []
+
+
+def test_the_first_of_each_group_and_a_shorter_frame_stand_alone(live_file: bytes) -> None:
+    codings = [part.coding == CONTINUED for part in Reader(io.BytesIO(live_file)).coded_frames()]
+    assert codings == [False, True, True, True, True] * 2 + [False, True, False]
+
+
+def test_a_frame_that_continues_another_costs_four_bytes_or_less(live_file: bytes, speech_prior: bytes) -> None:
+    header = speech_header(speech_prior, columns=50, group=64)
+    live = written(header, [Frame(WHOLE[:, n : n + 50], b"\x40") for n in range(0, 600, 50)], speech_prior)
+    whole = written(header, [Frame(WHOLE[:, :600], b"\x40")], speech_prior)
+    assert len(live) - len(whole) <= 11 * 4
+    alone = written(speech_header(speech_prior), FRAMES, speech_prior)
+    assert len(live_file) < len(alone) - 60
+
+
+def test_a_frame_is_never_larger_than_one_that_stands_alone(speech_prior: bytes) -> None:
+    random = np.random.default_rng(1).integers(0, 1000, (8, 1, 50))
+    frames = [Frame(tokens, b"\x40") for tokens in random]
+    alone = written(speech_header(speech_prior, columns=50), frames, speech_prior)
+    assert len(written(speech_header(speech_prior, columns=50, group=8), frames, speech_prior)) <= len(alone)
+    without = written(speech_header(columns=50, group=8), FRAMES)
+    assert numbers(list(Reader(io.BytesIO(without)).frames())) == list(range(13))
+
+
+@pytest.mark.parametrize("sides", [0, 1, 2, 5])
+def test_any_number_of_side_bytes_comes_back(speech_prior: bytes, sides: int) -> None:
+    tokens = wandering((3, 300), seed=8)
+    frames = [Frame(tokens[:, start : start + 60], bytes(range(start, start + sides))) for start in range(0, 240, 60)]
+    content = written(speech_header(speech_prior, columns=60, group=9), frames, speech_prior)
+    found = list(Reader(io.BytesIO(content)).frames(speech_prior))
+    assert [frame.side for frame in found] == [frame.side for frame in frames]
+    assert (np.concatenate([frame.tokens for frame in found], axis=1) == tokens[:, :240]).all()
+
+
+def test_damage_costs_the_frames_up_to_the_next_that_stands_alone(live_file: bytes, speech_prior: bytes) -> None:
+    first, second, third, _ = Index(io.BytesIO(live_file)).starts
+    for offset in range(second, third):
+        damaged = bytearray(live_file)
+        damaged[offset] ^= 0x41
+        found, problems = sound(bytes(damaged), speech_prior)
+        assert found[:5] + found[10:] == [0, 1, 2, 3, 4, 10, 11, 12]
+        assert problems
+        assert None in found
+    hole = live_file[: first + 90] + live_file[second + 90 :]
+    assert sound(hole, speech_prior)[0][-3:] == [10, 11, 12]
+
+
+def test_every_flipped_bit_is_noticed(live_file: bytes, speech_prior: bytes) -> None:
+    for bit in range(0, 8 * len(live_file), 3):
+        damaged = bytearray(live_file)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ContainerError):
+            list(Reader(io.BytesIO(damaged)).frames(speech_prior))
+
+
+def test_damage_is_noticed_without_a_prior(live_file: bytes) -> None:
+    damaged = bytearray(live_file)
+    damaged[Index(io.BytesIO(live_file)).starts[1] - 9] ^= 1
+    assert verify(io.BytesIO(damaged)) == ["a frame that continues another is damaged"]
+
+
+def test_a_frame_leaves_the_writer_at_once(speech_prior: bytes) -> None:
+    stream = io.BytesIO()
+    writer = Writer(stream, speech_header(speech_prior, columns=50, group=GROUP), speech_prior)
+    for number, frame in enumerate(FRAMES):
+        writer.write(frame)
+        reader = Reader(io.BytesIO(stream.getvalue()))
+        assert sum(1 for _ in zip(range(number + 1), reader.frames(speech_prior), strict=False)) == number + 1
+
+
+@pytest.mark.parametrize("change", [{"columns": 0, "group": 2}, {"columns": 50, "group": 0}, {"columns": 1 << 17}])
+def test_frames_that_no_header_can_promise_are_refused(change: dict[str, int]) -> None:
+    with pytest.raises(ContainerError, match="columns in groups"):
+        speech_header(**change)
