@@ -75,7 +75,11 @@ def decode(content, prior=None):
             continued += content[start : file.position]
         else:
             coding = file.byte()
-            rows, wide, sides, size = file.varints(4)
+            if coding & 4:
+                coding, (rows, wide, sides) = coding - 4, (result["facts"][1], columns, result["facts"][1])
+            else:
+                rows, wide, sides = file.varints(3)
+            size = file.varint()
             side, payload = file.take(sides), file.take(size)
             file.check(start, number * 0x9E3779B1)
             if coding == 0xA0:

@@ -24,10 +24,10 @@ payload, so long windows pay.
 
 Short frames of live speech cost 3 to 4 bytes where they continue the frame before them:
 
-    header = Header(..., columns=50, group=7)           # every frame but the last has 50 columns; every 7th stands alone
-    writer.write(Frame(tokens, side=level))             # leaves at once; needs the prior and as many side bytes each time
+    header = Header(..., columns=50, group=7)           # all but the last have 50 columns; every 7th stands alone
+    writer.write(Frame(tokens, side=levels))            # leaves at once
 
-The last side byte, such as the level of one channel, costs nothing there. Reader, Index and Resync read such files as
+Needed are the prior and a side byte for each channel; the last one costs nothing there. Reader, Index and Resync read such files as
 any other; what follows a lost frame is lost up to the next that stands alone.
 """
 

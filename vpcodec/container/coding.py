@@ -18,7 +18,7 @@ from vpcodec.errors import ContainerError
 
 FLAT, TABLED = 0, 2
 CODINGS = {FLAT: "flat", TABLED: "tabled"}
-CONTINUED = 4  # tabled, in a frame that continues the one before it
+CONTINUED = -1  # tabled, in a frame that continues the one before it
 
 
 def encode_tokens(

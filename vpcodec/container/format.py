@@ -59,7 +59,8 @@ vocabulary. Where a method has several levels or codes a position, the digits of
 A frame stands alone or continues the one before it. The first frame of each group, one whose number is a multiple of
 the size of a group, stands alone; frames are numbered from 0. A frame that stands alone:
 
-    byte       a0 flat coding, a2 tabled coding
+    byte       a0 or a4 flat coding, a2 or a6 tabled coding; after a4 and a6 come no rows, columns and number of side
+               bytes: rows and side bytes are as many as channels, columns those that the header gives
     varint     rows: channels of speech, height of an image tile
     varint     columns: time of speech, width of an image tile
     varint     number of side bytes, at most 4,096
@@ -198,7 +199,8 @@ FRAME_MARK = 0xA0
 FOOTER_MARK = 0xE5
 NUMBER_FACTOR = 0x9E3779B1  # odd; turns a small step of the number into a large one of the checksum
 LARGEST_SIDE = 1 << 12  # bytes
-ALONE = 9  # bytes that a frame that stands alone has at least, without side bytes and payload
+SHORT = 4  # added to the coding: rows, columns and side bytes are those that the header promises
+ALONE = 6  # bytes that a frame that stands alone has at least, without side bytes and payload
 LARGE = 0x80  # sizes of frames that continue others take two bytes from here on
 LARGEST_CONTINUED = (1 << 13) - 1  # bytes of such a frame
 
@@ -254,10 +256,12 @@ class Writer:
     def standing_alone(self, frame: Frame) -> bytes:
         """The frame as it is decoded without the others."""
         coding, payload = encode_tokens(frame.tokens, self.header.levels, self.header.kind, self.prior)
-        content = bytes([FRAME_MARK + coding])
-        for size in (*frame.tokens.shape, len(frame.side), len(payload)):
-            content += varint(size)
-        content += frame.side + payload
+        sizes = (*frame.tokens.shape, len(frame.side))
+        if sizes == self.header.frame_sizes:
+            content = bytes([FRAME_MARK + SHORT + coding])
+        else:
+            content = bytes([FRAME_MARK + coding]) + b"".join(map(varint, sizes))
+        content += varint(len(payload)) + frame.side + payload
         return content + word(zlib.crc32(content) + self.frames * NUMBER_FACTOR)
 
     def continuing(self, frame: Frame) -> bytes:

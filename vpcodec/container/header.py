@@ -123,6 +123,13 @@ class Header:
         """Number of ids that can occur."""
         return math.prod(self.levels)
 
+    @property
+    def frame_sizes(self) -> tuple[int, int, int]:
+        """Rows, columns and side bytes of most frames, where the columns are given; else zeros."""
+        if isinstance(self.signal, SpeechFacts) and self.columns:
+            return self.signal.channels, self.columns, self.signal.channels
+        return 0, 0, 0
+
     def amount(self, length: int) -> float:
         """Seconds of a recording of so many samples, pixels of a photo."""
         if isinstance(self.signal, SpeechFacts):

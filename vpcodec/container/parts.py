@@ -11,12 +11,20 @@ from typing import NamedTuple
 from vpcodec.container.coding import CODINGS, CONTINUED, decode_continued, decode_tokens
 from vpcodec.container.fields import varint
 from vpcodec.container.flat import largest_flat_size
-from vpcodec.container.format import FOOTER_MARK, FRAME_MARK, LARGE, LARGEST_SIDE, NUMBER_FACTOR, Frame, check_prior
+from vpcodec.container.format import (
+    FOOTER_MARK,
+    FRAME_MARK,
+    LARGE,
+    LARGEST_SIDE,
+    NUMBER_FACTOR,
+    SHORT,
+    Frame,
+    check_prior,
+)
 from vpcodec.container.header import LARGEST_BODY, LARGEST_FRAME, MAGIC, VERSION, Header, header_from_body
 from vpcodec.container.source import Source
 from vpcodec.errors import ContainerError
 
-MARKS = bytes([*(FRAME_MARK + coding for coding in CODINGS), FOOTER_MARK])
 NUMBER_INVERSE = pow(NUMBER_FACTOR, -1, 1 << 32)
 
 
@@ -119,17 +127,30 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
         return read_footer(source, header, first, last)
     if mark < FRAME_MARK and first % header.group:
         return read_continued(source, mark, first)
-    coding = mark - FRAME_MARK
-    if coding not in CODINGS:
-        raise ContainerError(f"byte {start:,} is {mark:02x}, expected frame {first} or the footer: {MARKS.hex(' ')}")
+    marks = marks_of(header)
+    if mark not in marks:
+        raise ContainerError(f"byte {start:,} is {mark:02x}, expected frame {first} or the footer: {marks.hex(' ')}")
     name = f"frame {first}"
-    rows = source.take_varint(f"rows of {name}", 1, LARGEST_FRAME)
-    columns = source.take_varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
-    sides = source.take_varint(f"side bytes of {name}", 0, LARGEST_SIDE)
+    coding = mark - FRAME_MARK
+    if coding & SHORT:
+        coding -= SHORT
+        rows, columns, sides = header.frame_sizes
+        if rows * columns > LARGEST_FRAME or sides > LARGEST_SIDE:
+            raise ContainerError(f"{name} has {rows:,} rows of {columns:,} columns, expected {LARGEST_FRAME:,} tokens")
+    else:
+        rows = source.take_varint(f"rows of {name}", 1, LARGEST_FRAME)
+        columns = source.take_varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
+        sides = source.take_varint(f"side bytes of {name}", 0, LARGEST_SIDE)
     size = source.take_varint(f"payload of {name}", 0, largest_flat_size(header.vocabulary, rows * columns))
     side, payload = source.take(sides, name), source.take(size, name)
     number = check(source, first, source.since(start), last - first, f"{name} at byte {start:,}")
     return Coded(number, coding, (rows, columns), side, payload)
+
+
+def marks_of(header: Header) -> bytes:
+    """First bytes of the frames that stand alone, and of the footer."""
+    shapes = (0, SHORT) if header.columns else (0,)
+    return bytes([*(FRAME_MARK + shape + coding for shape in shapes for coding in CODINGS), FOOTER_MARK])
 
 
 def read_continued(source: Source, byte: int, number: int) -> Coded:

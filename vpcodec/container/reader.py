@@ -11,7 +11,7 @@ from typing import BinaryIO
 from vpcodec.container.coding import CONTINUED
 from vpcodec.container.fields import Fields
 from vpcodec.container.format import FOOTER_MARK, Frame
-from vpcodec.container.parts import MARKS, Coded, Footer, FrameDecoder, read_header, read_part
+from vpcodec.container.parts import Coded, Footer, FrameDecoder, marks_of, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
 
@@ -192,10 +192,11 @@ class Reader:
         None where none is left; the mark is then at the end of the stream.
         """
         self.source.rewind(self.source.mark)
+        marks = marks_of(self.header)
         while ahead := self.source.peek(PIECE):
             start = self.source.offset
             for step, byte in enumerate(ahead):
-                if byte in MARKS:
+                if byte in marks:
                     self.source.rewind(start + step)
                     try:
                         part = read_part(self.source, self.header, number, number + FARTHEST)
