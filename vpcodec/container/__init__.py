@@ -27,8 +27,8 @@ Short frames of live speech cost 3 to 4 bytes where they continue the frame befo
     header = Header(..., columns=50, group=7)           # all but the last have 50 columns; every 7th stands alone
     writer.write(Frame(tokens, side=levels))            # leaves at once
 
-Needed are the prior and a side byte for each channel; the last one costs nothing there. Reader, Index and Resync read such files as
-any other; what follows a lost frame is lost up to the next that stands alone.
+Needed are the prior and a side byte for each channel; the last one costs nothing there. Reader, Index and Resync read
+such files as any other; what follows a lost frame is lost up to the next that stands alone.
 """
 
 from vpcodec.container.coding import prior_identity
