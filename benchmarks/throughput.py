@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="length of the speech that is coded")
     parser.add_argument("--images", type=int, default=16, help="number of 256x256 pictures that are coded")
     parser.add_argument("--engine", nargs="+", default=["onnx", "onnx-8-bits"])
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", nargs="+", default=[model.name for model in list_models()])
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("--markdown", type=Path, help="put the table into this page")
@@ -57,7 +58,7 @@ def main() -> None:
 
 def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row: the engine's calls alone, side by side, as the codec makes them for many windows or photos."""
-    engine, facts = open_engine(folder, engine_name), folder.facts
+    engine, facts = open_engine(folder, engine_name, options.device), folder.facts
     worker, count = engine.workers()
     signals = (
         speech_windows(options.seconds, facts.hop, count) if facts.kind == "speech" else [picture()] * options.images

@@ -45,9 +45,9 @@ def main() -> None:
         make_photos(folder / "photos", options.photos)
         make_sound(folder / "sound")
         results: dict[str, Any] = {"readers": [read_with(folder / "photos", readers) for readers in (0, 1, 2)]}
+        results["bad files"] = run_among_bad(folder, options.seconds)
         for kind in ("photos", "sound"):
             results[kind] = run(folder, kind, options.seconds)
-        results["bad files"] = run_among_bad(folder, options.seconds / 2)
     options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
@@ -138,7 +138,8 @@ def run_among_bad(folder: Path, seconds: float) -> dict[str, Any]:
         process.communicate()
     process = start(folder, "bad", "bad-run", "--resume", "--minutes", str(2 * seconds / 60))
     said = process.communicate()[1].splitlines()
-    skipped = Path(folder, "bad-run", "skipped.csv").read_text(encoding="utf-8").splitlines()[1:]
+    record = Path(folder, "bad-run", "skipped.csv")
+    skipped = record.read_text(encoding="utf-8").splitlines()[1:] if record.exists() else []
     lines = [line.replace(f"{folder}/", "") for line in said]
     return {"bad": bad, "skipped": len(skipped), "exit code": process.returncode, "said": lines}
 

@@ -49,6 +49,11 @@ CROPS = "vpcodec/data/crops.py"
 TRAINING = (
     Mutant(LOOP, "        self.check_finite(row)\n", "", "tests/training/test_loop.py"),
     Mutant(CROPS, "BAD_SHARE = 0.1 ", "BAD_SHARE = 1.0 ", "tests/data/test_crops.py"),
+    Mutant(LOOP, "        self.check_enough()\n", "", "tests/training/test_loop.py"),
+    Mutant("vpcodec/training/readers.py", "count(first),\n", "count(0),\n", "tests/training/test_readers.py"),
+    Mutant("vpcodec/data/media.py", " {changes[each.path]}", "", "tests/data/test_crops.py"),
+    Mutant("vpcodec/graphs/writing.py", ".any(1).all())", ".any(1).any())", "tests/test_graphs.py"),
+    Mutant("vpcodec/training/validation.py", "model.unquantized(crops)", "model(crops)[0]", ONE_STEP),
     Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_crops.py"),
     Mutant(CROPS, "        self.skipped[index] = error\n", "", "tests/data/test_crops.py"),
     Mutant(
@@ -70,7 +75,7 @@ TRAINING = (
         ONE_STEP,
     ),
     Mutant(LOOP, "while positions * world_size() < self.options.fitting_positions:", "while positions < 1:", ONE_STEP),
-    Mutant(LOOP, "quantized = self.average(crops)", "quantized = self.model(crops)", ONE_STEP),
+    Mutant(LOOP, "self.valid.look(self.average,", "self.valid.look(self.model,", ONE_STEP),
     Mutant("vpcodec/autoencoder.py", "self.quantizer.rates.index(self.quantizer.checked_rate(rate))", "0", ONE_STEP),
     Mutant("vpcodec/networks/blocks.py", "x = x + condition", "pass", ONE_STEP),
     Mutant("vpcodec/training/muon.py", "STEP_SCALE = 0.2 ", "STEP_SCALE = 2.0 ", ONE_STEP),
