@@ -150,11 +150,11 @@ def parse_rival(spec: str, kind: str) -> Candidate:
         DependencyError: Its program or package is not installed.
     """
     name, _, setting = spec.partition(":")
-    if name not in PROGRAMS and name not in FORMATS:
-        raise ConfigError(f"unknown codec {name!r}", hint=f"choose from {', '.join([*PROGRAMS, *FORMATS])}")
-    if (name in PROGRAMS) != (kind == "speech"):
-        fitting = ", ".join(PROGRAMS if kind == "speech" else FORMATS)
-        raise ConfigError(f"{name} does not code {kind}", hint=f"choose from {fitting}")
+    known = {"speech": list(PROGRAMS), "image": list(FORMATS)}
+    if name not in known[kind]:
+        exists = any(name in names for names in known.values())
+        what = f"{name} does not code {kind}" if exists else f"unknown codec {name!r}"
+        raise ConfigError(what, hint=f"choose from {', '.join(known[kind])}")
     if name in PROGRAMS:
         return ProgramRival(name, positive(spec, setting) if setting else None)
     if setting.startswith("q"):
