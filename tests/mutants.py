@@ -285,6 +285,32 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "tests/evaluation/test_figures.py",
     ),
     Mutant(
+        "vpcodec/evaluation/examples.py",
+        "direction = 1 if METRICS[metric].more_is_better else -1",
+        "direction = 1",
+        "tests/evaluation/test_report.py",
+    ),
+    Mutant(
+        "vpcodec/evaluation/plots.py",
+        "(0.05, 0.25, 0.5, 0.75, 0.95)",
+        "(0.05, 0.3, 0.5, 0.7, 0.95)",
+        "tests/evaluation/test_report.py",
+    ),
+    Mutant(
+        "vpcodec/evaluation/results.py",
+        "for key, each in pairs if each is not None",
+        "for key, each in pairs",
+        "tests/evaluation/test_cards.py",
+    ),
+    Mutant("vpcodec/metrics/table.py", "network(decoded * 2 - 1,", "network(decoded,", "tests/metrics/test_lpips.py"),
+    Mutant(
+        "vpcodec/processes.py",
+        "with one_thread_each(), interrupts_held():",
+        "with one_thread_each():",
+        "tests/test_processes.py",
+    ),
+    Mutant("vpcodec/processes.py", "process.terminate()", "pass", "tests/test_processes.py"),
+    Mutant(
         "vpcodec/evaluation/programs.py",
         "wanted = budget * 8 / seconds",
         "wanted = budget / seconds",

@@ -75,12 +75,15 @@ def test_names_of_files_cannot_become_markup(images, tmp_path):
     assert "<img src=x" not in outputs.report.read_text()
 
 
-def test_the_worst_items_are_those_of_the_first_candidate(images, tmp_path):
-    results = evaluate(images, [parse_rival("jpeg:q10", "image")], tmp_path / "log", metrics=["psnr"])
-    values = {row.item: row.values["psnr"] for row in results.rows if row.values}
-    chosen = choose(results, 1)
-    assert chosen[0] == (min(values, key=values.get), "worst")
-    assert chosen[1][1] == "median"
+def test_the_worst_items_are_those_of_the_first_candidate(images, speech, tmp_path):
+    dataset = {"image": images, "speech": speech}
+    codec = {"image": parse_rival("jpeg:q10", "image"), "speech": MuLaw(3)}
+    for kind, metric, worst in (("image", "psnr", min), ("speech", "mel_distance", max)):
+        results = evaluate(dataset[kind], [codec[kind]], tmp_path / "log", metrics=[metric])
+        values = {row.item: row.values[metric] for row in results.rows if row.values}
+        chosen = choose(results, 1)
+        assert chosen[0] == (worst(values, key=values.get), "worst")
+        assert chosen[1][1] == "median"
 
 
 @pytest.mark.parametrize(("items", "places"), [(1, ["only"]), (2, ["worst", "median"]), (3, ["worst", "median"])])

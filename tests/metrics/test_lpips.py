@@ -10,6 +10,7 @@ from PIL import Image
 from tests.conftest import SHARED
 from vpcodec.errors import ConfigError, InputError, ModelError
 from vpcodec.metrics.lpips import LPIPS
+from vpcodec.metrics.table import METRICS
 
 WEIGHTS = SHARED / "weights"
 
@@ -40,6 +41,12 @@ def test_the_reference_pair_has_the_published_distances(net):
     seen = torch.cat((picture("ex_p0.png"), picture("ex_p1.png")))
     far, near = measure(seen, picture("ex_ref.png").expand(2, -1, -1, -1)).tolist()
     assert (round(far, 3), round(near, 3)) == PUBLISHED[net]
+
+
+def test_the_table_of_metrics_measures_pixels_as_published(squeeze):
+    seen, wanted = (np.asarray(Image.open(WEIGHTS / name).convert("RGB")) for name in ("ex_p0.png", "ex_ref.png"))
+    measure = METRICS["lpips_squeeze"].open("cpu")
+    assert round(measure(seen, wanted), 3) == PUBLISHED["squeeze"][0]
 
 
 def test_equal_pictures_have_no_distance(squeeze):
