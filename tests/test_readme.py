@@ -85,3 +85,11 @@ def test_every_link_of_the_documents_leads_to_a_file_and_a_heading() -> None:
             page = document.parent / target if target else document
             assert page.exists(), f"{document.name} links to {target}"
             assert not anchor or anchor in anchors(page), f"{document.name} links to {target}#{anchor}"
+
+
+def test_every_module_that_the_documents_name_exists() -> None:
+    files = [f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for name in re.findall(r"`(?:\w+\s)?([a-z_/]+\.py)\b", document.read_text(encoding="utf-8")):
+            if not name.startswith("my_"):
+                assert any(file.endswith(f"/{name}") for file in files), f"{document.name} names {name}"
