@@ -23,6 +23,7 @@ MADE = {  # by FFmpeg's format and codec: what the product calls them
     ("wv", "wavpack"): ("wavpack", "PCM_16"),
 }
 RATE = 48_000
+COVER = "mjpeg"  # the codec of pictures that are covers here
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def tones(channels: int = 2, seconds: float = 1.2) -> np.ndarray:
     return np.stack([0.4 * np.sin(2 * np.pi * 440 * (k + 1) * time) for k in range(channels)], axis=1)
 
 
-def made(av, form: str, codec: str, samples: np.ndarray, film: bool = False, **options: str) -> bytes:
-    """A file as PyAV writes it."""
+def made(av, form: str, codec: str, samples: np.ndarray, film: str = "", **options: str) -> bytes:
+    """A file as PyAV writes it, perhaps with one picture of a codec beside the sound."""
     with tempfile.NamedTemporaryFile() as file, av.open(file.name, "w", format=form, options=options) as container:
         container.metadata["title"] = "Two tones"
         layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
@@ -45,13 +46,17 @@ def made(av, form: str, codec: str, samples: np.ndarray, film: bool = False, **o
         sound.bit_rate = 128_000
         if codec in ("alac", "wavpack"):
             sound.format = "s16p"
-        picture = container.add_stream("mpeg4", rate=10, width=32, height=32, pix_fmt="yuv420p") if film else None
+        if film:
+            layout_of_pixels = "yuvj420p" if film == COVER else "yuv420p"
+            picture = container.add_stream(film, rate=10, width=32, height=32, pix_fmt=layout_of_pixels)
+            if film == COVER:
+                picture.disposition = type(picture.disposition).attached_pic.value
         integers = np.rint(samples * 32_768).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(integers.reshape(1, -1), "s16", layout)
         frame.rate, frame.pts = RATE, 0
         container.mux(sound.encode(frame))
-        if picture:
-            container.mux(picture.encode(av.VideoFrame(32, 32, "yuv420p")) + picture.encode())
+        if film:
+            container.mux(picture.encode(av.VideoFrame(32, 32, picture.pix_fmt)) + picture.encode())
         container.mux(sound.encode())
         container.close()
         return file.read()
@@ -107,15 +112,19 @@ def test_amr_speech_has_160_samples_a_frame():
 
 
 def test_a_film_gives_its_sound_and_is_never_deleted(av):
-    samples, _, notes = read(made(av, "mp4", "aac", tones(), film=True))
+    samples, _, notes = read(made(av, "mp4", "aac", tones(), film="mpeg4"))
     assert abs(len(samples) - len(tones())) <= 1024
     assert notes == ("mpeg4 beside the sound: left out",)
     assert isinstance(notes[0], LeftOut)
 
 
+def test_a_cover_is_not_mentioned(av):
+    assert read(made(av, "mp4", "aac", tones(), film=COVER))[2] == ()
+
+
 @pytest.mark.parametrize(
     ("form", "codec", "film"),
-    [("ipod", "aac", False), ("webm", "libopus", False), ("wv", "wavpack", False), ("matroska", "aac", True)],
+    [("ipod", "aac", ""), ("webm", "libopus", ""), ("wv", "wavpack", ""), ("matroska", "aac", "mpeg4")],
 )
 def test_a_cut_file_is_refused_and_salvage_takes_what_is_there(av, form, codec, film):
     options = {"movflags": "faststart"} if form == "ipod" else {}

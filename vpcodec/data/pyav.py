@@ -15,7 +15,6 @@ from vpcodec.errors import InputError
 
 SUBTYPES = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_24", "flt": "FLOAT", "dbl": "DOUBLE"}  # of lossless codecs
 LOUDEST = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31}
-ATTACHED_PICTURE = 1 << 10  # FFmpeg's mark of a cover, which is no film
 CLOCK = re.compile(r"(\d+):(\d+):([\d.]+)")
 SLACK = 0.3  # seconds by which a header may promise more than comes out: what encoders put around the sound
 
@@ -72,7 +71,10 @@ class PyavDecoder:
     def note_others(self) -> None:
         """Note what stands beside the sound."""
         others = [each for each in self.container.streams if each.type in ("audio", "video") and each is not self.sound]
-        left_out = [each.codec_context.name for each in others if not int(each.disposition) & ATTACHED_PICTURE]
+        # A cover is a picture, too, but no film.
+        left_out = [
+            each.codec_context.name for each in others if not each.disposition & type(each.disposition).attached_pic
+        ]
         if left_out:
             self.notes.append(LeftOut(f"{' and '.join(left_out)} beside the sound: left out"))
 
