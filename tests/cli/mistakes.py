@@ -158,7 +158,7 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("evaluate --dataset folder --json -", "--json -: standard output is used for the table; name a file", 2),
     (
         "evaluate --dataset folder --root empty-folder",
-        "folder is the folder itself; --root and --download are for data sets with a name",
+        "folder is a folder, not the name of a data set; --root and --download are for data sets with a name",
         2,
     ),
     ("train --data folder -o model", "missing option '--recipe'; `vpcodec train -h` shows how", 2),

@@ -92,7 +92,7 @@ def test_any_folder_is_a_data_set_of_what_it_holds(images, speech):
 def test_a_folder_is_not_looked_for_below_another(images):
     folder = str(Path(images.items[0].path).parent)
     for options in ({"root": Path(folder)}, {"fetch": True}):
-        with pytest.raises(ConfigError, match="is the folder itself"):
+        with pytest.raises(ConfigError, match="is a folder, not the name of a data set"):
             open_dataset(folder, **options)
     with pytest.raises(ConfigError, match="folder is neither a data set nor a folder"):
         open_dataset("folder", Path(folder))

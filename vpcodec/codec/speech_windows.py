@@ -137,7 +137,7 @@ class SpeechDecoder:
         holds = self.positions() * self.facts.hop
         if length is not None and not starts <= length <= holds:
             raise ContainerError(
-                f"the frames hold {holds} samples at {self.facts.sample_rate} Hz, the footer promises {length}"
+                f"the frames hold {holds} samples at {self.facts.sample_rate} Hz, the footer states {length}"
             )
         return [self.decode_window(length) for _ in range(self.decoded, self.received)]
 

@@ -269,7 +269,10 @@ def open_folder(name: str, root: Path | None, fetch: bool) -> Dataset:
         hint = f"choose from {', '.join(LAYOUTS)}, or name a folder"
         raise ConfigError(f"{folder} is neither a data set nor a folder", hint=hint)
     if root is not None or fetch:
-        raise ConfigError(f"{folder} is the folder itself", hint="--root and --download are for data sets with a name")
+        raise ConfigError(
+            f"{folder} is a folder, not the name of a data set",
+            hint="--root and --download are for data sets with a name",
+        )
     found = {kind: sorted(media(folder, kind, "**/*")) for kind in SUFFIXES}
     kinds = [kind for kind, files in found.items() if files]
     if len(kinds) != 1:

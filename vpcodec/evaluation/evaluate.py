@@ -138,7 +138,7 @@ def evaluate(
     """
     names = [candidate.name for candidate in candidates]
     if not names or len(set(names)) != len(names):
-        raise ConfigError(f"candidates need names of their own, got {', '.join(names) or 'none'}")
+        raise ConfigError(f"candidates need different names, got {', '.join(names) or 'none'}")
     for candidate in candidates:
         if candidate.kind != dataset.kind:
             raise ConfigError(f"{candidate.name} is for {candidate.kind}, {dataset.name} holds {dataset.kind}")

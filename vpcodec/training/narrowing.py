@@ -58,7 +58,7 @@ def shorten(trunk: Trunk, blocks: int, see: Callable[[], None]) -> float:
         ConfigError: The trunk has no more than `blocks` blocks, or none are to stay.
     """
     if not 1 <= blocks < len(trunk.blocks):
-        raise ConfigError(f"of {len(trunk.blocks)} blocks, {blocks} cannot be what stays")
+        raise ConfigError(f"{blocks} of {len(trunk.blocks)} blocks cannot be kept")
     before, after = inputs_of(trunk.blocks[blocks], see), inputs_of(trunk.write_norm, see)
     added = after - before
     last = trunk.blocks[blocks - 1]
