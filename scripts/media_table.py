@@ -50,17 +50,8 @@ writes and reads a file of each kind.
 
 ## Extras
 
-`pip install 'vpcodec[heif]'` and the like add optional packages:
-
-| extra | adds |
-| --- | --- |
-| `heif` | HEIC photos |
-| `jxl` | JPEG XL photos |
-| `raw` | camera raw files such as DNG and NEF |
-| `media` | sound in M4A, AAC, AMR, WMA, WavPack, MP4 and WebM |
-| `export` | export to Parquet |
-| `ray` | encoding and decoding on a Ray cluster |
-| `full` | training and evaluation |
+The table of formats names the extras for further formats. Other extras are `full` (training and evaluation), `export`
+(export to Parquet) and `ray` (a Ray cluster): `pip install 'vpcodec[full,export]'`.
 
 ## Conversions
 
@@ -175,7 +166,7 @@ READ_SOUND: dict[str, Trial] = {
 }
 READ_PHOTO: dict[str, Trial] = {
     "gray": read_gray,
-    "16 bits a channel": read_sixteen,
+    "16 bits per channel": read_sixteen,
     "alpha": read_alpha,
     "ICC profile": read_profile,
     "orientation": read_turned,
@@ -193,7 +184,7 @@ WRITE_SOUND: dict[str, Trial] = {
 }
 WRITE_PHOTO: dict[str, Trial] = {
     "gray": lambda form: KEPT if write_photo(form, ImageInfo(4, 2, channels=1)).gray else CONVERTED,
-    "16 bits a channel": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, 3, 16)).bit_depth == 8 else KEPT,
+    "16 bits per channel": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, 3, 16)).bit_depth == 8 else KEPT,
     "alpha": lambda form: CONVERTED if write_photo(form, ImageInfo(4, 2, channels=4)).channels == 3 else KEPT,
     "ICC profile": lambda form: kept_if(write_photo(form, ImageInfo(4, 2, icc=PROFILE)).icc == PROFILE),
     "ICC profile of gray": lambda form: kept_if(
