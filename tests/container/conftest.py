@@ -1,12 +1,18 @@
 """Tokens that look like those of a model, and priors that know them."""
 
 import io
+import shutil
+import subprocess
+import sysconfig
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vpcodec.container import Frame, Header, ImageFacts, SpeechFacts, Writer, prior_identity
+from vpcodec.container import Frame, Header, ImageFacts, SpeechFacts, Writer, prior_identity, tabled
 from vpcodec.training.prior import train_prior
 
 LEVELS = (8, 5, 5, 5)
@@ -19,6 +25,28 @@ def wandering(shape: tuple[int, int], levels: tuple[int, ...] = LEVELS, seed: in
     top = np.array(levels) - 1
     digits = np.abs((moves + top) % np.maximum(2 * top, 1) - top)  # reflected at both ends
     return (digits * np.cumprod((1, *levels[:-1]))).sum(-1)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The compiled coder, compiled now where the checkout has none."""
+    if tabled.native is not None:
+        return tabled.native
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    library = tmp_path_factory.mktemp("compiled") / "_tabled.so"
+    headers = sysconfig.get_path("include")
+    source = Path(tabled.__file__).with_name("_tabled.c")
+    made = subprocess.run([compiler, "-O2", "-shared", "-fPIC", f"-I{headers}", source, "-o", library], check=False)
+    if made.returncode:
+        pytest.skip("needs a C compiler and the headers of Python")
+    spec = spec_from_file_location("_tabled", library)
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

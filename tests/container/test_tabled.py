@@ -1,12 +1,13 @@
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.container.conftest import speech_header, wandering, written
 from tests.container.golden_files import FOLDER
-from vpcodec.container import Frame, Reader, verify
+from vpcodec.container import Frame, Reader, tabled, verify
 from vpcodec.container.prior import load_prior
 from vpcodec.container.tabled import Lookups, decode_frame, encode_frame, filled_grid, lookups_of
 from vpcodec.errors import ContainerError
@@ -47,6 +48,52 @@ def test_neighbors_come_before_a_token(kind: str, speech_prior: bytes, image_pri
     missing = near == prior.vocabulary
     assert (missing | (near < order[:, None])).all()
     assert not missing.all(axis=0).any()
+
+
+@pytest.mark.parametrize("name", ["speech", "image", "codebook", "pairs"])
+def test_the_compiled_coder_and_plain_python_agree(name: str, compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lookups = lookups_of((FOLDER / f"{name}-tables.prior").read_bytes())
+    random = np.random.default_rng(0)
+    for shape in ((1, 1), (1, 90), (2, 40), (9, 7)):
+        last = random.integers(0, lookups.prior.vocabulary, (shape[0], 3)) if name != "image" else None
+        tokens = random.integers(0, lookups.prior.vocabulary, shape)
+        found = []
+        for coder in (None, compiled):
+            monkeypatch.setattr(tabled, "native", coder)
+            payload = encode_frame(tokens, lookups, last, 12345)
+            back, carried = decode_frame(payload, shape, lookups, last)
+            assert (back == tokens).all()
+            assert carried == 12345
+            found.append((payload, [outcome(wrong, shape, lookups) for wrong in damaged(payload)]))
+        assert found[0] == found[1]
+
+
+def damaged(payload: bytes) -> list[bytes]:
+    """Payloads of all kinds, most of which nothing makes."""
+    random = np.random.default_rng(1)
+    noise = [random.bytes(int(size)) for size in random.integers(0, 2 * len(payload) + 4, 20)]
+    return [*noise, payload[:-1], payload[:-2], payload + b"\0\0", bytes(len(payload)), b"\xff" * len(payload)]
+
+
+def outcome(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> object:
+    """What decoding comes to."""
+    try:
+        tokens, carried = decode_frame(payload, shape, lookups)
+    except ContainerError as error:
+        return error.what
+    return tokens.tolist(), carried
+
+
+def test_the_compiled_coder_refuses_arrays_that_do_not_belong_together(
+    compiled: Any, speech_prior: bytes, image_prior: bytes
+) -> None:
+    layout, bins, below, tables = lookups_of(speech_prior).compiled
+    places = np.arange(2), np.arange(2), np.zeros((1, 9), np.int32)
+    for other in (lookups_of(image_prior).compiled[0], layout[:-1], layout[:0], layout * 100):
+        with pytest.raises(ValueError, match="arrays of no prior"):
+            compiled.encode(other, bins, below, tables, *places, b"", 0)
+    with pytest.raises(ValueError, match="arrays of no prior"):
+        compiled.encode(layout, bins, below, tables[1:], *places, b"", 0)
 
 
 def test_likely_tokens_take_fewer_bytes(speech_prior: bytes) -> None:

@@ -2,16 +2,12 @@
 
 A payload is one number, the state, kept from 2^16 to 2^32. A symbol of weight f, above symbols of weight b together,
 all weights adding up to 2^11, makes the state 2^11 / f times as large, up to rounding; where that would leave the
-range, the lower half of the state leaves first, as a word. Encoding starts with the last symbol; decoding, which
-`tabled.py` does, runs the other way: symbol out, word in. The state that encoding starts with is 2^16 and a number
+range, the lower half of the state leaves first, as a word. Encoding starts with the last symbol; decoding runs the
+other way: symbol out, word in. The state that encoding starts with is 2^16 and a number
 of 16 bits, which decoding finds at the end.
 
 Source: Duda, Asymmetric numeral systems, arXiv 1311.2540.
 """
-
-from collections.abc import Sequence
-
-import numpy as np
 
 from vpcodec.errors import ContainerError
 
@@ -21,33 +17,18 @@ WORD_BITS = 16
 LOWEST = 1 << WORD_BITS  # that the state may be
 
 
-def encode_symbols(weights: Sequence[int], below: Sequence[int], least: int, carried: int) -> bytes:
-    """Code symbols.
-
-    Args:
-        weights: Weight of each symbol, 1 or more.
-        below: Summed weight of the symbols below it.
-        least: Bytes to fill the payload up to, with zeros.
-        carried: A number of 16 bits that decoding finds at the end.
-    """
-    state = LOWEST | carried
-    words: list[int] = []
-    for weight, under in zip(reversed(weights), reversed(below), strict=True):
-        if state >= weight << 2 * WORD_BITS - TOTAL_BITS:
-            words.append(state & LOWEST - 1)
-            state >>= WORD_BITS
-        state += state // weight * (TOTAL - weight) + under
-    head = state.to_bytes(3 if state < 1 << 24 else 4, "big")
-    payload = head + np.array(words[::-1], ">u2").tobytes()
+def joined(state: int, words: bytes, least: int) -> bytes:
+    """The payload of the last state and the words, filled up to `least` bytes with words of zeros."""
+    payload = state.to_bytes(3 if state < 1 << 24 else 4, "big") + words
     return payload + bytes(max(0, least - len(payload) + 1) // 2 * 2)
 
 
-def state_and_words(payload: bytes, least: int) -> tuple[int, list[int]]:
+def state_and_words(payload: bytes, least: int) -> tuple[int, bytes]:
     """The last state and the words of a payload of `least` bytes or more. Raises ContainerError for a shorter one."""
     if len(payload) < max(3, least):
         raise ContainerError(f"tabled payload has {len(payload)} bytes, expected {max(3, least)} or more")
     head = 4 - len(payload) % 2
-    return int.from_bytes(payload[:head], "big"), np.frombuffer(payload, ">u2", offset=head).tolist()
+    return int.from_bytes(payload[:head], "big"), payload[head:]
 
 
 def carried_number(payload: bytes, state: int, words: int, least: int) -> int:

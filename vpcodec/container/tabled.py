@@ -1,54 +1,36 @@
-"""Tabled coding of a frame: tables weigh the digits of one token after the other, `rans.py` writes them down.
+"""Tabled coding of a frame: tables weigh the digits of one token after the other, a range of numbers takes them in.
 
-Encoding knows all tokens and weighs them at once in numpy. Decoding goes from token to token in plain Python.
+Each digit depends on those before, so there is nothing to do at once: `_tabled.c` does it one by one, compiled, and
+`plain.py` where nothing was.
 T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit, F fields,
 P number of values that the digits of the same code before a digit can make, R those of a part
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from operator import mul
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.container import plain
 from vpcodec.container.prior import MOST_FIELDS, NEIGHBORS, Prior, load_prior
-from vpcodec.container.rans import (
-    LOWEST,
-    TOTAL,
-    TOTAL_BITS,
-    WORD_BITS,
-    carried_number,
-    encode_symbols,
-    state_and_words,
-)
+from vpcodec.container.rans import LOWEST, carried_number, joined, state_and_words
 from vpcodec.errors import ContainerError
+
+native: Any = None
+with suppress(ImportError):  # where it was not compiled: slower, the same bytes
+    from vpcodec.container import _tabled
+
+    native = _tabled
 
 Ints = NDArray[np.int64]
 Packed = NDArray[np.uint32]
 
 LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
-
-
-class DigitLists(NamedTuple):
-    """What decoding needs of one digit, for plain Python.
-
-    Attributes:
-        earlier: [P] fields that the digits of the same code before it add.
-        crossed: Parts of the codes before its own, and [R] fields that each adds.
-        bins: [4][256] what each field adds to the row of weights.
-        below: For each row [r + 1] summed weights of the values below each value, and of all.
-        place: Of its values in the number of its code.
-    """
-
-    earlier: list[int]
-    crossed: list[tuple[int, list[int]]]
-    bins: list[list[int]]
-    below: list[list[int]]
-    place: int
 
 
 class Lookups:
@@ -60,9 +42,6 @@ class Lookups:
     Attributes:
         code_places: [G] place value of each code in a token.
         parts: For each part its code, its place value in the number of that, and R.
-        near: For each part [N * (R + 1), D] fields that it adds, by neighbor and number; R for none.
-        earlier: For each digit [P] fields that the digits of its code before it add, and [R] those of each part of the
-            codes before.
         bins: For each digit [4, 256] what each field adds to the row of weights.
     """
 
@@ -75,10 +54,6 @@ class Lookups:
             (code, int(self.digit_places[part.start]), size)
             for (code, part), size in zip(digits.parts(), digits.part_sizes(), strict=True)
         ]
-        self.near = [
-            packed(np.concatenate([tables[part] for tables in prior.around])) for part in range(len(self.parts))
-        ]
-        self.earlier = [[packed(table) for table in tables] for tables in prior.earlier]
         self.bins = []
         for scales in prior.scales:
             places = products([scale.bins for scale in scales])
@@ -114,6 +89,17 @@ class Lookups:
             raise ContainerError(f"tabled payload holds digits of no token below {self.prior.vocabulary}")
         return codes @ self.code_places
 
+    @cached_property
+    def near(self) -> list[Packed]:
+        """For each part [N * (R + 1), D] fields that it adds, by neighbor and number; R for none."""
+        around = self.prior.around
+        return [packed(np.concatenate([tables[part] for tables in around])) for part in range(len(self.parts))]
+
+    @cached_property
+    def earlier(self) -> list[list[Packed]]:
+        """For each digit [P] fields that those of its code before it add, [R] those of each part of codes before."""
+        return [[packed(table) for table in tables] for tables in self.prior.earlier]
+
     def sums(self, around: Sequence[Ints]) -> Packed:
         """For each part its numbers in the neighbors [T, N] -> what they add to the fields of each digit [T, D]."""
         total = np.zeros((len(around[0]), len(self.bins)), np.uint32)
@@ -144,21 +130,32 @@ class Lookups:
         return rows
 
     @cached_property
-    def lists(self) -> tuple[list[list[list[int]]], list[list[DigitLists]]]:
-        """The same for plain Python: for each part, for each neighbor all digits' fields in one number; the digits."""
-        near = []
-        for table, (_, _, size) in zip(self.near, self.parts, strict=True):
-            width, content = table.shape[1] * table.itemsize, table.tobytes()
-            whole = [int.from_bytes(content[at : at + width], "little") for at in range(0, len(content), width)]
-            near.append([whole[start : start + size + 1] for start in range(0, len(whole), size + 1)])
-        digits = []
-        for digit, rows in enumerate(self.prior.below):
-            own, *crossed = [table.tolist() for table in self.earlier[digit]]
-            below = np.insert(rows, rows.shape[1], TOTAL, axis=1).tolist()
-            bins, place = self.bins[digit].tolist(), int(self.digit_places[digit])
-            digits.append(DigitLists(own, list(enumerate(crossed)), bins, below, place))
-        groups = iter(digits)
-        return near, [[next(groups) for _ in radices] for radices in self.prior.digits.radices]
+    def lists(self) -> tuple[list[list[list[int]]], list[list[plain.DigitLists]]]:
+        """The tables for plain Python."""
+        return plain.lists_of(self)
+
+    @cached_property
+    def compiled(self) -> tuple[Ints, NDArray[np.uint16], NDArray[np.uint16], bytes]:
+        """The tables for the compiled coder.
+
+        Returns:
+            layout: Numbers of neighbors, fields, digits, parts and codes; for each digit its code, radix, place value,
+                P and rows; for each part its code, place value and R.
+            bins: [D, F, 256] what each field adds to the row of weights.
+            below: [rows, r] of each digit.
+            tables: All of around and earlier.
+        """
+        prior, fields = self.prior, len(self.prior.scales[0])
+        counts = len(prior.around), fields, len(self.bins), len(self.parts), len(prior.digits.codes)
+        layout = [*counts]
+        for digit, (code, _) in enumerate(prior.digits.places()):
+            rows, radix = prior.below[digit].shape
+            layout += [code, radix, int(self.digit_places[digit]), len(prior.earlier[digit][0]), rows]
+        layout += [number for part in self.parts for number in part]
+        bins = np.stack(self.bins)[:, :fields].astype(np.uint16)
+        below = np.concatenate([rows.reshape(-1) for rows in prior.below]).astype(np.uint16)
+        tables = b"".join(table.tobytes() for group in (*prior.around, *prior.earlier) for table in group)
+        return np.array(layout), bins, below, tables
 
 
 def products(numbers: Sequence[int]) -> list[int]:
@@ -183,12 +180,12 @@ class Grid(NamedTuple):
     """A frame with a border of tokens that are not there, or are those of the frame before.
 
     Attributes:
-        cells: For each part [cells] its number in the token of each cell, R where there is none.
+        cells: [parts, cells] int32 the number of each part in the token of each cell, R where there is none.
         positions: [T] which cells are those of the frame, row after row.
         steps: [N] from a cell to those of its neighbors.
     """
 
-    cells: list[Ints]
+    cells: NDArray[np.int32]
     positions: Ints
     steps: Ints
 
@@ -204,13 +201,13 @@ def grid(lookups: Lookups, shape: tuple[int, int], before: Ints | None = None) -
     near = np.array(NEIGHBORS[prior.kind][: len(prior.around)])
     up, left = -near.min(axis=0)
     right = max(0, near[:, 1].max())
-    cells = np.empty((len(lookups.parts), up + shape[0], left + shape[1] + right), np.int64)
+    cells = np.empty((len(lookups.parts), up + shape[0], left + shape[1] + right), np.int32)
     cells[:] = np.array([size for *_, size in lookups.parts])[:, None, None]
     if before is not None:
         last = before[:, -left:]
         cells[:, up:, left - last.shape[1] : left] = np.moveaxis(lookups.part_numbers(lookups.numbers(last)), -1, 0)
     inside = np.arange(cells[0].size).reshape(cells[0].shape)[up:, left : left + shape[1]]
-    return Grid(list(cells.reshape(len(cells), -1)), inside.reshape(-1), near @ (cells.shape[2], 1))
+    return Grid(cells.reshape(len(cells), -1), inside.reshape(-1), near @ (cells.shape[2], 1))
 
 
 def filled_grid(tokens: Ints, lookups: Lookups, before: Ints | None = None) -> tuple[Grid, Ints, Ints]:
@@ -232,17 +229,13 @@ def encode_frame(tokens: Ints, lookups: Lookups, before: Ints | None = None, car
         before: [rows, any columns] tokens of the frame that it continues.
         carried: A number of 16 bits that decoding finds at the end.
     """
-    frame, numbers, parts = filled_grid(tokens, lookups, before)
-    sums, digits = lookups.sums(frame.around()), lookups.digits(numbers)
-    chosen = np.empty((2, *digits.shape), np.int64)
-    for digit, (_, own) in enumerate(lookups.prior.digits.places()):
-        number = digits[:, own] @ lookups.digit_places[own]
-        rows = lookups.rows(digit, sums[:, digit], number, parts)
-        below = lookups.prior.below[digit].astype(np.int64)
-        places = rows * below.shape[1] + digits[:, digit]
-        chosen[:, :, digit] = np.diff(below, axis=1, append=TOTAL).take(places), below.take(places)
-    weights, under = chosen.reshape(2, -1).tolist()
-    return encode_symbols(weights, under, tokens.size // LEAST_TOKENS, carried)
+    frame, numbers, _ = filled_grid(tokens, lookups, before)
+    state = LOWEST | carried
+    if native is None:
+        state, words = plain.encode(lookups, frame, numbers, state)
+    else:
+        state, words = native.encode(*lookups.compiled, frame.steps, frame.positions, frame.cells, numbers, state)
+    return joined(state, words, tokens.size // LEAST_TOKENS)
 
 
 def decode_frame(
@@ -260,42 +253,11 @@ def decode_frame(
     frame = grid(lookups, shape, before)
     least = len(frame.positions) // LEAST_TOKENS
     state, words = state_and_words(payload, least)
-    words += [0] * (len(lookups.bins) * len(frame.positions) - len(words))
-    used = 0
-    near, codes = lookups.lists
-    cells = [part.tolist() for part in frame.cells]
-    neighbors = [
-        (held, table, step)
-        for held, tables in zip(cells, near, strict=True)
-        for table, step in zip(tables, frame.steps.tolist(), strict=True)
-    ]
-    numbers: list[int] = []
-    parts = list(enumerate(lookups.parts))
-    for position in frame.positions.tolist():
-        sums = 0
-        for held, table, step in neighbors:
-            sums += table[held[position + step]]
-        for code, digits in enumerate(codes):
-            number = 0
-            for earlier, crossed, (first, second, third, fourth), below, place in digits:
-                fields = (sums & 0xFFFFFFFF) + earlier[number]
-                for part, table in crossed:
-                    fields += table[cells[part][position]]
-                row = below[
-                    first[fields & 255] + second[fields >> 8 & 255] + third[fields >> 16 & 255] + fourth[fields >> 24]
-                ]
-                slot = state & TOTAL - 1
-                value = bisect_right(row, slot)
-                under = row[value - 1]
-                state = (row[value] - under) * (state >> TOTAL_BITS) + slot - under
-                if state < LOWEST:
-                    state = state << WORD_BITS | words[used]
-                    used += 1
-                number += (value - 1) * place
-                sums >>= 32
-            numbers.append(number)
-            for part, (owner, place, size) in parts:
-                if owner == code:
-                    cells[part][position] = number // place % size
+    if native is None:
+        state, used, numbers = plain.decode(lookups, frame, words, state)
+    else:
+        numbers = np.empty((len(frame.positions), len(lookups.code_places)), np.int64)
+        tables, places = lookups.compiled, (frame.steps, frame.positions, frame.cells)
+        state, used = native.decode(*tables, *places, words, numbers, state)
     carried = carried_number(payload, state, used, least)
-    return lookups.tokens(np.array(numbers).reshape(*shape, len(codes))), carried
+    return lookups.tokens(numbers.reshape(*shape, -1)), carried
