@@ -55,6 +55,25 @@ def test_tiles_give_the_tokens_and_the_pixels_of_the_whole_without_seams(
         assert np.abs(pixels.astype(int) - decoded(image, whole)).max() <= 1
 
 
+@pytest.mark.parametrize(("blank", "most"), [(True, 20), (False, 49)])
+def test_tiles_of_one_color_are_computed_once(
+    image: Codec, monkeypatch: pytest.MonkeyPatch, blank: bool, most: int
+) -> None:
+    """Of 7 by 7 tiles, nine kinds at the corners, at the edges and inside; threads may compute one of them twice."""
+    pixels = np.full((448, 448, 3), 120, np.uint8)
+    if not blank:
+        pixels[::8] += 1
+    shapes = []
+    encode = type(image.engine).encode
+    monkeypatch.setattr(
+        type(image.engine), "encode", lambda self, signal, rate: shapes.append(0) or encode(self, signal, rate)
+    )
+    tokens = image.tokens(image.encode(png(pixels)))
+    assert 0 < len(shapes) <= most
+    assert (len(shapes) == 49) is not blank
+    assert not blank or len(np.unique(tokens[20:-20, 20:-20])) == 1
+
+
 def test_a_colour_profile_travels_along(image: Codec, photo: np.ndarray) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"s\0R\0G\0B", b"w\0i\0d\0e")
     stream = io.BytesIO()
