@@ -121,10 +121,12 @@ def test_a_script_that_slurm_runs_once_for_several_tasks_has_all_of_it() -> None
 
 
 @pytest.mark.parametrize("ids", [[1, 2, 5], [1, 2, 4], [0, 1, 6]])
-def test_an_array_with_gaps_is_refused_by_every_task(ids: list[int]) -> None:
-    for environment in array(ids, 1):
-        with pytest.raises(ConfigError, match="have gaps"):
+def test_an_array_with_gaps_is_refused_by_every_task_also_inside_srun(ids: list[int]) -> None:
+    srun = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}
+    for environment in [*array(ids, 1), *array(ids, 1, **srun)]:
+        with pytest.raises(ConfigError, match="have gaps") as refusal:
             parse_shard("auto", environment)
+        assert refusal.value.hint == f"give each task its part, from --shard 1/{len(ids)} to {len(ids)}/{len(ids)}"
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "half", "1/2/3", "a/b"])

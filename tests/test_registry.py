@@ -122,7 +122,7 @@ def test_a_codebook_of_two_codes_a_position_has_its_name_everywhere(tmp_path: Pa
     (tmp_path / "two.tok").write_bytes(contents[1])
     assert describe(str(tmp_path / "two.tok"), str(folder.path))["codebook"] == "2x256"
     assert [each["codebook"] for each in describe(str(folder.path))["codebooks"]] == [256, "2x256"]
-    assert read_tokens(str(tmp_path / "two.tok"), "two", str(folder.path)).facts["codebook"] == "2x256"
+    assert read_tokens(str(tmp_path / "two.tok"), "two", str(folder.path)).info["codebook"] == "2x256"
     with pytest.raises(ConfigError, match=r"no codebook 3x256\n.*its codebooks: 256, 2x256"):
         codec.encode(MEDIA / "speech.flac", codebook="3x256")
 

@@ -55,3 +55,8 @@ class ConfigError(VpcodecError):
 
 class DependencyError(VpcodecError):
     """An optional package is not installed."""
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 file`, `2,001 files`; `many` for other words than `one` and an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

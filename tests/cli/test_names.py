@@ -110,8 +110,8 @@ def test_a_model_of_ones_own_is_named_to_every_command_or_found_beside_the_token
     facts = media / "far" / "mine" / "model.toml"
     facts.write_text(facts.read_text().replace('name = "speech-vp"', 'name = "mine"'))
     assert vpcodec("encode", "-m", "far/mine", "speech.wav").returncode == 0
-    for command in (("decode",), ("test",), ("export", "-o", "ids.npz")):
-        ended = vpcodec(*command, "-m", "far/mine", "-f" if command != ("test",) else "-q", "speech.tok")
+    for command in (("decode", "-f"), ("test", "-q"), ("info", "--json"), ("export", "-f", "-o", "ids.npz")):
+        ended = vpcodec(*command, "-m", "far/mine", "speech.tok")
         assert (ended.returncode, command) == (0, command), ended.stderr.decode()
     assert b"needs the model mine" in vpcodec("decode", "-f", "speech.tok").stderr
     os.rename(media / "speech.tok", media / "far" / "speech.tok")

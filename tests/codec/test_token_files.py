@@ -4,12 +4,13 @@ import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.token_files import model_for
-from vpcodec.container import Header, Reader
-from vpcodec.errors import ModelError
+from vpcodec.codec.token_files import joined, model_for
+from vpcodec.container import Frame, Header, Reader
+from vpcodec.errors import InputError, ModelError
 from vpcodec.registry import ModelFolder
 
 
@@ -61,3 +62,13 @@ def test_a_model_that_is_nowhere_is_named_with_both_ways_to_give_it(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=r"(?s)needs the model speech-tiny, .*with -m, or set VPCODEC_MODELS"):
         model_for(header, None, tmp_path / "a.tok")
+
+
+def test_an_id_that_the_vocabulary_lacks_is_named_with_its_place(header: Header) -> None:
+    tokens = np.zeros((1, 40), np.int64)
+    for number in (header.vocabulary, -1):
+        tokens[0, 7] = number
+        with pytest.raises(InputError, match=rf"the id {number} at \[0, 7\] is outside the vocabulary, 0 to "):
+            joined([Frame(tokens)], header, None)
+    tokens[0, 7] = header.vocabulary - 1
+    assert np.array_equal(joined([Frame(tokens)], header, None), tokens)

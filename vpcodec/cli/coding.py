@@ -256,7 +256,7 @@ def carry_out(
                 announce(result, many, messages)
     except KeyboardInterrupt:
         if len(items) > 1:
-            messages.note(f"interrupted after {len(results)} of {len(items)} files; nothing is half-written")
+            messages.note(f"interrupted after {len(results):,} of {len(items):,} files; nothing is half-written")
         raise
     finally:  # what was done until then is told, however it ended
         failures = report(results, items, settings, manifest, as_json, messages)

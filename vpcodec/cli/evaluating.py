@@ -8,6 +8,7 @@ import typer
 
 from vpcodec.cli.messages import Messages
 from vpcodec.cli.options import Device, Engine, Jobs, NoProgress, Quiet, complete_models, parse_codebook
+from vpcodec.errors import counted
 
 SHOWN_REASONS = 3  # of measurements that failed
 
@@ -104,7 +105,7 @@ def evaluate(
     for reason in results.reasons(SHOWN_REASONS):
         messages.error(reason)
     if results.failures():
-        messages.error(f"{results.failures():,} measurements failed", "--json and --report say which")
+        messages.error(f"{counted(results.failures(), 'measurement')} failed", "--json and --report say which")
         raise typer.Exit(1)
 
 

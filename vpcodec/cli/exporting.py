@@ -9,7 +9,7 @@ import typer
 
 from vpcodec.cli.messages import Messages
 from vpcodec.cli.options import Codebook, Force, Inputs, ModelName, Output, OutputDir, Quiet, Recursive
-from vpcodec.errors import ConfigError, InputError, VpcodecError
+from vpcodec.errors import ConfigError, InputError, VpcodecError, counted
 
 if TYPE_CHECKING:
     from vpcodec.export import Tokens
@@ -123,7 +123,7 @@ class Export:
         with open_output(name, force=self.force) as out:
             WRITERS[self.form](tokens, out)
         size = f", {os.path.getsize(name):,} bytes" if os.path.isfile(name) else ""
-        self.messages.note(f"{self.count - before} token files -> {shown_output(name)}{size}")
+        self.messages.note(f"{counted(self.count - before, 'token file')} -> {shown_output(name)}{size}")
 
 
 def export_codebook(names: list[str], codebook: str | None, output: str, force: bool) -> None:
@@ -200,7 +200,7 @@ def import_ids(
             messages.failure(shown(source), error)
     made.finish()
     if made.count:
-        messages.note(f"{made.count} token files written" + f", {failed} failed" * bool(failed))
+        messages.note(f"{counted(made.count, 'token file')} written" + f", {failed} failed" * bool(failed))
     if failed:
         raise typer.Exit(1)
 

@@ -12,7 +12,7 @@ import typer
 
 from vpcodec.cli.messages import Messages
 from vpcodec.cli.options import Device, NoProgress, Quiet, complete_recipes
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from vpcodec.config import Recipe
@@ -126,7 +126,7 @@ def train(
     skipped = Path(output, "skipped.csv")
     if skipped.exists():
         count = len(skipped.read_text(encoding="utf-8").splitlines()) - 1
-        messages.note(f"{skipped}: {count} files could not be read and were skipped")
+        messages.note(f"{skipped}: skipped {counted(count, 'file')} that could not be read")
     messages.note(f"{output}: {facts.kind} model, trained for {facts.steps:,} steps in {facts.minutes:g} minutes")
 
 

@@ -91,8 +91,8 @@ def array_task(environment: Mapping[str, str]) -> tuple[int, int] | None:
     step, gap = divmod(last - first, max(1, count - 1))
     if gap or (count > 2 and step not in (1, int(environment.get("SLURM_ARRAY_TASK_STEP", "1")))):
         raise ConfigError(
-            f"--shard auto: {count} tasks with ids from {first} to {last} have gaps",
-            hint="name the part, for example 1/8",
+            f"--shard auto: the {count} ids from {first} to {last} have gaps, and Slurm does not list them",
+            hint=f"give each task its part, from --shard 1/{count} to {count}/{count}",
         )
     return (task - first) // max(1, step), count
 

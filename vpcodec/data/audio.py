@@ -24,7 +24,7 @@ from vpcodec.data.sndfile import Chain
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
 from vpcodec.data.survey import survey_of
 from vpcodec.data.wav import is_plain, mpeg_inside, read_header, wav_blocks
-from vpcodec.errors import ConfigError, InputError
+from vpcodec.errors import ConfigError, InputError, counted
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
 MOST_CHANNELS = 255
@@ -106,7 +106,8 @@ class AudioSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings so far; complete once all blocks were read."""
-        cleaned = f"{self._cleaned:,} samples were infinite or not a number and are read as silence"
+        said = "{} infinite or not a number and {} read as silence"
+        cleaned = counted(self._cleaned, said.format("sample was", "is"), said.format("samples were", "are"))
         return (*self._notes, cleaned) if self._cleaned else tuple(self._notes)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:

@@ -21,7 +21,7 @@ from vpcodec.data.sndfile import Callbacks, Forward
 from vpcodec.data.streams import at_start
 from vpcodec.data.survey import ORDERS
 from vpcodec.data.wav import EXTENSIBLE, FLOATING, GUID_TAIL, PCM, TAGS, UNKNOWN
-from vpcodec.errors import ConfigError, InputError
+from vpcodec.errors import ConfigError, InputError, counted
 
 # The sample formats that each file format can hold, and what the others become.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -94,7 +94,8 @@ class AudioSink:
         if self.form != "ogg" and depth_of(self.subtype) != depth_of(self.info.subtype):
             notes.append(f"{self.form} has no {self.info.subtype} samples; they are written as {self.subtype}")
         if self.clipped:
-            notes.append(f"{self.clipped:,} samples were beyond full scale and are clipped")
+            one, many = "sample was beyond full scale and is clipped", "samples were beyond full scale and are clipped"
+            notes.append(counted(self.clipped, one, many))
         return tuple(notes)
 
     def write(self, block: NDArray[np.float32]) -> None:
