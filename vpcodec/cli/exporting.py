@@ -31,7 +31,7 @@ def export(
     model: ModelName = None,
     codebook: Codebook = None,
     shard_size: Annotated[
-        int | None, typer.Option("--shard-size", metavar="N", min=1, help="Begin a new output after N token files.")
+        int | None, typer.Option("--shard-size", metavar="N", min=1, help="Start a new output after N token files.")
     ] = None,
     recursive: Recursive = False,
     force: Force = False,
@@ -165,15 +165,15 @@ def import_ids(
     model: ModelName = None,
     codebook: Codebook = None,
     level: Annotated[
-        float, typer.Option("--level", metavar="DB", help="Loudness in dBFS of speech that comes without levels.")
+        float, typer.Option("--level", metavar="DB", help="Level in dBFS for speech without stored levels.")
     ] = SPEECH_LEVEL,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn arrays of ids into token files: those of an export, or what a language model made.
+    """Write token files from arrays of ids, for example those of a language model.
 
-    IN is .npz, Parquet or WebDataset as `vpcodec export` writes them, or .npy of speech [T] or [B, T], of an image
-    [H, W] or [B, H, W]. ids.npy becomes ids.tok, or ids.tok, ids_2.tok... of a batch; what has names keeps them.
+    IN is an export (.npz, Parquet or WebDataset, which keep their names), or a .npy file of ids: [T] or [B, T] of
+    speech, [H, W] or [B, H, W] of images. ids.npy becomes ids.tok; a batch becomes ids.tok, ids_2.tok and so on.
     """
     from vpcodec.data.streams import open_input, shown
     from vpcodec.importing import Importer, read_ids
