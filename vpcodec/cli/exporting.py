@@ -170,7 +170,7 @@ def import_ids(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write token files from arrays of ids, for example those of a language model.
+    """Write token files from arrays of ids.
 
     IN is an export (.npz, Parquet or WebDataset, which keep their names), or a .npy file of ids: [T] or [B, T] of
     speech, [H, W] or [B, H, W] of images. ids.npy becomes ids.tok; a batch becomes ids.tok, ids_2.tok and so on.
