@@ -2,9 +2,9 @@
 
     python examples/language_model.py ids.npz held-out.npz -o run --minutes 20
 
-A causal transformer of 3.8 million weights, for speech and, in raster order, for images; docs/language-models.md walks
-through it. The folder gets log.csv, model.pt and arrays of ids for `vpcodec import`: samples.npy, originals.npy (some
-held-out ones) and continued.npy (which begin as those do).   B sequences, T positions, K ids, W channels
+A causal transformer of 3.8 million weights, for speech and, in raster order, images (docs/language-models.md). Results:
+log.csv, model.pt and arrays of ids for `vpcodec import`: samples.npy, some held-out originals.npy, and continued.npy,
+which begin like those.   B sequences, T positions, K ids, W channels
 """
 
 import argparse
@@ -27,7 +27,7 @@ LENGTH = {"speech": 384, "image": SIDE * SIDE}  # positions that the model sees
 PROMPT = {"speech": 128, "image": SIDE * SIDE // 2}  # kept of what is continued: 3 s of speech-low, the upper half
 BATCH = {"speech": 4, "image": 2}
 PEAK, WARM, DECAY = 2e-3, 30, 0.05  # AdamW: learning rate, steps until it is reached, weight decay
-TEMPERATURE, LIKELIEST = 0.9, 100  # sampling draws from the likeliest ids only
+TEMPERATURE, LIKELIEST, COUNT = 0.9, 100, 4  # of so many samples, each drawn from the likeliest ids only
 
 
 class Block(nn.Module):
@@ -54,12 +54,9 @@ class Block(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Logits of the next of K ids. Id K stands before the first id of a recording or photo.
+    """Logits of the next of K ids, for `length` positions. Id K stands before the first id of a recording or photo.
 
-    Args:
-        vocabulary: K.
-        length: Most positions.
-        above: Positions of a row of an image, whose model is told the id above the next one; 0 for speech.
+    `above`: positions of a row of an image, so that the model is told the id above the next one; 0 for speech.
     """
 
     def __init__(self, vocabulary: int, length: int, above: int) -> None:
@@ -106,14 +103,10 @@ class Data:
             self.info = json.loads(bytes(archive["info"]).decode().split("\n")[0])
             rows = np.split(archive["ids"].astype(np.int64), archive["length"].cumsum()[:-1])
             whole = [torch.from_numpy(ids.reshape(size)) for ids, size in zip(rows, archive["shape"], strict=True)]
-        self.kind, self.vocabulary = self.info["kind"], self.info["vocabulary"]
-        self.length = LENGTH[self.kind]
-        begin = torch.tensor([self.vocabulary])
-        if self.kind == "speech":
-            self.pieces = [channel for ids in whole for channel in ids]
-            self.stream = torch.cat([part for piece in self.pieces for part in (begin, piece)])
-        else:
-            self.pieces = [ids for ids in whole if min(ids.shape) >= SIDE]
+        self.kind, self.vocabulary, self.length = (kind := self.info["kind"]), self.info["vocabulary"], LENGTH[kind]
+        large = [ids for ids in whole if min(ids.shape) >= SIDE]
+        self.pieces = large if self.kind == "image" else [channel for ids in whole for channel in ids]
+        self.stream = torch.cat([functional.pad(ids.flatten(), (1, 0), value=self.vocabulary) for ids in self.pieces])
 
     def batch(self) -> Tensor:
         """[B, length + 1]: windows of all recordings one after the other, or crops of images after an id K."""
@@ -179,25 +172,24 @@ def train(model: LanguageModel, data: Data, held_out: list[Tensor], log: Path, s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Train a language model of vpcodec's tokens.")
     parser.add_argument("ids", help=".npz export to learn from")
     parser.add_argument("held_out", help=".npz export to measure with")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--minutes", type=float, default=20, help="of processor time to train")
-    parser.add_argument("--count", type=int, default=4, help="of samples and of continuations")
     chosen = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     data, held_out = Data(chosen.ids), Data(chosen.held_out)
     windows = held_out.windows()
     chosen.output.mkdir(parents=True, exist_ok=True)
-    model = LanguageModel(data.vocabulary, data.length, SIDE if data.kind == "image" else 0)
+    model = LanguageModel(data.vocabulary, data.length, above=SIDE if data.kind == "image" else 0)
     train(model, data, windows, chosen.output / "log.csv", 60 * chosen.minutes)
     torch.save(model.state_dict(), chosen.output / "model.pt")
     bits = {**baselines(held_out, data), "language model": bits_of(model, windows)}
     print(", ".join(f"{name} {value:.3f} bits a token" for name, value in bits.items()))
     long = [window.reshape(-1) for window in windows if window.numel() == data.length]
-    originals = torch.stack(long[:: max(1, len(long) // chosen.count)][: chosen.count])
+    originals = torch.stack(long[:: max(1, len(long) // COUNT)][:COUNT])
     shape = (-1, SIDE, SIDE) if data.kind == "image" else (-1, data.length)
     for name, start in {"samples": originals[:, :0], "continued": originals[:, : PROMPT[data.kind]]}.items():
         np.save(chosen.output / f"{name}.npy", model.sample(start, data.length).reshape(shape).numpy())
