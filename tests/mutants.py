@@ -260,18 +260,20 @@ CONTAINER_AND_CODEC = (
     Mutant("vpcodec/codec/speech.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
     Mutant("vpcodec/codec/image.py", "8 if info.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
     Mutant("vpcodec/codec/speech_windows.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
-    Mutant(
-        "vpcodec/export.py",
-        "vocabulary <= 1 << 16",
-        "vocabulary <= 1 << 20",
-        "tests/test_export.py",
-    ),
+    Mutant("vpcodec/export.py", "vocabulary <= 1 << 16", "vocabulary <= 1 << 20", "tests/test_export.py"),
     Mutant("vpcodec/export.py", "vocabulary <= 1 << 16", "vocabulary < 1 << 16", "tests/test_export.py"),
+    Mutant("vpcodec/export.py", "ids // vocabulary**group ", "ids ", "tests/test_importing.py"),
+    Mutant("vpcodec/export.py", "QUIETEST + STEP * level", "STEP * level", "tests/test_importing.py"),
+    Mutant("vpcodec/importing.py", "or levels[-channels:]", "or [self.level] * channels", "tests/test_importing.py"),
+    Mutant("vpcodec/importing.py", "ids >= vocabulary", "ids > vocabulary", "tests/test_importing.py"),
+    Mutant("vpcodec/importing.py", "made not in (None, here)", "False", "tests/test_importing.py"),
     Mutant("vpcodec/registry.py", "        self.verify()\n", "", "tests/test_registry.py"),
     Mutant("vpcodec/registry.py", "return [*roots, package.parent", "return [package.parent", "tests/test_registry.py"),
 )
 
 CORPUS_EVALUATION_AND_COMMAND = (
+    Mutant("vpcodec/cli/exporting.py", '("", ".", "..")', '("",)', "tests/cli/test_exporting.py"),
+    Mutant("vpcodec/cli/exporting.py", "shard_size - 1", "shard_size", "tests/cli/test_exporting.py"),
     Mutant(
         "vpcodec/corpus/plan.py", "self.number - 1 :: self.count", "self.number :: self.count", "tests/test_corpus.py"
     ),
