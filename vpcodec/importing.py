@@ -129,7 +129,9 @@ class Importer:
             raise ConfigError("nothing says which model these ids are for", hint="name it with -m")
         model = find_model(self.model or info["model"])
         if info.get("weights", model.checksum.hex()) != model.checksum.hex():
-            what = f"the ids are of {info['model']} ({info['weights']}), here is {model.name} ({model.checksum.hex()})"
+            what = (
+                f"the ids are of {info.get('model')} ({info['weights']}), here is {model.name} ({model.checksum.hex()})"
+            )
             raise ModelError(what, hint="install the version of the model that made them, or give its folder with -m")
         rate = model.checked_codebook(self.codebook or info.get("codebook"))
         groups = groups_of(model.codebook_name(rate))
