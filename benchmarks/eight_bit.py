@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-import torch
-from PIL import Image
 from tables import put_table
 
 from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import Codec
-from vpcodec.metrics.image import psnr, ssim
-from vpcodec.metrics.speech import pesq_wb, stoi
+from vpcodec.data.colors import to_pixels
+from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.metrics.table import METRICS, score
 from vpcodec.registry import ModelFolder, list_models
 
 MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
-MEDIUM = {"speech": "speech.flac", "image": "coffee.jpg"}
+FILES = {"speech": "speech.flac", "image": "coffee.jpg"}
+MEASURED = {"speech": ("pesq_wb", "stoi"), "image": ("psnr", "ssim")}
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("--markdown", type=Path, help="put the table into this page")
     options = parser.parse_args()
-    figures = {model.name: measure(model, MEDIA / MEDIUM[model.facts.kind], options.rounds) for model in list_models()}
+    figures = {model.name: measure(model, MEDIA / FILES[model.facts.kind], options.rounds) for model in list_models()}
     print(table(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
@@ -67,16 +66,12 @@ def measure(model: ModelFolder, media_file: Path, rounds: int) -> dict[str, Any]
 
 
 def quality(kind: str, decoded: np.ndarray, media_file: Path) -> dict[str, float]:
-    if kind == "speech":
-        original, _ = soundfile.read(media_file, dtype="float32")
-        return {
-            "PESQ-WB": pesq_wb(decoded[: len(original)], original),
-            "STOI": stoi(decoded[: len(original)], original),
-        }
-    original = np.asarray(Image.open(media_file).convert("RGB"), np.float32)
-    ours = (np.clip(decoded[: original.shape[0], : original.shape[1]], -1, 1) + 1) / 2
-    pair = [torch.from_numpy(np.ascontiguousarray(each)).permute(2, 0, 1)[None] for each in (ours, original / 255)]
-    return {"PSNR (dB)": psnr(*pair).item(), "SSIM": ssim(*pair).item()}
+    """Figures by their labels; `decoded` is what an engine returns, whole hops of it."""
+    original = SIGNALS[kind].read(media_file, None)
+    decoded = decoded[tuple(map(slice, original.shape))]
+    decoded = decoded if kind == "speech" else to_pixels(decoded)
+    measures = {name: METRICS[name].open("cpu") for name in MEASURED[kind]}
+    return {METRICS[name].label: value for name, value in score(decoded, original, measures).values.items()}
 
 
 def table(figures: dict[str, Any]) -> str:
