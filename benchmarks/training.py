@@ -32,6 +32,7 @@ from vpcodec.training.readers import batches
 PHOTOS, DIFFERENT = 200, 20  # the others are links to the first ones: other files to a reader, no more disk
 HOURS, PART = 20, 600  # of sound; seconds a file
 BAD_SHARE = 0.05
+MEMORY = "0.25"  # GB; little, so that a short run shows where it stays
 
 
 def main() -> None:
@@ -87,7 +88,9 @@ def start(folder: Path, kind: str, out: str, *further: str) -> "subprocess.Popen
     )
     command = [sys.executable, "-m", "vpcodec", "train", *recipe, "--data", str(folder / kind), "-o", str(folder / out)]
     return subprocess.Popen(
-        [*command, "--device", "cpu", "--set", "training.steps=1000000", *further], stderr=subprocess.PIPE, text=True
+        [*command, "--device", "cpu", "--memory", MEMORY, "--set", "training.steps=1000000", *further],
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -63,13 +63,13 @@ TRAINING = (
     Mutant(LOOP, "        self.follow()\n", "", ONE_STEP),
     Mutant(LOOP, 'group["peak"] * factor', 'group["peak"]', ONE_STEP),
     Mutant(LOOP, "self.model.parameters(), self.options.clip)", "self.model.parameters(), 1e9)", ONE_STEP),
-    Mutant("vpcodec/training/muon.py", "weight_decay=options.weight_decay)", "weight_decay=0.0)", ONE_STEP),
+    Mutant("vpcodec/training/optimizer.py", "weight_decay=options.weight_decay)", "weight_decay=0.0)", ONE_STEP),
     Mutant(LOOP, "(distance + quantized.loss).backward()", "distance.backward()", ONE_STEP),
     Mutant(LOOP, "self.parallel(crops, progress, rate)", "self.parallel(crops, 0.0, rate)", ONE_STEP),
     Mutant(LOOP, "rates[int(torch.randint(len(rates), ()))]", "rates[-1]", ONE_STEP),
     Mutant(LOOP, "save_model(self.run.out, self.average.cpu()", "save_model(self.run.out, self.model.cpu()", ONE_STEP),
     Mutant(
-        "vpcodec/training/muon.py",
+        "vpcodec/training/optimizer.py",
         "betas=(0.9, 0.95), weight_decay=0.0)",
         "betas=(0.9, 0.95), weight_decay=0.1)",
         ONE_STEP,
@@ -78,7 +78,7 @@ TRAINING = (
     Mutant(LOOP, "self.valid.look(self.average,", "self.valid.look(self.model,", ONE_STEP),
     Mutant("vpcodec/autoencoder.py", "self.quantizer.rates.index(self.quantizer.checked_rate(rate))", "0", ONE_STEP),
     Mutant("vpcodec/networks/blocks.py", "x = x + condition", "pass", ONE_STEP),
-    Mutant("vpcodec/training/muon.py", "STEP_SCALE = 0.2 ", "STEP_SCALE = 2.0 ", ONE_STEP),
+    Mutant("vpcodec/training/optimizer.py", "STEP_SCALE = 0.2 ", "STEP_SCALE = 2.0 ", ONE_STEP),
 )
 
 QUANTIZERS = (

@@ -120,7 +120,7 @@ def test_too_little_data_for_the_codes_is_found_before_training(media: Path, tmp
     run = Run(data=media, out=tmp_path / "model", device="cpu")
     with pytest.raises(DataError, match=r"3 recordings, .* hours: 500 positions are too few for 512 codes"):
         train(override(find_recipe("speech-vp-tiny"), ["quantizer.rates=[16, 512]"]), run)
-    with pytest.raises(ConfigError, match="fitting_positions 100 are too few for 256 codes"):
+    with pytest.raises(DataError, match="fitting_positions: 100 positions are too few for 256 codes"):
         train(override(find_recipe("image-vq-tiny"), ["training.fitting_positions=100"]), run)
     assert not (run.out / "recipe.toml").exists()
 

@@ -12,7 +12,7 @@ from tests.conftest import MEDIA
 from vpcodec.config import override
 from vpcodec.registry import ModelFolder
 from vpcodec.training.loop import Run, Trainer
-from vpcodec.training.muon import Muon
+from vpcodec.training.optimizer import Muon
 from vpcodec.training.recipes import find_recipe
 from vpcodec.training.validation import Validation
 

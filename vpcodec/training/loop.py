@@ -23,9 +23,8 @@ from vpcodec.config import Recipe, Training, load_recipe, to_toml
 from vpcodec.data.crops import CROPS, MEMORY, Crops
 from vpcodec.data.media import Sources
 from vpcodec.devices import choose_device
-from vpcodec.errors import ConfigError, DataError, ModelError
+from vpcodec.errors import ConfigError, DataError
 from vpcodec.graphs import write_graphs
-from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.networks.blocks import Trunk
 from vpcodec.plugins import allow
 from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
@@ -33,11 +32,10 @@ from vpcodec.registry import load_weights, save_model
 from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from vpcodec.training.distributed import process_group
 from vpcodec.training.journal import Journal
-from vpcodec.training.muon import build_optimizers
+from vpcodec.training.optimizer import build_optimizers, rate_factor
 from vpcodec.training.precision import matrix_precision
 from vpcodec.training.readers import batches, reader_count
-from vpcodec.training.schedule import rate_factor
-from vpcodec.training.validation import Validation
+from vpcodec.training.validation import Validation, build_criterion
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_CROPS = 16
@@ -130,19 +128,17 @@ class Trainer:
             self.valid = Validation(crops, self.criterion, self.journal, self.options.seed)
 
     def check_enough(self) -> None:
-        """Raises DataError or ConfigError where a codebook could not be fitted in the end."""
+        """Raises DataError where a codebook could not be fitted in the end."""
         if self.model.quantizer.ready:
             return
         codes = max(max(self.model.quantizer.radices(rate)) for rate in self.model.quantizer.rates)
-        if self.crops.positions() < codes:
-            raise DataError(
-                f"{self.crops.extent()}: {int(self.crops.positions()):,} positions are too few for {codes:,} codes",
-                hint="give more --data, or choose smaller quantizer.rates",
-            )
-        if self.options.fitting_positions < codes:
-            raise ConfigError(
-                f"training.fitting_positions {self.options.fitting_positions:,} are too few for {codes:,} codes"
-            )
+        fitted = {"training.fitting_positions": self.options.fitting_positions}
+        for what, positions in {self.crops.extent(): self.crops.positions(), **fitted}.items():
+            if positions < codes:
+                raise DataError(
+                    f"{what}: {int(positions):,} positions are too few for {codes:,} codes",
+                    hint="give more of them, or choose smaller quantizer.rates",
+                )
 
     def keep_tokens(self) -> None:
         """Let nothing learn but the decoder. Raises ConfigError for a quantizer that has no codes yet."""
@@ -268,10 +264,11 @@ class Trainer:
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
-    def validate(self, label: str, *, moves: bool = True) -> None:
+    def validate(self, label: str, *, finished: bool = False) -> None:
         """Look at the averaged weights; the first process does. See `Validation`."""
         if self.valid is not None:
             self.copy_buffers()
+            moves = not (finished or self.options.decoder_only)
             self.valid.look(self.average, self.step, label, moves=moves)
 
     def modules(self) -> dict[str, nn.Module]:
@@ -296,7 +293,7 @@ class Trainer:
             self.model.quantizer.load_state_dict(self.average.quantizer.state_dict())
         if rank() > 0:
             return
-        self.validate("last", moves=self.options.decoder_only)
+        self.validate("last", finished=True)
         self.journal.draw()
         facts = {"steps": self.step, "minutes": round(self.seconds / 60, 1)}
         save_model(self.run.out, self.average.cpu(), self.recipe, facts)
@@ -313,21 +310,6 @@ class Trainer:
 
 def trunks_of(model: nn.Module) -> list[Trunk]:
     return [module for module in model.modules() if isinstance(module, Trunk)]
-
-
-def build_criterion(recipe: Recipe) -> nn.Module:
-    """The loss module of a recipe; LPIPS is loaded only where its weight asks for it."""
-    if recipe.kind != "image":
-        return SoundCriterion(recipe.speech_loss, recipe.network.sample_rate)
-    if not recipe.image_loss.lpips:
-        return ImageCriterion(recipe.image_loss, None)
-    from vpcodec.metrics.lpips import LPIPS
-
-    try:
-        perceptual = LPIPS(recipe.image_loss.backbone)
-    except ModelError as error:
-        raise ModelError(error.what, hint="train without it: --set image_loss.lpips=0") from error
-    return ImageCriterion(recipe.image_loss, perceptual)
 
 
 def train(

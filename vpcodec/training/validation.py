@@ -1,4 +1,4 @@
-"""A look at a model on crops that stay the same: its loss in three ways, and reconstructions to see or hear."""
+"""The loss of a run, and a look at a model on crops that stay the same, with reconstructions to see or hear."""
 
 import numpy as np
 import torch
@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vpcodec.autoencoder import Autoencoder
+from vpcodec.config import Recipe
+from vpcodec.errors import ModelError
+from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.training.journal import Journal
 
 
@@ -53,3 +56,18 @@ class Validation:
 
     def loss(self, reconstruction: Tensor, crops: Tensor) -> float:
         return float(self.criterion(reconstruction, crops)[0])
+
+
+def build_criterion(recipe: Recipe) -> nn.Module:
+    """The loss module of a recipe; LPIPS is loaded only where its weight asks for it."""
+    if recipe.kind != "image":
+        return SoundCriterion(recipe.speech_loss, recipe.network.sample_rate)
+    if not recipe.image_loss.lpips:
+        return ImageCriterion(recipe.image_loss, None)
+    from vpcodec.metrics.lpips import LPIPS
+
+    try:
+        perceptual = LPIPS(recipe.image_loss.backbone)
+    except ModelError as error:
+        raise ModelError(error.what, hint="train without it: --set image_loss.lpips=0") from error
+    return ImageCriterion(recipe.image_loss, perceptual)

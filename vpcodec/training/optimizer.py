@@ -1,4 +1,6 @@
-"""Muon: momentum whose every step is made as nearly orthogonal as possible, for the matrices of the blocks.
+"""Muon for matrices and AdamW for the rest, with the learning rate over a run.
+
+Muon: momentum whose every step is made as nearly orthogonal as possible, for the matrices of the blocks.
 
 A step moves all singular directions of a matrix alike, where a plain gradient step moves the few strong ones
 (Jordan et al., 2024). Matrices of one shape are iterated as one batched product, and the iteration runs on
@@ -90,3 +92,17 @@ def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
     return [muon, adamw]
+
+
+def rate_factor(progress: float, options: Training) -> float:
+    """Share of the peak learning rate: a rise, a plateau, and a linear fall to zero.
+
+    A plateau instead of a cosine: until the fall begins, nothing depends on how long the run will be.
+
+    Args:
+        progress: Share of the run that is done, 0 to 1.
+        options: `warmup` and `decay` are shares of the run.
+    """
+    rise = progress / options.warmup if options.warmup else 1.0
+    fall = (1 - progress) / options.decay if options.decay else 1.0
+    return max(0.0, min(1.0, rise, fall))
