@@ -52,6 +52,15 @@ def encode(
     codebook: Codebook = None,
     start: Start = None,
     stop: Stop = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(
+            "--latency",
+            metavar="S",
+            min=0,
+            help="Seconds from microphone to loudspeaker, 0.25 or more; costs up to a tenth of the bytes. Default: 25.",
+        ),
+    ] = None,
     recursive: Recursive = False,
     jobs: Jobs = 1,
     ray: Ray = None,
@@ -108,6 +117,7 @@ def encode(
             span=Span(start or 0.0, stop),
             most_pixels=most_pixels,
             salvage=salvage,
+            latency=latency,
         ),
         engine=engine,
         device=device,

@@ -55,6 +55,9 @@ class Pictures(Signal):
         facts = ImageFacts(info.width, info.height, info.channels, 8 if info.bit_depth <= 8 else 16)
         return facts, *fitting({} if is_srgb(info.icc) else {PROFILE: info.icc})
 
+    def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:
+        raise ConfigError("a latency is for recordings, not for photos", hint="remove it")
+
     def encode(self, coding: Coding, opened: Photo, out: BinaryIO, span: Span, *, live: bool) -> int:
         if span != WHOLE:
             raise InputError("--from and --to are for recordings, not photos")

@@ -139,7 +139,13 @@ class Codec:
             return list(pool.map(lambda each: codec.encode(each, sample_rate=sample_rate, codebook=codebook), signals))
 
     def encoder(
-        self, sample_rate: float, channels: int = 1, *, dtype: DTypeLike = np.float32, codebook: Codebook = None
+        self,
+        sample_rate: float,
+        channels: int = 1,
+        *,
+        dtype: DTypeLike = np.float32,
+        codebook: Codebook = None,
+        latency: float | None = None,
     ) -> StreamEncoder:
         """An encoder of speech that comes piece by piece.
 
@@ -158,17 +164,19 @@ class Codec:
             channels: Number of channels.
             dtype: Type of the samples that will be pushed: floating point at full scale 1, or integers at their own.
             codebook: One of `codebooks`; None for the largest.
+            latency: Seconds from a sample pushed here to the same sample out of `decoder`, at least; None for 25 s,
+                with fewer bytes.
 
         Raises:
             InputError: The model codes images, or no recording has this sample rate.
-            ConfigError: The model lacks the codebook, or samples do not have this type.
+            ConfigError: The model lacks the codebook, samples do not have this type, or the network needs more time.
         """
         self.check_streams()
         if not 1 <= channels <= MOST_CHANNELS:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
         facts = SpeechFacts(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
-        header = new_header(self.model, self.model.checked_codebook(codebook), facts, {})
+        header = new_header(self.model, self.model.checked_codebook(codebook), facts, {}, latency)
         return StreamEncoder(self.coding(header), dtype)
 
     def decoder(self) -> StreamDecoder:
@@ -227,7 +235,8 @@ class Codec:
     ) -> Coded:
         """Write the token file of what `Signal.open` gave; see there and `Signal.encode`."""
         facts, metadata, notes = self.signal.header(opened)
-        coding = self.coding(new_header(self.model, self.model.checked_codebook(codebook), facts, metadata))
+        rate = self.model.checked_codebook(codebook)
+        coding = self.coding(new_header(self.model, rate, facts, metadata, reading.latency))
         length = self.signal.encode(coding, opened, out, reading.span, live=live)
         return Coded(length, coding.header.amount(length), (*opened.notes, *notes), coding.timer.seconds)
 

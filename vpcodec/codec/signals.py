@@ -47,19 +47,22 @@ WHOLE = Span()
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How an input is read.
+    """How an input is read and cut into windows.
 
     Attributes:
         raw: What the samples are, for sound without a header.
         span: Range of a recording to encode.
         most_pixels: That a photo may have.
         salvage: Whether to take what is there of a recording that is damaged or truncated.
+        latency: Seconds from a sample that goes in to the same sample that comes out, at least, when a recording is
+            encoded and decoded while it is made; None for long windows, which take fewer bytes.
     """
 
     raw: RawFormat | None = None
     span: Span = WHOLE
     most_pixels: int = MOST_PIXELS
     salvage: bool = False
+    latency: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +154,13 @@ class Signal(ABC):
     @abstractmethod
     def header(self, opened: Any) -> tuple[Facts, dict[str, bytes], tuple[str, ...]]:
         """The facts for the header of a token file, metadata, and notes on what is left out of these."""
+
+    @abstractmethod
+    def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:
+        """Positions of a window for a latency in seconds, and windows of a group whose first stands alone.
+
+        Raises ConfigError for less than the network needs, and for signals that do not stream.
+        """
 
     @abstractmethod
     def encode(self, coding: Coding, opened: Any, out: BinaryIO, span: Span, *, live: bool) -> int:

@@ -35,6 +35,7 @@ from vpcodec.data.streams import at_start
 from vpcodec.errors import ConfigError, ContainerError, InputError
 from vpcodec.registry import ModelFacts, ModelFolder
 
+GROUP = 2.0  # seconds between short frames that stand alone: what a lost byte or the search for a range costs
 LEAD = 4096  # samples at the model's rate around a range, more than the resampler's filter needs
 SILENT = 1  # the lowest level that brings a window down, to -119.5 dBFS; level 0 leaves what its tokens say as it is
 
@@ -65,6 +66,16 @@ class Speech(Signal):
             raise InputError(f"{opened.name}: {info.channels} channels, a token file holds up to {MOST_CHANNELS}")
         facts = SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating)
         return facts, *fitting({name: text.encode() for name, text in info.tags.items()})
+
+    def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:
+        rate = facts.sample_rate / facts.hop
+        context = facts.encoder_reach + facts.decoder_reach
+        columns = int(latency * rate + 1e-6) - context
+        if columns < 1:
+            least = math.ceil((context + 1) / rate * 1000) / 1000
+            raise ConfigError(f"a latency of {latency:g} s is less than the network needs", hint=f"use {least} or more")
+        columns = min(columns, CORES["speech"])
+        return columns, max(1, round(GROUP * rate / columns))
 
     def encode(self, coding: Coding, opened: AudioSource, out: BinaryIO, span: Span, *, live: bool) -> int:
         encoder = RecordingEncoder(coding.facts, coding.header)
@@ -101,7 +112,8 @@ class Speech(Signal):
 
     def resync(self, coding: Coding) -> Resync:
         signal = speech_facts(coding.header)
-        silence = Frame(np.zeros((signal.channels, CORES["speech"]), np.int64), bytes([SILENT]) * signal.channels)
+        columns = coding.header.columns or CORES["speech"]
+        silence = Frame(np.zeros((signal.channels, columns), np.int64), bytes([SILENT]) * signal.channels)
         # The last frame may be shorter than a blank one; what is too much is cut off with the footer's length.
         return Resync(repeat(silence), Fraction(coding.facts.hop * signal.sample_rate, coding.facts.sample_rate))
 
@@ -159,7 +171,7 @@ class RecordingEncoder:
         self.channels = signal.channels
         self.received = 0
         self.resampler = Resampler(signal.sample_rate, facts.sample_rate, signal.channels)
-        self.encoder = SpeechEncoder(facts, header.rate, signal.channels)
+        self.encoder = SpeechEncoder(facts, header.rate, signal.channels, header.columns)
 
     def push(self, block: Samples) -> list[Computation[Frame]]:
         """Take in a block [n, channels]; returns what computes the frames that can now be made."""
@@ -189,7 +201,7 @@ class RecordingDecoder:
     def __init__(self, facts: ModelFacts, header: Header) -> None:
         self.facts = facts
         self.signal = speech_facts(header)
-        self.decoder = SpeechDecoder(facts, header.rate)
+        self.decoder = SpeechDecoder(facts, header.rate, columns=header.columns)
         self.resampler = Resampler(facts.sample_rate, self.signal.sample_rate, self.signal.channels)
 
     def push(self, frame: Frame) -> list[Computation[Samples]]:
@@ -249,7 +261,7 @@ def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
     stop = min(index.length, index.length if stop is None else stop)
     if start >= stop:
         raise InputError(f"the recording ends before second {span.start:g}")
-    core = CORES["speech"] * coding.facts.hop
+    core = (index.header.columns or CORES["speech"]) * coding.facts.hop
     # Resampling starts where a sample at the model's rate and one at the source's fall on the same instant.
     step = rate // math.gcd(rate, signal.sample_rate)
     first = max(0, start * rate // signal.sample_rate - LEAD - step) // core
@@ -273,10 +285,10 @@ def windows_of(coding: Coding, index: Index, first: int, last: int) -> Iterator[
     Raises ContainerError.
     """
     signal = speech_facts(index.header)
-    decoder = SpeechDecoder(coding.facts, index.header.rate, first)
-    for number in range(max(0, first - 1), min(len(index), last + 2)):
+    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns)
+    for number in range(decoder.received, min(len(index), last + decoder.context + 1)):
         yield from decoder.push(checked(index.read(number, coding.prior), signal))
-    if last + 1 >= len(index):
+    if last + decoder.context >= len(index):
         yield from decoder.finish()
 
 

@@ -4,8 +4,10 @@ What is to be computed for a window comes out as a function of the engine, so th
 at once for a stream, side by side for a file (`workers.in_order`).
 
 Every window is brought to the level that the network was trained at, and the level goes into the file as one
-byte, or two, per channel and window. Where two windows meet the gain glides from one level to the other, on both
-sides of the codec alike, so that a quiet, a loud and a changing recording come back as they were.
+byte, or two, per channel and window. Both sides of the codec apply the same gain, so that a quiet, a loud and a
+changing recording come back as they were. Long windows have a constant gain each, and it glides where two of them
+meet. Short windows, for low latency, cannot wait for the level of the next one: their gain glides from the level of
+the window before to their own, and that level is a running one.
 """
 
 import numpy as np
@@ -15,39 +17,43 @@ from vpcodec.codec.engines import Engine
 from vpcodec.codec.windows import CORES, window
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame
-from vpcodec.data.level import bytes_of_levels, gain_of, levels_of, measure_level
+from vpcodec.data.level import RunningLevel, bytes_of_levels, gain_of, levels_of, measure_level
 from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 
-GLIDE = 480  # samples before and after a border over which the gain moves, 30 ms of speech
+GLIDE = 480  # samples before and after the border of long windows over which the gain moves, 30 ms of speech
 
 Samples = NDArray[np.float32]
 
 
 class SpeechEncoder:
-    """Samples at the model's rate in, frames out; holds two windows of signal at most.
+    """Samples at the model's rate in, frames out; holds two long windows of signal at most.
 
     Args:
         facts: Of the engine's model.
         rate: One of the model's rates.
         channels: Number of channels; each is coded by itself.
+        columns: Positions of a short window, for low latency; 0 for long ones.
     """
 
-    def __init__(self, facts: ModelFacts, rate: int, channels: int) -> None:
+    def __init__(self, facts: ModelFacts, rate: int, channels: int, columns: int = 0) -> None:
         self.facts = facts
         self.rate = rate
-        self.core = CORES["speech"]
+        self.core = columns or CORES["speech"]
+        self.running = RunningLevel(channels, facts.sample_rate) if columns else None
         self.held: Samples = np.zeros((channels, 0), np.float32)
         self.held_from = 0  # position of the first sample held
+        self.measured = 0  # positions that the running level knows
         self.levels: dict[int, list[int]] = {}  # of windows near the next one, for each channel
         self.encoded = 0  # windows
 
     def push(self, samples: Samples) -> list[Computation[Frame]]:
         """Take in samples [n, channels]; returns what computes the frames that can now be made."""
         self.held = np.concatenate((self.held, samples.T.astype(np.float32, copy=False)), axis=1)
+        # A long window glides towards the level of the next one, so that one must be here whole.
+        ahead = self.facts.encoder_reach if self.running else self.core
         frames = []
-        # A window glides towards the level of the next one, so that one must be here whole.
-        while self.positions() >= (self.encoded + 2) * self.core:
+        while self.positions() >= (self.encoded + 1) * self.core + ahead:
             frames.append(self.encode_window(self.positions()))
         return frames
 
@@ -65,53 +71,65 @@ class SpeechEncoder:
     def encode_window(self, length: int) -> Computation[Frame]:
         """What computes the next window of a signal that is known up to `length` positions."""
         place = window(self.encoded, length, self.core, self.facts.encoder_reach)
-        for index in (self.encoded, self.encoded + 1):
-            if index not in self.levels and index * self.core < length:
-                core = self.slice(index * self.core, min((index + 1) * self.core, length))
-                self.levels[index] = [measure_level(channel) for channel in core]
+        self.measure(place.stop, length)
         hop = self.facts.hop
-        gains = gain_curve(self.levels, self.encoded, self.core * hop, place.start * hop, place.stop * hop)
+        gains = gain_curve(self.levels, self.core * hop, place.start * hop, place.stop * hop, bool(self.running))
         leveled = self.slice(place.start, place.stop) * gains
         side = bytes_of_levels(self.levels[self.encoded])
-        self.levels.pop(self.encoded - 1, None)
         self.encoded += 1
-        self.forget(max(0, self.encoded * self.core - self.facts.encoder_reach))
+        start = max(0, self.encoded * self.core - self.facts.encoder_reach)
+        drop_before(self.levels, start // self.core - 1)
+        self.held = self.slice(start, self.positions(), rest=True).copy()
+        self.held_from = start
 
         def compute(engine: Engine) -> Frame:
             return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), side)
 
         return compute
 
-    def slice(self, start: int, stop: int) -> Samples:
-        """Held samples of the positions `start` to `stop`, [channels, n]."""
-        hop = self.facts.hop
-        return self.held[:, (start - self.held_from) * hop : (stop - self.held_from) * hop]
+    def measure(self, stop: int, length: int) -> None:
+        """Find the level of the next window; of a short one with what the network sees of it, up to `stop`."""
+        if self.running:
+            self.levels[self.encoded] = self.running.update(self.slice(self.measured, stop))
+            self.measured = stop
+            return
+        for index in (self.encoded, self.encoded + 1):
+            if index not in self.levels and index * self.core < length:
+                core = self.slice(index * self.core, min((index + 1) * self.core, length))
+                self.levels[index] = [measure_level(channel) for channel in core]
 
-    def forget(self, position: int) -> None:
-        """Drop the samples before a position."""
-        self.held = self.held[:, (position - self.held_from) * self.facts.hop :].copy()
-        self.held_from = position
+    def slice(self, start: int, stop: int, *, rest: bool = False) -> Samples:
+        """Held samples of the positions `start` to `stop`, [channels, n]; with `rest` up to the last one."""
+        hop = self.facts.hop
+        return self.held[:, (start - self.held_from) * hop : None if rest else (stop - self.held_from) * hop]
 
 
 class SpeechDecoder:
-    """Frames in, samples at the model's rate out; holds three frames at most.
+    """Frames in, samples at the model's rate out; holds the frames that the network sees at a time.
 
     Args:
         facts: Of the engine's model.
         rate: One of the model's rates.
-        first: Number of the first frame to decode. The one before it, if any, is pushed first, as context.
+        first: Number of the first frame to decode. Those that `context` counts before it are pushed first.
+        columns: Positions of a short window, as the header says; 0 for long ones.
     """
 
-    def __init__(self, facts: ModelFacts, rate: int, first: int = 0) -> None:
+    def __init__(self, facts: ModelFacts, rate: int, first: int = 0, columns: int = 0) -> None:
         self.facts = facts
         self.rate = rate
-        self.core = CORES["speech"]
+        self.core = columns or CORES["speech"]
+        self.short = bool(columns)
         self.frames: dict[int, Frame] = {}
-        self.received = max(0, first - 1)
+        self.received = max(0, first - self.context)
         self.decoded = first
 
+    @property
+    def context(self) -> int:
+        """Frames to either side that a window needs."""
+        return -(-self.facts.decoder_reach // self.core)
+
     def push(self, frame: Frame) -> list[Computation[Samples]]:
-        """Take in the next frame; returns what computes the window [n, channels] before it, if it can now be made."""
+        """Take in the next frame; returns what computes the windows [n, channels] that can now be made."""
         previous = self.frames.get(self.received - 1)
         if previous is not None and previous.tokens.shape[1] != self.core:
             raise ContainerError(
@@ -122,10 +140,13 @@ class SpeechDecoder:
             raise ContainerError(f"frame {self.received} does not fit the model's windows")
         self.frames[self.received] = frame
         self.received += 1
-        return [self.decode_window()] if self.received - self.decoded >= 2 else []
+        windows = []
+        while self.positions() >= (self.decoded + 1) * self.core + self.facts.decoder_reach:
+            windows.append(self.decode_window())
+        return windows
 
     def finish(self, length: int | None = None) -> list[Computation[Samples]]:
-        """What computes the last window, once all frames are in.
+        """What computes the last windows, once all frames are in.
 
         Args:
             length: Samples of the whole signal, so that the filling of the last hop is left out; None to keep it.
@@ -146,19 +167,21 @@ class SpeechDecoder:
         last = self.frames.get(self.received - 1)
         return (self.received - 1) * self.core + last.tokens.shape[1] if last else 0
 
-    def decode_window(self, stop: int | None = None) -> Computation[Samples]:
-        """What computes the next window, up to sample `stop`."""
-        index, hop, length = self.decoded, self.facts.hop, self.positions()
-        place = window(index, length, self.core, self.facts.decoder_reach)
+    def decode_window(self, length: int | None = None) -> Computation[Samples]:
+        """What computes the next window, of a signal of `length` samples."""
+        hop = self.facts.hop
+        place = window(self.decoded, self.positions(), self.core, self.facts.decoder_reach)
         offset = min(self.frames) * self.core
         tokens = np.concatenate([frame.tokens for frame in self.frames.values()], axis=1)
         tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
-        start, stop = place.core_start * hop, place.core_stop * hop if stop is None else stop
+        start, stop = place.core_start * hop, place.core_stop * hop
+        stop = stop if length is None else min(stop, length)
         kept = slice(start - place.start * hop, stop - place.start * hop)
         levels = {number: levels_of(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
-        gains = gain_curve(levels, index, self.core * hop, start, stop)
+        near = {number: levels[number] for number in levels if abs(number - self.decoded) <= 1}
+        gains = gain_curve(near, self.core * hop, start, stop, self.short)
         self.decoded += 1
-        self.frames.pop(index - 1, None)
+        drop_before(self.frames, self.decoded - max(1, self.context))
 
         def compute(engine: Engine) -> Samples:
             signal = np.stack([engine.decode(channel, self.rate)[kept] for channel in tokens])
@@ -167,18 +190,29 @@ class SpeechDecoder:
         return compute
 
 
-def gain_curve(levels: dict[int, list[int]], index: int, size: int, start: int, stop: int) -> Samples:
-    """[channels, stop - start]: the gain of a range near one window, constant inside windows, gliding between.
+def drop_before(kept: dict[int, Frame] | dict[int, list[int]], number: int) -> None:
+    """Forget what belongs to earlier windows."""
+    for earlier in [key for key in kept if key < number]:
+        del kept[earlier]
+
+
+def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, short: bool) -> Samples:
+    """[channels, stop - start]: the gain of a range of samples.
 
     Args:
-        levels: Stored level of each channel, by number of the window; its neighbours may be missing.
-        index: Number of the window.
+        levels: Stored level of each channel, by number of the window, of the windows around the range.
         size: Samples of a core.
         start: First sample of the range.
         stop: Where the range ends.
+        short: Whether the gain glides all through a window to its level, which it has at the end; otherwise it is
+            constant inside windows and glides where they meet.
     """
-    near = [number for number in (index - 1, index, index + 1) if number in levels]
-    knots = [time for number in near for time in (number * size + GLIDE, (number + 1) * size - GLIDE)]
-    logarithms = np.repeat(np.log([[gain_of(level) for level in levels[number]] for number in near]), 2, axis=0)
+    if short:
+        knots = [(number + 1) * size for number in levels]
+        steps = list(levels.values())
+    else:
+        knots = [time for number in levels for time in (number * size + GLIDE, (number + 1) * size - GLIDE)]
+        steps = [each for each in levels.values() for _ in range(2)]
+    logarithms = np.log([[gain_of(level) for level in step] for step in steps])
     time = np.arange(start, stop) + 0.5
     return np.exp([np.interp(time, knots, channel) for channel in logarithms.T]).astype(np.float32)

@@ -9,6 +9,7 @@ BLOCK = 320  # samples, 20 ms at 16 kHz
 TARGET = -20.0  # dBFS, the level that the speech network is trained at
 QUIETEST = -120.0  # dBFS, below which a signal counts as silent
 STEP = 0.5  # dB per unit of a stored level
+RELEASE = 1.5  # seconds; how long a sound is remembered by a running level
 LOUDEST = 640  # highest stored level, +200 dBFS: numbers at the scale of 32-bit integers are +187 dB at most
 
 
@@ -25,11 +26,42 @@ def measure_level(samples: NDArray[np.float32]) -> int:
         return 0
     padded = np.pad(samples.astype(np.float64), (0, -samples.size % BLOCK))
     energy = np.square(padded).reshape(-1, BLOCK).mean(axis=1)
-    total = energy.sum()
+    return stored_level(np.square(energy).sum(), energy.sum())
+
+
+def stored_level(squares: float, total: float) -> int:
+    """The level of blocks whose energies, and their squares, add up to this."""
     if total <= 0:
         return 0
-    decibels = 10 * np.log10(np.square(energy).sum() / total)
+    decibels = 10 * np.log10(squares / total)
     return int(np.clip(np.rint((decibels - QUIETEST) / STEP), 0, LOUDEST))
+
+
+class RunningLevel:
+    """The level of a stream so far, as `measure_level` weighs it, with what is past fading.
+
+    A loud sound raises it at once. It falls as slowly as the squared energy of that sound fades against what came
+    after: a pause of seconds leaves it where it is, and speech 30 dB below a shout takes it down in ten seconds.
+
+    Args:
+        channels: Number of channels.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, channels: int, sample_rate: int) -> None:
+        self.fading = 1 / (RELEASE * sample_rate)  # a sample
+        self.total = np.zeros(channels)
+        self.squares = np.zeros(channels)
+
+    def update(self, samples: NDArray[np.float32]) -> list[int]:
+        """Take in the next samples [channels, n], a multiple of a few milliseconds; returns the stored levels."""
+        count = max(1, round(samples.shape[1] / BLOCK))
+        for block in np.array_split(samples.astype(np.float64), count, axis=1):
+            energy = np.square(block).mean(axis=1) if block.size else np.zeros(len(block))
+            kept = np.exp(-block.shape[1] * self.fading)
+            self.total = self.total * kept + energy
+            self.squares = self.squares * kept + np.square(energy)
+        return [stored_level(*sums) for sums in zip(self.squares, self.total, strict=True)]
 
 
 def gain_of(level: int) -> float:
