@@ -33,6 +33,12 @@ class Engine(Protocol):
         Raises InputError for ids that the vocabulary lacks.
         """
 
+    def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        """As `encode`, of several windows of one size: all axes behind a first one."""
+
+    def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+        """As `decode`, likewise."""
+
     def workers(self) -> tuple["Engine", int]:
         """For many windows: an engine that may be called from as many threads at once as the number says."""
 

@@ -37,6 +37,8 @@ class Pictures(Signal):
     noun = "a photo"
     default_model = "image-vp"
     unit = "bit/pixel"
+    per = "pixel"
+    channels = 3
     streams = False
     needs_model = True  # the grid of its tiles follows from the hop
 

@@ -74,6 +74,12 @@ class OnnxEngine:
         signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), ids[None])[0]
         return signal
 
+    def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        return np.stack([self.encode(signal, rate) for signal in signals])  # the graphs take one at a time
+
+    def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+        return np.stack([self.decode(each, rate) for each in tokens])
+
     def workers(self) -> tuple["OnnxEngine", int]:
         """One window a core instead of all cores for one window: they share no work, so none waits."""
         cores = self.threads or core_count()

@@ -22,9 +22,10 @@ from vpcodec.codec.arrays import (
     subtype_of_array,
     whole_rate,
 )
-from vpcodec.codec.engines import Engine, open_engine
-from vpcodec.codec.signals import Coded, Coding, Reading, Signal, Writing
+from vpcodec.codec.engines import open_engine
+from vpcodec.codec.signals import Coded, Coding, Reading, Writing
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
+from vpcodec.codec.token_calls import Codebook, TokenCalls
 from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.data.kinds import FileType
@@ -37,23 +38,19 @@ from vpcodec.registry import ModelFolder, find_model
 if TYPE_CHECKING:
     import torch
 
+
 Device: TypeAlias = "str | torch.device"
-Codebook: TypeAlias = int | str | None  # a codebook size, 1024 or "2x1024"; None for the largest
 
 DEFAULT_MODELS = {kind: signal.default_model for kind, signal in SIGNALS.items()}
 
 
-class Codec:
+class Codec(TokenCalls):
     """A model together with the engine that computes it.
 
     Args:
         model: The model.
         engine: What computes it.
     """
-
-    def __init__(self, model: ModelFolder, engine: Engine) -> None:
-        self.model = model
-        self.engine = engine
 
     @classmethod
     def load(
@@ -81,16 +78,6 @@ class Codec:
     def kind(self) -> str:
         """What the model codes: "speech" or "image"."""
         return self.model.facts.kind
-
-    @property
-    def signal(self) -> Signal:
-        """What is known of all signals of this kind."""
-        return SIGNALS[self.kind]
-
-    @property
-    def codebooks(self) -> tuple[int | str, ...]:
-        """Codebook sizes to choose from, the largest last: 1024, or `2x1024` for two codes a position."""
-        return self.model.codebooks
 
     def encode(
         self, signal: Source | InMemory, *, sample_rate: float | None = None, codebook: Codebook = None
@@ -194,11 +181,6 @@ class Codec:
         """
         self.check_streams()
         return StreamDecoder(self.engine, self.model)
-
-    def check_streams(self) -> None:
-        """Raise InputError for a model of images, which have no beginning and no end."""
-        if not self.signal.streams:
-            raise InputError(f"{self.name} codes images; only speech can be streamed", hint="use encode for photos")
 
     def encode_to(
         self,

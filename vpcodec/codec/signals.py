@@ -125,6 +125,8 @@ class Signal(ABC):
         noun: What one of them is called.
         default_model: The model that encodes it where none is named.
         unit: Of bit rates.
+        per: What tokens are counted by.
+        channels: That share a token.
         streams: Whether it has a beginning and an end, so that parts of it can be coded as they come.
         needs_model: Whether its tokens cannot be read from a token file without the model.
     """
@@ -133,6 +135,8 @@ class Signal(ABC):
     noun: ClassVar[str]
     default_model: ClassVar[str]
     unit: ClassVar[str]
+    per: ClassVar[str]
+    channels: ClassVar[int]
     streams: ClassVar[bool]
     needs_model: ClassVar[bool]
 

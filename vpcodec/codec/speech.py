@@ -47,6 +47,8 @@ class Speech(Signal):
     noun = "a recording"
     default_model = "speech-vp"
     unit = "bit/s"
+    per = "second"
+    channels = 1
     streams = True
     needs_model = False
 

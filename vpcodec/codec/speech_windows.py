@@ -83,7 +83,7 @@ class SpeechEncoder:
         self.held_from = start
 
         def compute(engine: Engine) -> Frame:
-            return Frame(np.stack([engine.encode(channel, self.rate)[place.kept] for channel in leveled]), side)
+            return Frame(engine.encode_batch(leveled, self.rate)[:, place.kept].copy(), side)
 
         return compute
 
@@ -184,8 +184,7 @@ class SpeechDecoder:
         drop_before(self.frames, self.decoded - max(1, self.context))
 
         def compute(engine: Engine) -> Samples:
-            signal = np.stack([engine.decode(channel, self.rate)[kept] for channel in tokens])
-            return np.asarray((signal / gains).T)
+            return np.asarray((engine.decode_batch(tokens, self.rate)[:, kept] / gains).T)
 
         return compute
 

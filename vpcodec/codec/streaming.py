@@ -7,20 +7,23 @@ however it is cut. All that changes in them is in `state`, and `reset()` makes i
 import io
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import InMemory, bytes_of_array, columns, subtype_of_array
-from vpcodec.codec.engines import Engine
+from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.speech import RecordingDecoder, RecordingEncoder
-from vpcodec.codec.speech_windows import Samples
+from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
+from vpcodec.codec.tensors import numbers, side_of
 from vpcodec.codec.token_files import check_model, prior_of
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame, Reader, SpeechFacts, Writer
+from vpcodec.data.level import QUIETEST, STEP, levels_of
 from vpcodec.data.pcm import samples_of
+from vpcodec.data.resample import Resampler, checked_rate
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
 
@@ -253,3 +256,89 @@ class StreamDecoder:
         check_model(self.model, reader.header)
         recording = RecordingDecoder(self.model.facts, reader.header)
         return OpenFile(reader, recording, prior_of(reader.header, self.model))
+
+
+class TokenDecoder:
+    """Ids in, sound out, as they come; made by `Codec.token_decoder`.
+
+    Args:
+        model: A speech model.
+        engine: What computes it.
+        rate: One of the model's rates.
+        level: dBFS of the sound.
+        block: Ids that are decoded at a time.
+    """
+
+    def __init__(self, model: ModelFolder, engine: Engine, rate: int, level: float, block: int) -> None:
+        self.model = model
+        self.engine = engine
+        self.rate = rate
+        self.side = side_of(np.array([level]))
+        self.decoder = SpeechDecoder(model.facts, rate, columns=block)
+        self.waiting: Ids = np.zeros(0, np.int64)
+
+    def push(self, ids: Any) -> Samples:
+        """Take in ids, any number of them.
+
+        Returns:
+            The samples [n] that they complete: those of all ids but the last `decoder_reach` of the model, rounded down
+            to whole blocks.
+
+        Raises:
+            InputError: An id is outside the vocabulary.
+        """
+        new = checked_tokens(np.atleast_1d(numbers(ids)), self.model.vocabulary(self.rate))
+        self.waiting = np.concatenate((self.waiting, new))
+        windows, core = [], self.decoder.core
+        while len(self.waiting) >= core:
+            windows += self.decoder.push(Frame(self.waiting[None, :core].copy(), self.side))
+            self.waiting = self.waiting[core:]
+        return self.computed(windows)
+
+    def finish(self) -> Samples:
+        """The samples [n] of the last ids."""
+        windows = self.decoder.push(Frame(self.waiting[None].copy(), self.side)) if len(self.waiting) else []
+        self.waiting = self.waiting[:0]
+        return self.computed(windows + self.decoder.finish())
+
+    def computed(self, windows: list[Computation[Samples]]) -> Samples:
+        none = np.zeros(0, np.float32)
+        return np.concatenate([none, *(compute(self.engine)[:, 0] for compute in windows)])
+
+
+class TokenEncoder:
+    """Samples in, ids out, as they come; made by `Codec.token_encoder`.
+
+    Args:
+        model: A speech model.
+        engine: What computes it.
+        rate: One of the model's rates.
+        sample_rate: Hz of the samples.
+        block: Ids that are made at a time.
+
+    Attributes:
+        levels: dBFS of each block of ids that the last `push` or `finish` gave.
+    """
+
+    def __init__(self, model: ModelFolder, engine: Engine, rate: int, sample_rate: int, block: int) -> None:
+        facts = model.facts
+        self.model = model
+        self.engine = engine
+        self.resampler = Resampler(checked_rate(sample_rate, "the stream"), facts.sample_rate, 1)
+        self.encoder = SpeechEncoder(facts, rate, 1, block)
+        self.levels: list[float] = []
+
+    def push(self, samples: Any) -> NDArray[np.int64]:
+        """Take in samples [n], any number of them; returns the ids [T] that they complete."""
+        block = columns(numbers(samples))
+        sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, 1)
+        return self.computed(self.encoder.push(self.resampler.push(sound)))
+
+    def finish(self) -> NDArray[np.int64]:
+        """The ids [T] of the last samples."""
+        return self.computed(self.encoder.push(self.resampler.finish()) + self.encoder.finish())
+
+    def computed(self, windows: list[Computation[Frame]]) -> NDArray[np.int64]:
+        frames = [compute(self.engine) for compute in windows]
+        self.levels = [QUIETEST + STEP * levels_of(frame.side, 1)[0] for frame in frames]
+        return np.concatenate([np.zeros(0, np.int64), *(frame.tokens[0] for frame in frames)])

@@ -63,8 +63,11 @@ def check_model(model: ModelFolder, header: Header) -> None:
         raise ContainerError(f"levels {header.levels} are not those of {header.model} with codebook {header.rate}")
 
 
-def new_header(model: ModelFolder, rate: int, signal: Facts, metadata: dict[str, bytes]) -> Header:
-    """The header of a token file that a model makes."""
+def new_header(
+    model: ModelFolder, rate: int, signal: Facts, metadata: dict[str, bytes], latency: float | None = None
+) -> Header:
+    """The header of a token file that a model makes. Raises ConfigError for a latency that it cannot have."""
+    columns, group = (0, 1) if latency is None else SIGNALS[model.facts.kind].windows(model.facts, latency)
     return Header(
         model=model.name,
         weights=model.checksum,
@@ -73,6 +76,8 @@ def new_header(model: ModelFolder, rate: int, signal: Facts, metadata: dict[str,
         signal=signal,
         metadata=tuple(metadata.items()),
         prior=prior_identity(model.prior(rate)),
+        columns=columns,
+        group=group,
     )
 
 

@@ -27,16 +27,20 @@ class TorchEngine:
         self.autoencoder = model.autoencoder().to(self.device)
         self.autoencoder.quantizer.freeze()
 
-    @torch.inference_mode()
     def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        tokens = self.autoencoder.encode(torch.from_numpy(signal[None]).to(self.device), rate)
-        return tokens[0].cpu().numpy()
+        return self.encode_batch(signal[None], rate)[0]
+
+    def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+        return self.decode_batch(tokens[None], rate)[0]
 
     @torch.inference_mode()
-    def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+    def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        return self.autoencoder.encode(torch.from_numpy(signals).to(self.device), rate).cpu().numpy()
+
+    @torch.inference_mode()
+    def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
         ids = checked_tokens(tokens, self.model.vocabulary(rate))
-        signal = self.autoencoder.decode(torch.from_numpy(ids[None]).to(self.device), rate)
-        return signal[0].cpu().numpy()
+        return self.autoencoder.decode(torch.from_numpy(ids).to(self.device), rate).cpu().numpy()
 
     def __reduce__(self) -> Any:
         """Pickled as what makes it anew."""

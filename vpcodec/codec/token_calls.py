@@ -1,0 +1,197 @@
+"""What those who train generators call: ids as arrays or tensors, in both directions, and the latents behind them."""
+
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpcodec.codec.arrays import whole_rate
+from vpcodec.codec.engines import Engine, open_engine
+from vpcodec.codec.signals import Signal
+from vpcodec.codec.streaming import TokenDecoder, TokenEncoder
+from vpcodec.codec.tensors import Tokens, codebook_vectors, decode_tokens, encode_tokens
+from vpcodec.codec.token_files import SIGNALS
+from vpcodec.errors import ConfigError, InputError
+from vpcodec.registry import ModelFolder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from vpcodec.autoencoder import Autoencoder
+
+Codebook: TypeAlias = int | str | None  # a codebook size, 1024 or "2x1024"; None for the largest
+
+
+class TokenCalls:
+    """The part of `Codec` that goes without token files.
+
+    Args:
+        model: The model.
+        engine: What computes it.
+    """
+
+    def __init__(self, model: ModelFolder, engine: Engine) -> None:
+        self.model = model
+        self.engine = engine
+
+    @property
+    def signal(self) -> Signal:
+        """What is known of all signals of this kind."""
+        return SIGNALS[self.model.facts.kind]
+
+    @property
+    def codebooks(self) -> tuple[int | str, ...]:
+        """Codebook sizes to choose from, the largest last: 1024, or `2x1024` for two codes a position."""
+        return self.model.codebooks
+
+    @property
+    def hop(self) -> int:
+        """Samples of sound a token, or pixels along either axis."""
+        return self.model.facts.hop
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the sound that the network sees and `decode_tokens` gives."""
+        self.check_streams()
+        return self.model.facts.sample_rate
+
+    @property
+    def token_rate(self) -> float:
+        """Tokens a second of sound, or a pixel."""
+        return self.signal.tokens_per_unit(self.model.facts)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the signal that share a token: 1 of speech, 3 colors."""
+        return self.signal.channels
+
+    @property
+    def device(self) -> str:
+        """Where the network computes: "cpu" or "cuda:0"."""
+        return str(getattr(self.engine, "device", "cpu"))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(map(str, self.codebooks))
+        rate = f"{self.token_rate:.6g} tokens per {self.signal.per}"
+        return f"<Codec {self.model.name}: {self.signal.kind}, {rate}, codebooks {sizes}; {self.engine.name}>"
+
+    def to(self, device: "str | torch.device") -> Self:
+        """This model on another device, computed by torch. Raises ConfigError for one that is not there."""
+        return type(self)(self.model, open_engine(self.model, "torch", str(device)))
+
+    def vocabulary(self, codebook: Codebook = None) -> int:
+        """Number of ids that can occur, 0 to one less."""
+        return self.model.vocabulary(self.model.checked_codebook(codebook))
+
+    def encode_tokens(self.model, self.engine, signal: Any, *, sample_rate: float | None = None, codebook: Codebook = None) -> Tokens:
+        """The ids of a batch of signals, equal to those in their token files.
+
+        >>> codec = Codec.load("speech-vp")
+        >>> tokens = codec.encode_tokens(np.zeros((2, 16_000), np.float32), sample_rate=16_000)
+        >>> tokens.ids.shape, codec.decode_tokens(tokens.ids, level=tokens.levels, lengths=tokens.lengths).shape
+        ((2, 167), (2, 16000))
+
+        Args:
+            signal: Arrays or tensors: sound [B, n] or [n], images [B, H, W, 3] or [H, W, 3] uint8; or a list of sounds
+                [n] or images [H, W, 3] of any sizes. numpy gives numpy, torch gives torch on the same device.
+            sample_rate: Hz, of sound.
+            codebook: One of `codebooks`; None for the largest.
+
+        Raises:
+            ConfigError: It has another shape, its sample rate is missing, or the model lacks the codebook.
+            InputError: It holds what is no number.
+        """
+        return encode_tokens(self.model, self.engine, signal, sample_rate, self.model.checked_codebook(codebook))
+
+    def decode_tokens(
+        self, ids: Any, *, codebook: Codebook = None, level: Any = -20.0, lengths: Any | None = None
+    ) -> Any:
+        """Sound [B, n] float32 at `sample_rate`, or images [B, H, W, 3] uint8, of ids.
+
+        Args:
+            ids: [B, T] or [T] of sound, [B, H, W] or [H, W] of images, or a list; integers in an array or tensor.
+            codebook: The one that they belong to; None for the largest.
+            level: dBFS that sound is to have: one for all, [B], or [B, windows] as `encode_tokens` gives.
+            lengths: Samples of each sound, [B] or [B, 1], or rows and columns of pixels, [B, 2]; None for all that the
+                ids make. What is behind a shorter signal is 0.
+
+        Raises:
+            InputError: An id is outside the vocabulary, or there are fewer than the lengths need.
+            ConfigError: Ids, levels or lengths have another shape, or the model lacks the codebook.
+        """
+        return decode_tokens(self.model, self.engine, ids, self.model.checked_codebook(codebook), level, lengths)
+
+    def token_decoder(self, codebook: Codebook = None, *, level: float = -20.0, block: int = 4) -> TokenDecoder:
+        """What turns ids into sound while they come; the samples do not depend on how the ids are pushed.
+
+        Sound comes out as soon as `decoder_reach` more ids are in, 26 of `speech-vp`, 0.16 s.
+
+        Args:
+            codebook: The one that they belong to; None for the largest.
+            level: dBFS that the sound is to have.
+            block: Ids that are decoded at a time: fewer come sooner and cost more.
+
+        Raises:
+            InputError: The model codes images.
+            ConfigError: The model lacks the codebook, or cannot have the level.
+        """
+        self.check_streams()
+        return TokenDecoder(self.model, self.engine, self.model.checked_codebook(codebook), level, block)
+
+    def token_encoder(self, codebook: Codebook = None, *, sample_rate: float, block: int = 4) -> TokenEncoder:
+        """What turns sound into ids while it comes, `encoder_reach` ids late: 14 of `speech-vp`, 0.08 s.
+
+        The level runs along with the sound, so ids differ a little from those of `encode_tokens`.
+
+        Args:
+            codebook: One of `codebooks`; None for the largest.
+            sample_rate: Hz of what will be pushed.
+            block: Ids that are made at a time.
+
+        Raises:
+            InputError: The model codes images, or no sound has this sample rate.
+            ConfigError: The model lacks the codebook.
+        """
+        self.check_streams()
+        return TokenEncoder(self.model, self.engine, self.model.checked_codebook(codebook), whole_rate(sample_rate), block)
+
+    def codebook_vectors(self, codebook: Codebook = None) -> NDArray[np.float32]:
+        """The latents [K, C] that ids stand for, or [G, K, C] of several codes a position; torch must be installed.
+
+        Raises ConfigError for a codebook that the model lacks.
+        """
+        return codebook_vectors(self.model, self.model.checked_codebook(codebook))
+
+    def latents(self, signal: "Tensor") -> "Tensor":
+        """Latents [B, T, C] or [B, H, W, C] before quantization, with gradients. Torch engine only.
+
+        Args:
+            signal: Whole hops of what the network sees: sound [B, T*hop] at `sample_rate` and -20 dBFS, or images
+                [B, H*hop, W*hop, 3] in [-1, 1]; all of it as one window.
+
+        Raises ConfigError on another engine.
+        """
+        latents: Tensor = self.autoencoder.network.encode(signal)
+        return latents
+
+    def decode_latents(self, latents: "Tensor", codebook: Codebook = None) -> "Tensor":
+        """The inverse of `latents`; the decoder is told which codebook they come from. Torch engine only."""
+        condition = self.autoencoder.condition(self.model.checked_codebook(codebook))
+        return self.autoencoder.network.decode(latents, condition)
+
+    @property
+    def autoencoder(self) -> "Autoencoder":
+        """The trained module. Raises ConfigError on an engine without it."""
+        from vpcodec.codec.torch_engine import TorchEngine
+
+        if not isinstance(self.engine, TorchEngine):
+            raise ConfigError(
+                f"the engine {self.engine.name} has no latents", hint="load it with engine='torch'"
+            )
+        return self.engine.autoencoder
+
+    def check_streams(self) -> None:
+        """Raise InputError for a model of images, which have no beginning and no end."""
+        if not self.signal.streams:
+            raise InputError(f"{self.name} codes images; only speech can be streamed", hint="use encode for photos")
