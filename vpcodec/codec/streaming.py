@@ -275,7 +275,7 @@ class TokenDecoder:
         self.rate = rate
         self.side = side_of(np.array([level]))
         self.decoder = SpeechDecoder(model.facts, rate, columns=block)
-        self.waiting: Ids = np.zeros(0, np.int64)
+        self.waiting: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def push(self, ids: Any) -> Samples:
         """Take in ids, any number of them.

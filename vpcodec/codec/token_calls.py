@@ -84,7 +84,7 @@ class TokenCalls:
         """Number of ids that can occur, 0 to one less."""
         return self.model.vocabulary(self.model.checked_codebook(codebook))
 
-    def encode_tokens(self.model, self.engine, signal: Any, *, sample_rate: float | None = None, codebook: Codebook = None) -> Tokens:
+    def encode_tokens(self, signal: Any, *, sample_rate: float | None = None, codebook: Codebook = None) -> Tokens:
         """The ids of a batch of signals, equal to those in their token files.
 
         >>> codec = Codec.load("speech-vp")
@@ -154,7 +154,8 @@ class TokenCalls:
             ConfigError: The model lacks the codebook.
         """
         self.check_streams()
-        return TokenEncoder(self.model, self.engine, self.model.checked_codebook(codebook), whole_rate(sample_rate), block)
+        rate = self.model.checked_codebook(codebook)
+        return TokenEncoder(self.model, self.engine, rate, whole_rate(sample_rate), block)
 
     def codebook_vectors(self, codebook: Codebook = None) -> NDArray[np.float32]:
         """The latents [K, C] that ids stand for, or [G, K, C] of several codes a position; torch must be installed.
@@ -186,9 +187,7 @@ class TokenCalls:
         from vpcodec.codec.torch_engine import TorchEngine
 
         if not isinstance(self.engine, TorchEngine):
-            raise ConfigError(
-                f"the engine {self.engine.name} has no latents", hint="load it with engine='torch'"
-            )
+            raise ConfigError(f"the engine {self.engine.name} has no latents", hint="load it with engine='torch'")
         return self.engine.autoencoder
 
     def check_streams(self) -> None:
