@@ -263,15 +263,16 @@ def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
     stop = min(index.length, index.length if stop is None else stop)
     if start >= stop:
         raise InputError(f"the recording ends before second {span.start:g}")
-    core = (index.header.columns or CORES["speech"]) * coding.facts.hop
     # Resampling starts where a sample at the model's rate and one at the source's fall on the same instant.
     step = rate // math.gcd(rate, signal.sample_rate)
+    core = (index.header.columns or CORES["speech"]) * coding.facts.hop
     first = max(0, start * rate // signal.sample_rate - LEAD - step) // core
-    last = (resampled_length(stop, signal.sample_rate, rate) + LEAD) // core
-    skipped = -first * core % step
-    offset = (first * core + skipped) * signal.sample_rate // rate
-    ends = resampled_length(index.length, signal.sample_rate, rate) - first * core
-    computations = windows_of(coding, index, first, last)
+    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns)
+    begin = decoder.begin(first) * coding.facts.hop
+    skipped = -begin % step
+    offset = (begin + skipped) * signal.sample_rate // rate
+    ends = resampled_length(index.length, signal.sample_rate, rate) - begin
+    computations = windows_of(coding, index, decoder, resampled_length(stop, signal.sample_rate, rate) + LEAD)
     windows = cut_out(in_order(coding.engine, computations, coding.timer), skipped, ends)
     missing = stop - start
     for block in cut_out(resample_windows(windows, rate, signal), start - offset, stop - offset):
@@ -281,17 +282,17 @@ def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
         raise ContainerError(f"the frames end {missing:,} samples before the end that the footer states")
 
 
-def windows_of(coding: Coding, index: Index, first: int, last: int) -> Iterator[Computation[Samples]]:
-    """What computes the windows [n, channels] at the model's rate, from number `first` to `last` or the end.
+def windows_of(coding: Coding, index: Index, decoder: SpeechDecoder, stop: int) -> Iterator[Computation[Samples]]:
+    """What computes the windows [n, channels] at the model's rate up to sample `stop`, or to the end.
 
     Raises ContainerError.
     """
     signal = speech_facts(index.header)
-    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns)
-    for number in range(decoder.received, min(len(index), last + decoder.context + 1)):
+    for number in range(decoder.received, len(index)):
         yield from decoder.push(checked(index.read(number, coding.prior), signal))
-    if last + decoder.context >= len(index):
-        yield from decoder.finish()
+        if decoder.begin(decoder.decoded) * coding.facts.hop > stop:
+            return
+    yield from decoder.finish()
 
 
 def resample_windows(windows: Iterator[Samples], rate: int, signal: SpeechFacts) -> Iterator[Samples]:

@@ -107,11 +107,14 @@ class SpeechEncoder:
 class SpeechDecoder:
     """Frames in, samples at the model's rate out; holds the frames that the network sees at a time.
 
+    A long window is a frame. Short ones end before the frame that completes them, by as much as the network sees
+    ahead, so that nothing waits for a frame after that.
+
     Args:
         facts: Of the engine's model.
         rate: One of the model's rates.
-        first: Number of the first frame to decode. Those that `context` counts before it are pushed first.
-        columns: Positions of a short window, as the header says; 0 for long ones.
+        first: Number of the first window to decode; the frames from `received` on are pushed.
+        columns: Positions of a short frame, as the header says; 0 for long ones.
     """
 
     def __init__(self, facts: ModelFacts, rate: int, first: int = 0, columns: int = 0) -> None:
@@ -120,13 +123,17 @@ class SpeechDecoder:
         self.core = columns or CORES["speech"]
         self.short = bool(columns)
         self.frames: dict[int, Frame] = {}
-        self.received = max(0, first - self.context)
         self.decoded = first
+        self.received = self.oldest()
 
-    @property
-    def context(self) -> int:
-        """Frames to either side that a window needs."""
-        return -(-self.facts.decoder_reach // self.core)
+    def begin(self, number: int) -> int:
+        """First position of a window."""
+        return max(0, number * self.core - (self.facts.decoder_reach if self.short else 0))
+
+    def oldest(self) -> int:
+        """Number of the first frame that the next window needs: what the network sees, and the level before."""
+        begin = self.begin(self.decoded)
+        return max(0, min((begin - self.facts.decoder_reach) // self.core, begin // self.core - 1))
 
     def push(self, frame: Frame) -> list[Computation[Samples]]:
         """Take in the next frame; returns what computes the windows [n, channels] that can now be made."""
@@ -141,8 +148,8 @@ class SpeechDecoder:
         self.frames[self.received] = frame
         self.received += 1
         windows = []
-        while self.positions() >= (self.decoded + 1) * self.core + self.facts.decoder_reach:
-            windows.append(self.decode_window())
+        while self.positions() >= self.begin(self.decoded + 1) + self.facts.decoder_reach:
+            windows += self.decode_window(self.positions() * self.facts.hop)
         return windows
 
     def finish(self, length: int | None = None) -> list[Computation[Samples]]:
@@ -154,39 +161,44 @@ class SpeechDecoder:
         Raises:
             ContainerError: The frames hold fewer samples, or the last frame lies behind all of them.
         """
-        starts = max(0, self.received - 1) * self.core * self.facts.hop
-        holds = self.positions() * self.facts.hop
+        hop = self.facts.hop
+        starts = max(0, self.received - 1) * self.core * hop
+        holds = self.positions() * hop
         if length is not None and not starts <= length <= holds:
             raise ContainerError(
                 f"the frames hold {holds} samples at {self.facts.sample_rate} Hz, the footer states {length}"
             )
-        return [self.decode_window(length) for _ in range(self.decoded, self.received)]
+        windows, length = [], holds if length is None else length
+        while self.begin(self.decoded) * hop < length:
+            windows += self.decode_window(length)
+        return windows
 
     def positions(self) -> int:
         """Positions of all frames so far."""
         last = self.frames.get(self.received - 1)
         return (self.received - 1) * self.core + last.tokens.shape[1] if last else 0
 
-    def decode_window(self, length: int | None = None) -> Computation[Samples]:
-        """What computes the next window, of a signal of `length` samples."""
-        hop = self.facts.hop
-        place = window(self.decoded, self.positions(), self.core, self.facts.decoder_reach)
+    def decode_window(self, length: int) -> list[Computation[Samples]]:
+        """What computes the next window, of a signal of `length` samples; nothing for one that would end before it."""
+        hop, reach = self.facts.hop, self.facts.decoder_reach
+        begin, end = self.begin(self.decoded), self.begin(self.decoded + 1)
+        self.decoded += 1
+        if begin == end:
+            return []
+        first, last = max(0, begin - reach), min(self.positions(), end + reach)
         offset = min(self.frames) * self.core
         tokens = np.concatenate([frame.tokens for frame in self.frames.values()], axis=1)
-        tokens = np.ascontiguousarray(tokens[:, place.start - offset : place.stop - offset])
-        start, stop = place.core_start * hop, place.core_stop * hop
-        stop = stop if length is None else min(stop, length)
-        kept = slice(start - place.start * hop, stop - place.start * hop)
+        tokens = np.ascontiguousarray(tokens[:, first - offset : last - offset])
+        start, stop = begin * hop, min(end * hop, length)
+        kept = slice(start - first * hop, stop - first * hop)
         levels = {number: levels_of(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
-        near = {number: levels[number] for number in levels if abs(number - self.decoded) <= 1}
-        gains = gain_curve(near, self.core * hop, start, stop, self.short)
-        self.decoded += 1
-        drop_before(self.frames, self.decoded - max(1, self.context))
+        gains = gain_curve(levels, self.core * hop, start, stop, self.short)
+        drop_before(self.frames, min(self.oldest(), self.received - 1))
 
         def compute(engine: Engine) -> Samples:
             return np.asarray((engine.decode_batch(tokens, self.rate)[:, kept] / gains).T)
 
-        return compute
+        return [compute]
 
 
 def drop_before(kept: dict[int, Frame] | dict[int, list[int]], number: int) -> None:
