@@ -194,4 +194,4 @@ class TokenCalls:
     def check_streams(self) -> None:
         """Raise InputError for a model of images, which have no beginning and no end."""
         if not self.signal.streams:
-            raise InputError(f"{self.model.name} codes images; only speech can be streamed", hint="use encode for photos")
+            raise InputError(f"{self.model.name} codes images, which have no stream", hint="use encode for photos")

@@ -1,0 +1,146 @@
+"""How late speech is that goes through the codec while it is spoken, and how much of a core that takes.
+
+    python benchmarks/latency.py [--latency 0.3 0.5] [--seconds 20] [--json FILE]
+
+A recording is pushed at the pace at which it would be spoken, in blocks of ten milliseconds: through
+`vpcodec encode | vpcodec decode`, and through `Codec.encoder` and `Codec.decoder`. The delay of a block is the time from
+when its last sample was spoken to when it came out. Run it on one core: `taskset -c 0 python benchmarks/latency.py`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from vpcodec import load
+
+MEDIA = Path(__file__).resolve().parent.parent / "tests" / "media"
+RATE = 16_000  # Hz
+BLOCK = RATE // 100  # samples pushed at a time
+
+Delays = list[float]
+
+
+def paced(blocks: list[bytes], push: Callable[[bytes], None]) -> float:
+    """Push blocks as they would be spoken; returns when the first one began."""
+    began = time.perf_counter()
+    for number, block in enumerate(blocks, 1):
+        time.sleep(max(0.0, began + number * BLOCK / RATE - time.perf_counter()))
+        push(block)
+    return began
+
+
+def delays_of(arrivals: list[tuple[float, int]], began: float) -> Delays:
+    """Seconds by which each block was late, from when how many samples had come out."""
+    delays, done = [], 0
+    for moment, samples in arrivals:
+        while done + BLOCK <= samples:
+            done += BLOCK
+            delays.append(moment - began - done / RATE)
+    return delays
+
+
+def through_pipe(samples: NDArray[np.int16], latency: float) -> tuple[Delays, float]:
+    """Delays through the two commands, and the share of a core that they took, without their start."""
+    vpcodec = [sys.executable, "-m", "vpcodec"]
+    raw = ["--raw", "--sample-rate", str(RATE), "--latency", str(latency), "-m", "speech-vp", "-o", "-"]
+    encode = subprocess.Popen([*vpcodec, "encode", "-", *raw], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    decode = subprocess.Popen(
+        [*vpcodec, "decode", "-", "--format", "raw", "-o", "-"], stdin=encode.stdout, stdout=subprocess.PIPE
+    )
+    assert encode.stdin and decode.stdout
+    arrivals: list[tuple[float, int]] = []
+
+    def listen() -> None:
+        received = 0
+        while content := os.read(decode.stdout.fileno(), 1 << 16):  # type: ignore[union-attr]
+            received += len(content) // 2
+            arrivals.append((time.perf_counter(), received))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    warm = np.zeros(2 * RATE, np.int16).tobytes()  # both commands have started when the first sound comes out
+    encode.stdin.write(warm)
+    encode.stdin.flush()
+    while not arrivals:
+        time.sleep(0.01)
+    time.sleep(1)
+    before = [core_seconds(process.pid) for process in (encode, decode)]
+    skipped = len(warm) // 2
+
+    def push(block: bytes) -> None:
+        encode.stdin.write(block)  # type: ignore[union-attr]
+        encode.stdin.flush()  # type: ignore[union-attr]
+
+    began = paced([block.tobytes() for block in np.split(samples, len(samples) // BLOCK)], push)
+    spent = sum(core_seconds(process.pid) for process in (encode, decode)) - sum(before)
+    encode.stdin.close()
+    listener.join()
+    heard = [(moment, received - skipped) for moment, received in arrivals if received > skipped]
+    return delays_of(heard, began), spent / (len(samples) / RATE)
+
+
+def core_seconds(process: int) -> float:
+    """Processor time that a process has taken."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def through_library(samples: NDArray[np.int16], latency: float) -> tuple[Delays, float]:
+    """Delays through `Codec.encoder` and `Codec.decoder`, and the share of a core that they took."""
+    codec = load("speech-vp", threads=1)
+    encoder, decoder = codec.encoder(RATE, dtype=np.int16, latency=latency), codec.decoder()
+    for _ in range(100):  # the graphs are loaded and warm
+        decoder.push(encoder.push(samples[:BLOCK]).content)
+    arrivals: list[tuple[float, int]] = []
+    encoder.reset()
+    decoder.reset()
+    received = 0
+
+    def push(block: bytes) -> None:
+        nonlocal received
+        received += sum(map(len, decoder.push(encoder.push(np.frombuffer(block, np.int16)).content)))
+        arrivals.append((time.perf_counter(), received))
+
+    spent = time.process_time()
+    began = paced([block.tobytes() for block in np.split(samples, len(samples) // BLOCK)], push)
+    return delays_of(arrivals, began), (time.process_time() - spent) / (len(samples) / RATE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.3, 0.4, 0.5, 1.0])
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    speech, _ = soundfile.read(MEDIA / "speech.flac", dtype="int16")
+    samples = np.resize(speech, options.seconds * RATE)
+    rows = []
+    for latency in options.latency:
+        for way, measure in (("pipe", through_pipe), ("library", through_library)):
+            delays, share = measure(samples, latency)
+            row = {
+                "latency": latency,
+                "through": way,
+                "median": round(float(np.median(delays)), 3),
+                "worst": round(max(delays), 3),
+                "core_share": round(share, 3),
+            }
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
