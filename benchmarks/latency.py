@@ -57,7 +57,8 @@ def through_pipe(samples: NDArray[np.int16], latency: float) -> tuple[Delays, fl
     decode = subprocess.Popen(
         [*vpcodec, "decode", "-", "--format", "raw", "-o", "-"], stdin=encode.stdout, stdout=subprocess.PIPE
     )
-    assert encode.stdin and decode.stdout
+    assert encode.stdin
+    assert decode.stdout
     arrivals: list[tuple[float, int]] = []
 
     def listen() -> None:

@@ -71,7 +71,8 @@ def test_a_range_of_a_stream_is_that_range_of_the_whole(codec: Codec, sound: np.
         codec.decode_to(Index(io.BytesIO(content)), out, "raw", Writing(span=Span(start, stop)))
         part = np.frombuffer(out.getvalue(), "<f4").reshape(-1, 2)
         expected = whole[round(start * 44_100) : None if stop is None else round(stop * 44_100)]
-        assert part.shape == expected.shape and np.abs(part - expected).max() < 1e-6
+        assert part.shape == expected.shape
+        assert np.abs(part - expected).max() < 1e-6
 
 
 def test_a_shout_after_a_whisper_and_a_whisper_after_a_shout_keep_their_levels(codec: Codec, sound: np.ndarray) -> None:
@@ -95,7 +96,8 @@ def test_pauses_do_not_pump(codec: Codec, sound: np.ndarray) -> None:
     decoded = codec.decode_recording(live(codec, parts, 0.4)).samples[:, 0]
     pause = decoded[len(sound) + RATE // 2 : len(sound) + 5 * RATE // 2].reshape(10, -1)
     levels = 10 * np.log10(np.square(pause).mean(axis=1) + 1e-12)
-    assert levels.max() < -55 and levels.max() - levels.min() < 6
+    assert levels.max() < -55
+    assert levels.max() - levels.min() < 6
 
 
 def test_damage_to_a_stream_costs_two_seconds_at_most_and_makes_no_click(codec: Codec, sound: np.ndarray) -> None:

@@ -58,13 +58,16 @@ def test_a_batch_of_sounds_of_any_lengths_is_each_of_them(sound: np.ndarray) -> 
     sounds = [sound[:1600], sound[5000:5001], sound[:48_000], sound[1600:3200]]
     tokens = codec.encode_tokens(sounds, sample_rate=16_000, codebook=1024)
     waveform = codec.decode_tokens(tokens.ids, codebook=1024, level=tokens.levels, lengths=tokens.lengths)
-    assert tokens.ids.shape == (4, 500) and waveform.shape == (4, 48_000)
+    assert tokens.ids.shape == (4, 500)
+    assert waveform.shape == (4, 48_000)
     for place, each in enumerate(sounds):
         alone = codec.encode_tokens(each, sample_rate=16_000, codebook=1024)
         count = alone.ids.shape[1]
-        assert (tokens.ids[place, :count] == alone.ids[0]).all() and not tokens.ids[place, count:].any()
+        assert (tokens.ids[place, :count] == alone.ids[0]).all()
+        assert not tokens.ids[place, count:].any()
         decoded = codec.decode_tokens(alone.ids, codebook=1024, level=alone.levels, lengths=alone.lengths)
-        assert (waveform[place, : len(each)] == decoded[0]).all() and not waveform[place, len(each) :].any()
+        assert (waveform[place, : len(each)] == decoded[0]).all()
+        assert not waveform[place, len(each) :].any()
 
 
 def test_integers_and_other_sample_rates_are_taken(sound: np.ndarray) -> None:
@@ -81,7 +84,9 @@ def test_tensors_give_tensors_and_a_batch_on_torch_is_computed_as_one(sound: np.
     hook = codec.autoencoder.network.encoder.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
     tokens = codec.encode_tokens(batch, sample_rate=16_000)
     hook.remove()
-    assert calls == [3] and isinstance(tokens.ids, torch.Tensor) and tokens.ids.dtype == torch.int64
+    assert calls == [3]
+    assert isinstance(tokens.ids, torch.Tensor)
+    assert tokens.ids.dtype == torch.int64
     each = [codec.encode_tokens(row, sample_rate=16_000).ids[0] for row in batch]
     assert torch.equal(tokens.ids, torch.stack(each))
     assert isinstance(codec.decode_tokens(tokens.ids), torch.Tensor)
@@ -91,9 +96,11 @@ def test_the_level_of_decoded_ids_is_the_one_asked_for(sound: np.ndarray) -> Non
     codec = Codec.load("speech-vp")
     ids = codec.encode_tokens(sound, sample_rate=16_000).ids
     quiet, loud = (codec.decode_tokens(ids, level=level)[0] for level in (-40.0, -20.0))
-    assert np.allclose(quiet * 10, loud, atol=1e-4) and np.abs(loud).max() > 0.1
+    assert np.allclose(quiet * 10, loud, atol=1e-4)
+    assert np.abs(loud).max() > 0.1
     both = codec.decode_tokens(np.concatenate([ids, ids]), level=[-40.0, -20.0])
-    assert (both[0] == quiet).all() and (both[1] == loud).all()
+    assert (both[0] == quiet).all()
+    assert (both[1] == loud).all()
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
@@ -121,7 +128,8 @@ def test_sound_that_comes_piece_by_piece_gives_ids_soon_and_the_same_ones(sound:
             first = next(place for place, piece in enumerate(pieces) if len(piece))
             assert (first + 1) * 100 <= (codec.model.facts.encoder_reach + 4) * codec.hop + 200
         found.append(np.concatenate([*pieces, encoder.finish()]))
-    assert (found[0] == found[1]).all() and len(found[0]) == -(-32_000 // codec.hop)
+    assert (found[0] == found[1]).all()
+    assert len(found[0]) == -(-32_000 // codec.hop)
     whole = codec.encode_tokens(sound[:32_000], sample_rate=16_000, codebook=1024).ids[0]
     assert (found[0] == whole).mean() > 0.1  # another level, so not all
 

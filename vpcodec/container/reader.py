@@ -63,6 +63,7 @@ class Reader:
         self.source = Source(stream)
         self.header = read_header(self.source)
         self.footer: Footer | None = None
+        self.decoder: FrameDecoder | None = None  # of the frames so far, where damage ends the reading
         self.sizes: list[int] = []  # of the frames so far, bytes; 0 for one that was lost
         self.continued = 0  # checksum of those that continue others
 
@@ -88,9 +89,9 @@ class Reader:
         if on_damage:
             yield from self.repaired_frames(prior, on_damage)
             return
-        decoder = FrameDecoder(self.header, prior)
+        self.decoder = self.decoder or FrameDecoder(self.header, prior)
         for part in self.coded_frames():
-            yield decoder.decode(part)
+            yield self.decoder.decode(part)
 
     def repaired_frames(self, prior: bytes | None, on_damage: Resync) -> Iterator[Frame]:
         """All frames, blank ones for those lost; see `frames`."""
