@@ -3,8 +3,8 @@
     python benchmarks/latency.py [--latency 0.3 0.5] [--seconds 20] [--json FILE]
 
 A recording is pushed at the pace at which it would be spoken, in blocks of ten milliseconds: through
-`vpcodec encode | vpcodec decode`, and through `Codec.encoder` and `Codec.decoder`. The delay of a block is the time from
-when its last sample was spoken to when it came out. Run it on one core: `taskset -c 0 python benchmarks/latency.py`.
+`vpcodec encode | vpcodec decode`, and through `Codec.encoder` and `Codec.decoder`. The delay of a block is the time
+from when its last sample was spoken to when it came out. On one core: `taskset -c 0 python benchmarks/latency.py`.
 """
 
 import argparse

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "autoencoder": {"config", "networks", "quantizers"},
     "registry": {"config", "autoencoder"},
     "testing": {"quantizers"},
-    "codec": {"config", "container", "data", "registry"},
+    "codec": {"autoencoder", "config", "container", "data", "registry"},
     "graphs": {"autoencoder", "codec", "networks", "quantizers", "registry"},
     "training": {
         "config",

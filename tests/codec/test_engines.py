@@ -161,7 +161,7 @@ def test_no_position_is_searched_twice_or_left_out_when_rows_do_not_fill_the_qua
 ) -> None:
     engine, reference = OnnxEngine(models["image"]), TorchEngine(models["image"], "cpu")
     signal = np.random.default_rng(0).uniform(-1, 1, (8 * 47, 8 * 53, 3)).astype(np.float32)
-    rate = models["image"].checked_rate(None)
+    rate = models["image"].checked_codebook(None)
     np.testing.assert_array_equal(engine.encode(signal, rate), reference.encode(signal, rate))
 
 

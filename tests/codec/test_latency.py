@@ -1,4 +1,4 @@
-"""Speech that is encoded and decoded while it is spoken: short windows, a running level, and what they must not cost."""
+"""Speech encoded and decoded while it is spoken: short windows, a running level, and what they must not cost."""
 
 import io
 

@@ -224,7 +224,7 @@ def test_silence_stays_finite_and_quiet(speech: Codec) -> None:
 
 def test_the_gain_glides_between_the_levels_of_neighbours() -> None:
     levels = {0: [160], 1: [120]}
-    curve = gain_curve(levels, 0, 6144, 0, 12288)[0]
+    curve = gain_curve(levels, 6144, 0, 12288, short=False)[0]
     assert np.isclose(curve[0], gain_of(160))
     assert np.isclose(curve[-1], gain_of(120))
     assert np.abs(np.diff(20 * np.log10(curve))).max() < 0.03

@@ -31,7 +31,7 @@ class TorchEngine:
         return self.encode_batch(signal[None], rate)[0]
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        return self.decode_batch(tokens[None], rate)[0]
+        return self.decode_batch(checked_tokens(tokens, self.model.vocabulary(rate))[None], rate)[0]
 
     @torch.inference_mode()
     def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
