@@ -73,7 +73,7 @@ class Pictures(Signal):
         self, coding: Coding, reader: Reader | Index, out: BinaryIO, form: str, writing: Writing
     ) -> tuple[str, ...]:
         if isinstance(reader, Index):
-            raise InputError("this token file holds a photo; --from and --to are for recordings")
+            raise InputError("this token file holds a picture, not a recording")
         damage = self.resync(coding) if writing.resync else None
         tiles = self.decode_tiles(coding, reader, damage)
         sink = ImageSink(image_info(coding.header), form)
