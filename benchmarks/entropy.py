@@ -88,19 +88,27 @@ def measure(
 
 
 def table(results: dict[str, Any]) -> str:
-    """A row for every set of tokens and coding."""
-    heads = ["tokens", "coding", "bits a token", "of nominal", "written a second", "read a second"]
-    rows = [f"| {' | '.join(heads)} |", f"|---|---|{'---:|' * (len(heads) - 2)}"]
+    """A row for every set of tokens."""
+    bits = {
+        "flat": "flat, a file a clip",
+        "prior": "with the prior, a file a clip",
+        "long": "with the prior, one long file",
+        "live": "with the prior, live",
+    }
+    speeds = {
+        "clip": "with the prior, a file a clip",
+        "first": "with the prior, the first clip",
+        "plain Python": "with the prior, plain Python",
+    }
+    heads = ["tokens", *bits, *(f"{name}, M/s" for name in speeds)]
+    rows = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     for name, codings in results.items():
-        for coding, found in codings.items():
-            share, wrote, read_back = found["share_of_nominal"], found["written_per_second"], found["read_per_second"]
-            figures = [
-                f"{found['bits_per_token']:.2f}",
-                f"{share:.1%}",
-                f"{wrote / 1e6:.2f} M",
-                f"{read_back / 1e6:.2f} M",
-            ]
-            rows.append(f"| {name} | {coding} | {' | '.join(figures)} |")
+        figures = [f"{codings[coding]['bits_per_token']:.2f}" if coding in codings else "" for coding in bits.values()]
+        for coding in speeds.values():
+            found = codings.get(coding)
+            both = [found[f"{way}_per_second"] / 1e6 for way in ("written", "read")] if found else []
+            figures.append(" / ".join(f"{speed:.2f}" for speed in both))
+        rows.append(f"| {name} | {' | '.join(figures)} |")
     return "\n".join(rows) + "\n"
 
 

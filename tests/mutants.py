@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
         return f"{self.file}: {self.text!r} -> {self.replacement!r}"
 
 
+CONTINUED = "tests/container/test_continued.py"
 LOOP = "vpcodec/training/loop.py"
 ONE_STEP = "tests/training/test_one_step.py"
 
@@ -242,6 +243,22 @@ DATA = (
 CONTAINER_AND_CODEC = (
     Mutant("vpcodec/container/fields.py", "if index and not byte:", "if False:", "tests/container"),
     Mutant("vpcodec/container/parts.py", "if beyond > reach:", "if False:", "tests/container/test_reader.py"),
+    Mutant("vpcodec/container/parts.py", "last[0] != part.number - 1", "False", CONTINUED),
+    Mutant("vpcodec/container/coding.py", "carried & 255 != continued_check(tokens, side, number)", "False", CONTINUED),
+    Mutant("vpcodec/container/reader.py", "footer.continued != self.continued", "False", CONTINUED),
+    Mutant(
+        "vpcodec/container/format.py",
+        "smallest_flat_size(self.header.vocabulary, frame.tokens.size)",
+        "9999",
+        CONTINUED,
+    ),
+    Mutant(
+        "vpcodec/container/_tabled.c",
+        "coder->part[p].size + 1",
+        "coder->part[p].size",
+        "tests/container/test_tabled.py",
+    ),
+    Mutant("vpcodec/container/_tabled.c", "*used < held", "1", "tests/container/test_tabled.py"),
     Mutant("vpcodec/container/flat.py", "KEPT_BITS = 64 ", "KEPT_BITS = 8 ", "tests/container/test_flat.py"),
     Mutant(
         "vpcodec/codec/windows.py",

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.rans import LOWEST, TOTAL, TOTAL_BITS, WORD_BITS
+from vpcodec.container.prior import TOTAL, TOTAL_BITS
 
 if TYPE_CHECKING:
     from vpcodec.container.tabled import Grid, Lookups
 
 Ints = NDArray[np.int64]
+
+WORD_BITS = 16
+LOWEST = 1 << WORD_BITS  # that the state may be
 
 
 class DigitLists(NamedTuple):

@@ -12,6 +12,7 @@ P number of values that the digits of the same code before a digit can make, R t
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 
 from vpcodec.container.fields import Fields, varint
 from vpcodec.container.header import KINDS
-from vpcodec.container.rans import TOTAL
 from vpcodec.errors import ContainerError
 
 Bytes = NDArray[np.uint8]
 
 MAGIC = b"\xd6PR\x03"
+TOTAL_BITS = 11
+TOTAL = 1 << TOTAL_BITS  # of the weights of all values that a digit can have
 MOST_CODES = 8  # of a position
 LARGEST_CODE = 1 << 16  # codes of one codebook, and numbers that the digits of a code make
 MOST_DIGITS = 16  # of a position
@@ -54,7 +56,7 @@ class Digits:
     codes: tuple[int, ...]
     radices: tuple[tuple[int, ...], ...]
 
-    @property
+    @cached_property
     def flat(self) -> tuple[int, ...]:
         """[D] the radices of all digits."""
         return tuple(radix for group in self.radices for radix in group)
@@ -115,7 +117,7 @@ class Scale:
 
     def table(self) -> NDArray[np.int64]:
         """[256] the bin of every sum."""
-        return np.clip((np.arange(LARGEST_SUM + 1) - self.base) // self.width, 0, self.bins - 1)
+        return np.minimum(np.maximum(np.arange(LARGEST_SUM + 1) - self.base, 0) // self.width, self.bins - 1)
 
 
 @dataclass(frozen=True)

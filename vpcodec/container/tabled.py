@@ -1,9 +1,15 @@
-"""Tabled coding of a frame: tables weigh the digits of one token after the other, a range of numbers takes them in.
+"""Tabled coding of a frame: tables weigh the digits of one token after the other, a number takes them in.
 
-Each digit depends on those before, so there is nothing to do at once: `_tabled.c` does it one by one, compiled, and
-`plain.py` where nothing was.
+That number, the state of an asymmetric numeral system, is kept from 2^16 to 2^32. A digit of weight f, above values of
+weight b together, all weights adding up to 2^11, makes it 2^11 / f times as large, up to rounding; where that would
+leave the range, its lower half leaves first, as a word. Encoding starts with the last digit; decoding runs the other
+way: digit out, word in. The state that encoding starts with is 2^16 and a number of 16 bits, which decoding finds at
+the end. Each digit depends on those before, so nothing can be done at once: `_tabled.c` goes through them compiled,
+`plain.py` where nothing was compiled.
+
 T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit, F fields,
 P number of values that the digits of the same code before a digit can make, R those of a part
+Source: Duda, Asymmetric numeral systems, arXiv 1311.2540.
 """
 
 from collections.abc import Sequence
@@ -17,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container import plain
+from vpcodec.container.plain import LOWEST
 from vpcodec.container.prior import MOST_FIELDS, NEIGHBORS, Prior, load_prior
-from vpcodec.container.rans import LOWEST, carried_number, joined, state_and_words
 from vpcodec.errors import ContainerError
 
 native: Any = None
@@ -261,3 +267,39 @@ def decode_frame(
         state, used = native.decode(*tables, *places, words, numbers, state)
     carried = carried_number(payload, state, used, least)
     return lookups.tokens(numbers.reshape(*shape, -1)), carried
+
+
+def joined(state: int, words: bytes, least: int) -> bytes:
+    """The payload of the last state and the words, filled up to `least` bytes with words of zeros."""
+    payload = state.to_bytes(3 if state < 1 << 24 else 4, "big") + words
+    return payload + bytes(max(0, least - len(payload) + 1) // 2 * 2)
+
+
+def state_and_words(payload: bytes, least: int) -> tuple[int, bytes]:
+    """The last state and the words of a payload of `least` bytes or more. Raises ContainerError for a shorter one."""
+    if len(payload) < max(3, least):
+        raise ContainerError(f"tabled payload has {len(payload)} bytes, expected {max(3, least)} or more")
+    head = 4 - len(payload) % 2
+    return int.from_bytes(payload[:head], "big"), payload[head:]
+
+
+def carried_number(payload: bytes, state: int, words: int, least: int) -> int:
+    """The number that a payload carries.
+
+    Args:
+        payload: All of it.
+        state: What decoding ended with.
+        words: That it used.
+        least: Bytes that the payload is filled up to.
+
+    Raises:
+        ContainerError: The state is none that encoding starts with, or filling is not all that follows the words.
+    """
+    used = 4 - len(payload) % 2 + 2 * words
+    filled = used + max(0, least - used + 1) // 2 * 2
+    if not LOWEST <= state < 2 * LOWEST or len(payload) != filled or any(payload[used:]):
+        raise ContainerError(
+            f"tabled payload of {len(payload)} bytes is damaged, or made with another prior: "
+            f"{used} bytes used, last state {state}"
+        )
+    return state - LOWEST

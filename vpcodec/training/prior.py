@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpcodec.container.prior import LARGEST_SUM, Bytes, Digits, Prior, Scale
-from vpcodec.container.rans import TOTAL
+from vpcodec.container.prior import LARGEST_SUM, TOTAL, Bytes, Digits, Prior, Scale
 from vpcodec.container.tabled import Lookups, filled_grid, products
 from vpcodec.training.code_order import digits_for
 
