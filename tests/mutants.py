@@ -243,7 +243,6 @@ DATA = (
 CONTAINER_AND_CODEC = (
     Mutant("vpcodec/container/fields.py", "if index and not byte:", "if False:", "tests/container"),
     Mutant("vpcodec/container/parts.py", "if beyond > reach:", "if False:", "tests/container/test_reader.py"),
-    Mutant("vpcodec/container/parts.py", "last[0] != part.number - 1", "False", CONTINUED),
     Mutant("vpcodec/container/coding.py", "carried & 255 != continued_check(tokens, side, number)", "False", CONTINUED),
     Mutant("vpcodec/container/reader.py", "footer.continued != self.continued", "False", CONTINUED),
     Mutant(

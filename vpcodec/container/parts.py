@@ -55,7 +55,7 @@ class FrameDecoder:
         check_prior(header, prior)
         self.header = header
         self.prior = prior
-        self.last: tuple[int, Frame] | None = None  # number and frame of the one before
+        self.last: Frame | None = None  # the one before; None where it is damaged
 
     def decode(self, part: Coded) -> Frame:
         """The next frame. Raises ContainerError for what no tokens make, or where it continues a lost frame."""
@@ -65,18 +65,17 @@ class FrameDecoder:
                 levels, kind = self.header.levels, self.header.kind
                 tokens = decode_tokens(part.coding, part.payload, part.shape, levels, kind, self.prior)
                 frame = Frame(tokens, part.side)
-            elif last is None or last[0] != part.number - 1 or self.prior is None:
+            elif last is None or self.prior is None:
                 raise ContainerError("the frame that it continues is lost")
             else:
-                before = last[1]
-                shape = len(before.tokens), self.header.columns
+                shape = len(last.tokens), self.header.columns
                 if math.prod(shape) > LARGEST_FRAME:
                     raise ContainerError(f"{shape[0]} rows of {shape[1]} columns are too many")
-                held = before.tokens, self.prior
-                frame = Frame(*decode_continued(part.payload, shape, len(before.side), part.number, *held))
+                held = last.tokens, self.prior
+                frame = Frame(*decode_continued(part.payload, shape, len(last.side), part.number, *held))
         except ContainerError as error:
             raise ContainerError(f"frame {part.number}: {error.what}") from error
-        self.last = part.number, frame
+        self.last = frame
         return frame
 
 
