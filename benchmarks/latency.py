@@ -1,20 +1,24 @@
 """How late speech is that goes through the codec while it is spoken, and how much of a core that takes.
 
     python benchmarks/latency.py [--latency 0.3 0.5] [--seconds 20] [--json FILE]
+    python benchmarks/latency.py --recordings DIR [--codebook 1024 16384]
 
 A recording is pushed at the pace at which it would be spoken, in blocks of ten milliseconds: through
 `vpcodec encode | vpcodec decode`, and through `Codec.encoder` and `Codec.decoder`. The delay of a block is the time
 from when its last sample was spoken to when it came out. On one core: `taskset -c 0 python benchmarks/latency.py`.
+
+With recordings, it measures what a latency costs instead: bytes and PESQ-WB against long windows.
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +26,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from vpcodec import load
+from vpcodec.codec.signals import Reading
 
 MEDIA = Path(__file__).resolve().parent.parent / "tests" / "media"
 RATE = 16_000  # Hz
@@ -117,19 +122,43 @@ def through_library(samples: NDArray[np.int16], latency: float) -> tuple[Delays,
     return delays_of(arrivals, began), (time.process_time() - spent) / (len(samples) / RATE)
 
 
+def costs(recordings: list[Path], latencies: list[float], codebooks: list[str]) -> Iterator[dict[str, object]]:
+    """Bytes of all recordings and their mean PESQ-WB, at each latency and with long windows (latency None)."""
+    from vpcodec.metrics.speech import pesq_wb
+
+    codec = load("speech-vp", threads=1)
+    for codebook in codebooks:
+        for latency in (None, *latencies):
+            size, scores = 0, []
+            for path in recordings:
+                content = io.BytesIO()
+                codec.encode_to(path, content, codebook=codebook, reading=Reading(latency=latency))
+                samples, _rate = soundfile.read(path, dtype="float32")
+                decoded = codec.decode_recording(content.getvalue()).samples[:, 0]
+                size += len(content.getvalue())
+                scores.append(pesq_wb(decoded, samples))
+            yield {"codebook": codebook, "latency": latency, "bytes": size, "pesq_wb": round(float(np.mean(scores)), 3)}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", type=float, nargs="+", default=[0.3, 0.4, 0.5, 1.0])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--recordings", type=Path, help="folder of mono recordings at 16 kHz")
+    parser.add_argument("--codebook", nargs="+", default=["1024", "16384"])
     options = parser.parse_args()
     speech, _ = soundfile.read(MEDIA / "speech.flac", dtype="int16")
     samples = np.resize(speech, options.seconds * RATE)
-    rows = []
-    for latency in options.latency:
+    rows: list[dict[str, object]] = []
+    if options.recordings:
+        for row in costs(sorted(options.recordings.iterdir()), options.latency, options.codebook):
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    for latency in options.latency if not options.recordings else []:
         for way, measure in (("pipe", through_pipe), ("library", through_library)):
             delays, share = measure(samples, latency)
-            row = {
+            row: dict[str, object] = {
                 "latency": latency,
                 "through": way,
                 "median": round(float(np.median(delays)), 3),

@@ -36,6 +36,7 @@ from vpcodec.errors import ConfigError, ContainerError, InputError
 from vpcodec.registry import ModelFacts, ModelFolder
 
 GROUP = 2.0  # seconds between short frames that stand alone: what a lost byte or the search for a range costs
+SOON = 0.01  # seconds that are read at a time where latency counts
 LEAD = 4096  # samples at the model's rate around a range, more than the resampler's filter needs
 SILENT = 1  # the lowest level that brings a window down, to -119.5 dBFS; level 0 leaves what its tokens say as it is
 
@@ -83,7 +84,8 @@ class Speech(Signal):
         encoder = RecordingEncoder(coding.facts, coding.header)
 
         def computations() -> Iterator[Computation[Frame]]:
-            for block in cut_out(opened.blocks(), *span.samples(opened.info.sample_rate)):
+            blocks = opened.blocks(SOON if coding.header.columns else None)
+            for block in cut_out(blocks, *span.samples(opened.info.sample_rate)):
                 yield from encoder.push(block)
             if not encoder.received:
                 raise InputError(f"{opened.name}: ends before second {span.start:g}")

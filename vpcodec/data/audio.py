@@ -110,13 +110,17 @@ class AudioSource:
         cleaned = counted(self._cleaned, said.format("sample was", "is"), said.format("samples were", "are"))
         return (*self._notes, cleaned) if self._cleaned else tuple(self._notes)
 
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, seconds: float | None = None) -> Iterator[NDArray[np.float32]]:
         """Blocks [n, channels] up to the end, n of 1 or more. Numbers that are no samples become silence.
+
+        Args:
+            seconds: Length of a block, where somebody waits for each; None for what is read quickly.
 
         Raises InputError where the recording turns out to be damaged, truncated or empty.
         """
+        size = BLOCK_SAMPLES // self.info.channels if seconds is None else round(seconds * self.info.sample_rate)
         empty = True
-        for block in self._blocks(max(1, BLOCK_SAMPLES // self.info.channels)):
+        for block in self._blocks(max(1, size)):
             block, strays = silence_strays(block)
             self._cleaned += strays
             empty = False
