@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,18 @@ def speech(model: ModelFolder) -> bytes:
     ]
     signal = SpeechFacts(44_100, 2, 24)
     return written(model, signal, frames, (4500 * model.facts.hop - 7) * 441 // 160, title="Löwe".encode())
+
+
+def live(model: ModelFolder) -> bytes:
+    """Speech in windows of 60 positions, of which four at a time may continue one another."""
+    out = io.BytesIO()
+    rate = model.facts.rates[-1]
+    header = replace(new_header(model, rate, SpeechFacts(16_000), {}), columns=60, group=4)
+    writer = Writer(out, header, model.prior(rate))
+    for size in (60, 60, 60, 60, 60, 17):
+        writer.write(Frame(RANDOM.integers(0, model.vocabulary(rate), (1, size)), b"\x96"))
+    writer.close(317 * model.facts.hop)
+    return out.getvalue()
 
 
 def photo(model: ModelFolder) -> bytes:
@@ -85,11 +99,13 @@ def saved(ids: Any) -> io.BytesIO:
 
 
 @pytest.mark.parametrize("form", WRITERS)
-@pytest.mark.parametrize("kind", ["speech", "image"])
-def test_an_export_comes_back_byte_for_byte(kind: str, form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("make", "name"), [(speech, "speech-vp"), (live, "speech-vp"), (photo, "image-vp")])
+def test_an_export_comes_back_byte_for_byte(
+    make: Callable[[ModelFolder], bytes], name: str, form: str, tmp_path: Path
+) -> None:
     if form == "parquet":
         pytest.importorskip("pyarrow")
-    content = (speech if kind == "speech" else photo)(find_model(f"{kind}-vp"))
+    content = make(find_model(name))
     assert imported(exported(content, tmp_path, form)) == [("deep/a", content)]
 
 

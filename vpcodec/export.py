@@ -29,7 +29,7 @@ from vpcodec.container import Frame, ImageFacts, Reader, SpeechFacts
 from vpcodec.data.level import QUIETEST, STEP, levels_of
 from vpcodec.data.streams import open_input
 from vpcodec.errors import ConfigError, DependencyError
-from vpcodec.registry import ModelFolder
+from vpcodec.registry import ModelFolder, groups_of
 
 ROW_GROUP = 1000  # files whose tokens Parquet keeps together
 
@@ -46,7 +46,7 @@ class Tokens:
             vocabulary (ids are below it), length (ids in all), shape (of `ids`),
             tokens_per_second (positions of a channel; 0 for an image, or without the model),
             sample_rate, samples, width, height (of the source; 0 for the other kind), channels, bit_depth, floating,
-            frames (positions of each frame of a recording), levels (dBFS, [F * C]),
+            levels (dBFS, [F * C]), window and group (`columns` and `group` of the token file's header),
             metadata (title and so on: names to Base64, as JSON).
     """
 
@@ -88,6 +88,8 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
         "length": ids.size,
         "shape": list(ids.shape),
         **source_info(header.signal, reader.length, folder, frames),
+        "window": header.columns,
+        "group": header.group,
         "metadata": json.dumps({key: b64encode(content).decode() for key, content in header.metadata}),
     }
     return Tokens(ids.astype(np.uint16 if vocabulary <= 1 << 16 else np.uint32), info)
@@ -104,32 +106,8 @@ def source_info(
         **empty,
         **vars(signal),
         "samples": length,
-        "frames": [frame.tokens.shape[1] for frame in frames] if speech else [],
         "levels": [QUIETEST + STEP * level for level in levels],
     }
-
-
-def groups_of(codebook: int | str) -> int:
-    """Codes a position of a codebook: 2 of `2x1024`, 1 of 1024."""
-    return int(str(codebook).rpartition("x")[0] or 1)
-
-
-def codebook_vectors(model: ModelFolder, codebook: int | str | None = None) -> NDArray[np.float32]:
-    """The vectors that ids stand for, to begin a language model's embedding with: [K, C], or [G, K, C] for groups.
-
-    Raises ConfigError for a codebook that the model lacks.
-    """
-    import torch
-
-    rate = model.checked_codebook(codebook)
-    groups = groups_of(model.codebook_name(rate))
-    size = round(model.vocabulary(rate) ** (1 / groups))
-    ids = torch.arange(size) * size ** torch.arange(groups)[:, None]
-    vectors = model.autoencoder().quantizer.decode(ids, rate)
-    if groups == 1:
-        return np.asarray(vectors[0])
-    parts = vectors.chunk(max(map(groups_of, model.codebooks)), dim=-1)  # each group's own channels
-    return np.stack([parts[group][group] for group in range(groups)])
 
 
 def write_npz(tokens: Iterable[Tokens], out: BinaryIO) -> None:

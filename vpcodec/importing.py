@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, BinaryIO
 
@@ -21,15 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.image import positions, tiles
+from vpcodec.codec.tensors import side_of
 from vpcodec.codec.token_files import new_header
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
-from vpcodec.data.level import LOUDEST, QUIETEST, STEP, TARGET, bytes_of_levels
+from vpcodec.data.level import TARGET
 from vpcodec.data.resample import resampled_length
 from vpcodec.data.streams import peek, seekable
 from vpcodec.errors import ConfigError, InputError, ModelError
-from vpcodec.export import ROW_GROUP, Tokens, groups_of, parquet_modules
-from vpcodec.registry import ModelFacts, ModelFolder, find_model
+from vpcodec.export import ROW_GROUP, Tokens, parquet_modules
+from vpcodec.registry import ModelFacts, ModelFolder, find_model, groups_of
 
 
 def read_ids(stream: BinaryIO) -> Iterator[Tokens]:
@@ -146,29 +147,24 @@ class Importer:
         """The token file of ids [C, T] or [H, W]."""
         speech = model.facts.kind == "speech"
         signal, length = (sound_of if speech else picture_of)(ids, info, model.facts)
-        frames = self.frames(ids, info) if speech else tiles_of(ids)
         metadata = {name: b64decode(content) for name, content in json.loads(info.get("metadata") or "{}").items()}
         out = io.BytesIO()
-        writer = Writer(out, new_header(model, rate, signal, metadata), model.prior(rate))
-        for frame in frames:
+        header = new_header(model, rate, signal, metadata)
+        if speech and info.get("window"):
+            header = replace(header, columns=int(info["window"]), group=int(info["group"]))
+        writer = Writer(out, header, model.prior(rate))
+        for frame in self.frames(ids, info, header.columns or CORES["speech"]) if speech else tiles_of(ids):
             writer.write(frame)
         writer.close(length)
         return out.getvalue()
 
-    def frames(self, ids: NDArray[np.int64], info: dict[str, Any]) -> Iterator[Frame]:
+    def frames(self, ids: NDArray[np.int64], info: dict[str, Any], window: int) -> Iterator[Frame]:
         """Frames of speech [C, T]; the last level known goes on where ids were added."""
         channels, columns = ids.shape
-        core = CORES["speech"]
-        lengths = info.get("frames") or []
-        if sum(lengths) != columns:
-            lengths = [min(core, columns - start) for start in range(0, columns, core)]
         levels = list(info.get("levels") or []) or [self.level] * channels
-        stop = 0
-        for number, length in enumerate(lengths):
-            start, stop = stop, stop + length
+        for number, start in enumerate(range(0, columns, window)):
             own = levels[number * channels : (number + 1) * channels] or levels[-channels:]
-            stored = np.clip(np.rint((np.array(own) - QUIETEST) / STEP), 0, LOUDEST).astype(int)
-            yield Frame(np.ascontiguousarray(ids[:, start:stop]), bytes_of_levels(stored.tolist()))
+            yield Frame(np.ascontiguousarray(ids[:, start : start + window]), side_of(np.array(own)))
 
 
 def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:

@@ -208,6 +208,11 @@ def stored(name: str, value: "Tensor") -> "Tensor":
     return value.half() if name.startswith("network.") and value.ndim > 1 else value
 
 
+def groups_of(codebook: int | str) -> int:
+    """Codes a position of a codebook: 2 of `2x1024`, 1 of 1024."""
+    return int(str(codebook).rpartition("x")[0] or 1)
+
+
 def model_roots() -> list[Path]:
     """Folders that hold models, in the order in which they are searched."""
     package = Path(__file__).resolve().parent

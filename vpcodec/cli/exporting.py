@@ -130,13 +130,14 @@ def export_codebook(names: list[str], codebook: str | None, output: str, force: 
     """Write the vectors of a model's codebook."""
     import numpy as np
 
+    from vpcodec.codec.tensors import codebook_vectors
     from vpcodec.data.output import open_output
-    from vpcodec.export import codebook_vectors
     from vpcodec.registry import find_model
 
     if len(names) != 1:
         raise ConfigError("--to codebook takes one model", hint="name its output with -o")
-    vectors = codebook_vectors(find_model(names[0]), codebook)
+    model = find_model(names[0])
+    vectors = codebook_vectors(model, model.checked_codebook(codebook))
     with open_output(output, force=force) as out:
         np.save(out, vectors)
 

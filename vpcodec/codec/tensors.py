@@ -23,7 +23,7 @@ from vpcodec.data.level import LOUDEST, QUIETEST, STEP, TARGET, bytes_of_levels,
 from vpcodec.data.pcm import samples_of
 from vpcodec.data.resample import checked_rate, resample
 from vpcodec.errors import ConfigError, InputError
-from vpcodec.registry import ModelFolder
+from vpcodec.registry import ModelFolder, groups_of
 
 Ids: TypeAlias = NDArray[np.int64]
 
@@ -196,14 +196,13 @@ def codebook_vectors(model: ModelFolder, rate: int) -> NDArray[np.float32]:
     """See `Codec.codebook_vectors`."""
     import torch
 
-    groups = int(str(model.codebook_name(rate)).rpartition("x")[0] or 1)
+    groups = groups_of(model.codebook_name(rate))
     size = round(model.vocabulary(rate) ** (1 / groups))
     ids = torch.arange(size) * size ** torch.arange(groups)[:, None]
     vectors = model.autoencoder().quantizer.decode(ids, rate)
     if groups == 1:
         return np.asarray(vectors[0])
-    most = max(int(str(name).rpartition("x")[0] or 1) for name in model.codebooks)
-    parts = vectors.chunk(most, dim=-1)  # each group's own channels
+    parts = vectors.chunk(max(map(groups_of, model.codebooks)), dim=-1)  # each group's own channels
     return np.stack([parts[group][group] for group in range(groups)])
 
 
