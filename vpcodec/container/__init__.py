@@ -1,4 +1,4 @@
-"""Token files (`.tok`): tokens and what must be known about them <-> bytes. numpy only; bytes as in `format.py`.
+"""Token files (`.tok`): tokens and what must be known about them <-> bytes. Bytes as in `format.py`.
 
     from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, SpeechFacts, Writer, prior_identity, verify
 

@@ -86,7 +86,7 @@ def train_prior(
 
 
 class Examples(NamedTuple):
-    """What each digit is learned from.
+    """What each digit is learned from, int32.
 
     Attributes:
         near: [T, N, parts] numbers of the parts of the tokens around, R where there is none.
@@ -110,7 +110,7 @@ def examples_of(frames: Sequence[Ints], lookups: Lookups) -> Examples:
         owners = lookups.prior.digits.places()
         before = [digits[:, own] @ lookups.digit_places[own] for _, own in owners]
         found.append((np.stack(filled.around(), axis=-1), digits, np.stack(before, axis=1), parts))
-    return Examples(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return Examples(*(np.concatenate(column, dtype=np.int32) for column in zip(*found, strict=True)))
 
 
 class Network(nn.Module):
@@ -213,9 +213,9 @@ def fit(network: Network, examples: Examples, steps: int) -> None:
     adam = torch.optim.Adam([{"params": own, "share": 1.0}, {"params": [network.of_parts], "share": PART_SHARE}])
     for step in range(steps):
         chosen = torch.randint(len(near), (BATCH,))
-        scores = network(near[chosen], before[chosen], parts[chosen]).flatten(0, 1)
+        scores = network(near[chosen].long(), before[chosen].long(), parts[chosen].long()).flatten(0, 1)
         adam.zero_grad()
-        (len(network.radices) * nn.functional.cross_entropy(scores, digits[chosen].T.flatten())).backward()
+        (len(network.radices) * nn.functional.cross_entropy(scores, digits[chosen].long().T.flatten())).backward()
         done = step / steps
         for group in adam.param_groups:
             group["lr"] = group["share"] * PEAK_RATE * min(20 * done + 0.01, 1 - done)
