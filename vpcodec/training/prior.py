@@ -14,7 +14,7 @@ T tokens, N neighbors, D digits, r radix of a digit, F fields, R number of value
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -95,10 +95,10 @@ class Examples(NamedTuple):
         parts: [T, parts] numbers of the token's own parts.
     """
 
-    near: Ints
-    digits: Ints
-    before: Ints
-    parts: Ints
+    near: NDArray[Any]
+    digits: NDArray[Any]
+    before: NDArray[Any]
+    parts: NDArray[Any]
 
 
 def examples_of(frames: Sequence[Ints], lookups: Lookups) -> Examples:
