@@ -118,6 +118,26 @@ def test_a_frame_leaves_the_writer_at_once(speech_prior: bytes) -> None:
         assert sum(1 for _ in zip(range(number + 1), reader.frames(speech_prior), strict=False)) == number + 1
 
 
+def test_reading_goes_on_where_a_stream_had_nothing_more_yet(live_file: bytes, speech_prior: bytes) -> None:
+    class Slow(io.BytesIO):
+        there = 60
+
+        def read(self, count: int | None = -1, /) -> bytes:
+            if self.tell() >= self.there:
+                raise BlockingIOError
+            return super().read(min(count or 0, self.there - self.tell()))
+
+    stream, found = Slow(live_file), []
+    reader = Reader(stream)
+    while reader.footer is None:
+        try:
+            for frame in reader.frames(speech_prior):
+                found.append(frame)
+        except BlockingIOError:
+            stream.there += 17
+    assert numbers(found) == list(range(13))
+
+
 @pytest.mark.parametrize("change", [{"columns": 0, "group": 2}, {"columns": 50, "group": 0}, {"columns": 1 << 17}])
 def test_frames_that_no_header_can_promise_are_refused(change: dict[str, int]) -> None:
     with pytest.raises(ContainerError, match="columns in groups"):
