@@ -6,8 +6,8 @@ at once for a stream, side by side for a file (`workers.in_order`).
 Every window is brought to the level that the network was trained at, and the level goes into the file as one
 byte, or two, per channel and window. Both sides of the codec apply the same gain, so that a quiet, a loud and a
 changing recording come back as they were. Long windows have a constant gain each, and it glides where two of them
-meet. Short windows, for low latency, cannot wait for the level of the next one: their gain glides from the level of
-the window before to their own, and that level is a running one.
+meet. Short windows, for low latency, cannot wait for the level of the next one: each begins with the gain of the one
+before and glides to its own, and that level is a running one.
 """
 
 import numpy as np
@@ -215,15 +215,11 @@ def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, s
         size: Samples of a core.
         start: First sample of the range.
         stop: Where the range ends.
-        short: Whether the gain glides all through a window to its level, which it has at the end; otherwise it is
-            constant inside windows and glides where they meet.
+        short: Whether the gain glides in the first 60 ms of a window, towards a level that knows what is to come;
+            otherwise it glides around the border of two windows.
     """
-    if short:
-        knots = [(number + 1) * size for number in levels]
-        steps = list(levels.values())
-    else:
-        knots = [time for number in levels for time in (number * size + GLIDE, (number + 1) * size - GLIDE)]
-        steps = [each for each in levels.values() for _ in range(2)]
-    logarithms = np.log([[gain_of(level) for level in step] for step in steps])
+    before, after = (min(2 * GLIDE, size), 0) if short else (GLIDE, GLIDE)
+    knots = [time for number in levels for time in (number * size + before, (number + 1) * size - after)]
+    logarithms = np.log([[gain_of(level) for level in each] for each in levels.values() for _ in range(2)])
     time = np.arange(start, stop) + 0.5
     return np.exp([np.interp(time, knots, channel) for channel in logarithms.T]).astype(np.float32)
