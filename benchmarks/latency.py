@@ -25,6 +25,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from tables import put_table
+
 from vpcodec import load
 from vpcodec.codec.signals import Reading
 
@@ -140,11 +142,21 @@ def costs(recordings: list[Path], latencies: list[float], codebooks: list[str]) 
             yield {"codebook": codebook, "latency": latency, "bytes": size, "pesq_wb": round(float(np.mean(scores)), 3)}
 
 
+def table(rows: list[dict[str, object]]) -> str:
+    """The rows in Markdown; `-` where a long window has no latency."""
+    names = [name.replace("_", " ") for name in rows[0]]
+    text = f"| {' | '.join(names)} |\n|{'---:|' * len(names)}\n"
+    return text + "".join(
+        f"| {' | '.join('-' if value is None else f'{value}' for value in row.values())} |\n" for row in rows
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", type=float, nargs="+", default=[0.3, 0.4, 0.5, 1.0])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path, help="put the table into this page")
     parser.add_argument("--recordings", type=Path, help="folder of mono recordings at 16 kHz")
     parser.add_argument("--codebook", nargs="+", default=["1024", "16384"])
     options = parser.parse_args()
@@ -169,6 +181,8 @@ def main() -> int:
             print(json.dumps(row), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.markdown:
+        put_table(options.markdown, "costs" if options.recordings else "latency", table(rows))
     return 0
 
 

@@ -18,9 +18,13 @@ def blocks(heading: str, language: str = "") -> list[str]:
 
 
 def commands() -> list[str]:
-    """The command lines of the section on use, without their comments; what plays sound keeps it in a file."""
+    """The command lines of the section on use, without their comments; what records or plays sound is a file."""
     lines = [line.split("#")[0].strip() for line in blocks("Use")[0].splitlines()]
-    return [line.replace("aplay", "cat > piped.wav") for line in lines if line]
+    return [
+        line.replace("aplay", "cat > piped.wav").replace("arecord -f S16_LE -r 16000", "cat long.wav")
+        for line in lines
+        if line
+    ]
 
 
 def python_example() -> str:
