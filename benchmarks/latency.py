@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-
 from tables import put_table
 
 from vpcodec import load
