@@ -278,10 +278,10 @@ CONTAINER_AND_CODEC = (
     Mutant("vpcodec/codec/speech_windows.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
     Mutant("vpcodec/export.py", "vocabulary <= 1 << 16", "vocabulary <= 1 << 20", "tests/test_export.py"),
     Mutant("vpcodec/export.py", "vocabulary <= 1 << 16", "vocabulary < 1 << 16", "tests/test_export.py"),
-    Mutant("vpcodec/export.py", "ids // vocabulary**group ", "ids ", "tests/test_importing.py"),
+    Mutant("vpcodec/codec/tensors.py", "ids // size**group ", "ids ", "tests/test_importing.py"),
     Mutant("vpcodec/export.py", "QUIETEST + STEP * level", "STEP * level", "tests/test_importing.py"),
     Mutant("vpcodec/importing.py", "or levels[-channels:]", "or [self.level] * channels", "tests/test_importing.py"),
-    Mutant("vpcodec/importing.py", "ids >= vocabulary", "ids > vocabulary", "tests/test_importing.py"),
+    Mutant("vpcodec/codec/engines.py", "tokens >= vocabulary", "tokens > vocabulary", "tests/test_importing.py"),
     Mutant(
         "vpcodec/importing.py",
         'if info.get("weights", model.checksum.hex()) != model.checksum.hex():',

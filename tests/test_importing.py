@@ -172,9 +172,9 @@ def test_a_recording_that_a_language_model_has_continued_keeps_its_levels(tmp_pa
 @pytest.mark.parametrize(
     ("ids", "info", "problem"),
     [
-        ([[5, 6], [1024, 0]], {}, r"the id 1024 at \[0, 0\] is none: ids here are 0 to 1,023"),
+        ([[5, 6], [1024, 0]], {}, r"the id 1024 at \[0, 0\] is outside the vocabulary, 0 to 1023"),
         ([5, -1], {}, r"the id -1 at \[0, 1\]"),
-        ([0.5], {}, "holds float64 numbers"),
+        ([0.5], {}, "tokens are integers, these are float64"),
         ([[[1]]], {}, r"holds an array of shape \[1, 1, 1\], expected \[T\] or \[B, T\] of speech"),
         ([], {}, "holds no ids"),
         ([1, 2, 3], {"shape": [2, 4]}, r"has 3 ids, and its shape is \[2, 4\]"),

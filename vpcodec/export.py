@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.tensors import split_ids
 from vpcodec.codec.token_files import joined, model_to_read, prior_of
 from vpcodec.container import Frame, ImageFacts, Reader, SpeechFacts
 from vpcodec.data.level import QUIETEST, STEP, levels_of
@@ -77,7 +78,7 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
     groups = groups_of(codebook)
     vocabulary = round(header.vocabulary ** (1 / groups))
     if groups > 1:
-        ids = np.stack([ids // vocabulary**group % vocabulary for group in range(groups)], axis=-1)
+        ids = split_ids(ids, groups, vocabulary)
     info = {
         "name": name,
         "kind": header.kind,

@@ -20,8 +20,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.image import positions, tiles
-from vpcodec.codec.tensors import side_of
+from vpcodec.codec.tensors import join_ids, side_of
 from vpcodec.codec.token_files import new_header
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
@@ -30,7 +31,7 @@ from vpcodec.data.resample import resampled_length
 from vpcodec.data.streams import peek, seekable
 from vpcodec.errors import ConfigError, InputError, ModelError
 from vpcodec.export import ROW_GROUP, Tokens, parquet_modules
-from vpcodec.registry import ModelFacts, ModelFolder, find_model, groups_of
+from vpcodec.registry import ModelFacts, ModelFolder, find_model
 
 
 def read_ids(stream: BinaryIO) -> Iterator[Tokens]:
@@ -135,10 +136,10 @@ class Importer:
             )
             raise ModelError(what, hint="install the version of the model that made them, or give its folder with -m")
         rate = model.checked_codebook(self.codebook or info.get("codebook"))
-        groups = groups_of(model.codebook_name(rate))
+        groups, size = model.codes(rate)
         try:
             for ids in separate(tokens, model.facts.kind, groups):
-                found = joined(ids, round(model.vocabulary(rate) ** (1 / groups)), groups)
+                found = join_ids(ids, groups, size) if groups > 1 else checked_tokens(ids, size)
                 yield str(info.get("name", "")), self.token_file(found, info, model, rate)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"its info is not that of an export ({error})") from error
@@ -188,19 +189,6 @@ def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:
         raise InputError(f"holds an array of shape {list(ids.shape)}, expected {expected} of {kind}")
     for each in ids if ids.ndim > single else [ids]:
         yield each[None] if kind == "speech" else each
-
-
-def joined(ids: NDArray[Any], vocabulary: int, groups: int) -> NDArray[np.int64]:
-    """Ids [..., G] of groups, the first lowest, or [...] of one, as tokens [...]. Raises InputError for no such ids."""
-    if ids.dtype.kind not in "iu":
-        raise InputError(f"holds {ids.dtype} numbers, ids are integers")
-    wrong = np.argwhere((ids < 0) | (ids >= vocabulary))
-    if len(wrong):
-        place = tuple(wrong[0].tolist())
-        raise InputError(f"the id {ids[place]} at {list(place)} is none: ids here are 0 to {vocabulary - 1:,}")
-    if groups == 1:
-        return ids.astype(np.int64)
-    return (ids.astype(np.int64) * vocabulary ** np.arange(groups)).sum(axis=-1)
 
 
 def sound_of(ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[SpeechFacts, int]:

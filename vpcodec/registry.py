@@ -126,6 +126,11 @@ class ModelFolder:
         """What users call the codebook of one of the quantizer's rates."""
         return self.codebooks[self.facts.rates.index(rate)]
 
+    def codes(self, rate: int) -> tuple[int, int]:
+        """Codes a position and ids of each: 2 and 1024 of `2x1024`, 1 and 1024 of 1024."""
+        groups = groups_of(self.codebook_name(rate))
+        return groups, round(self.vocabulary(rate) ** (1 / groups))
+
     def vocabulary(self, rate: int) -> int:
         """Number of ids that can occur at a rate."""
         return self.facts.vocabularies[self.facts.rates.index(self.checked_codebook(rate))]
@@ -152,6 +157,11 @@ class ModelFolder:
             raise ModelError(f"{self.path}: the weights are not those of the network in {FACTS}")
         model.load_state_dict(weights, strict=False)
         return model.eval().requires_grad_(False)
+
+
+def groups_of(codebook: int | str) -> int:
+    """Codes a position of a codebook: 2 of `2x1024`, 1 of 1024."""
+    return int(str(codebook).rpartition("x")[0] or 1)
 
 
 def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dict[str, Any]) -> ModelFolder:
@@ -206,11 +216,6 @@ def stored(name: str, value: "Tensor") -> "Tensor":
     The rounded matrices are the released model. Everyone computes with them, in 32 bits, so tokens agree.
     """
     return value.half() if name.startswith("network.") and value.ndim > 1 else value
-
-
-def groups_of(codebook: int | str) -> int:
-    """Codes a position of a codebook: 2 of `2x1024`, 1 of 1024."""
-    return int(str(codebook).rpartition("x")[0] or 1)
 
 
 def model_roots() -> list[Path]:

@@ -110,7 +110,7 @@ def test_one_wrong_array_does_not_stop_the_others(vpcodec: Command) -> None:
     ended = vpcodec("import", "ids.npz", "nowhere.npy", "more.npy", "-m", "speech-vp")
     assert ended.returncode == 1
     first, second, last = ended.stderr.decode().splitlines()
-    assert first == "vpcodec: ids.npz: the id 999 at [0, 0] is none: ids here are 0 to 239"
+    assert first == "vpcodec: ids.npz: the id 999 at [0, 0] is outside the vocabulary, 0 to 239"
     assert second == "vpcodec: nowhere.npy: no such file or directory"
     assert last == "3 token files written, 2 failed"
     assert vpcodec.names("*.tok") == ["ids.tok", "ids_2.tok", "more.tok"]

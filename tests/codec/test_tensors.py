@@ -1,10 +1,13 @@
 """Ids as arrays and tensors: the same as in token files, both ways, for all models and engines."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tests.conftest import MEDIA
+from tests.test_registry import saved
 from vpcodec.codec.pipeline import Codec
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
@@ -77,19 +80,75 @@ def test_integers_and_other_sample_rates_are_taken(sound: np.ndarray) -> None:
     assert (codec.encode_tokens(integers, sample_rate=8000.0).ids == codec.tokens(content)).all()
 
 
-def test_tensors_give_tensors_and_a_batch_on_torch_is_computed_as_one(sound: np.ndarray) -> None:
-    codec = Codec.load("speech-vp", engine="torch")
-    batch = torch.from_numpy(np.stack([sound[:8000], sound[8000:16_000], sound[16_000:24_000]]))
+@pytest.mark.parametrize("name", ["speech-vp", "image-vp"])
+def test_a_batch_of_tensors_is_computed_as_one_and_gives_the_tensors_of_each(
+    name: str, sound: np.ndarray, photo: np.ndarray
+) -> None:
+    codec = Codec.load(name, engine="torch")
+    members = [sound[:8000], sound[8000:16_000], sound[16_000:24_000]]
+    rate = {"sample_rate": 16_000} if name == "speech-vp" else {}
+    batch = torch.from_numpy(np.stack(members if rate else [photo, photo[::-1], photo[:, ::-1]]))
     calls: list[int] = []
-    hook = codec.autoencoder.network.encoder.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
-    tokens = codec.encode_tokens(batch, sample_rate=16_000)
-    hook.remove()
-    assert calls == [3]
-    assert isinstance(tokens.ids, torch.Tensor)
+    network = codec.autoencoder.network
+    hooks = [
+        module.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
+        for module in (network.encoder, network.decoder)
+    ]
+    tokens = codec.encode_tokens(batch, **rate)
+    signals = codec.decode_tokens(tokens.ids, level=tokens.levels, lengths=tokens.lengths)
+    for hook in hooks:
+        hook.remove()
+    assert calls == [3, 3]
     assert tokens.ids.dtype == torch.int64
-    each = [codec.encode_tokens(row, sample_rate=16_000).ids[0] for row in batch]
-    assert torch.equal(tokens.ids, torch.stack(each))
-    assert isinstance(codec.decode_tokens(tokens.ids), torch.Tensor)
+    assert signals.dtype == (torch.float32 if rate else torch.uint8)
+    assert signals.shape == batch.shape
+    for place, row in enumerate(batch):
+        alone = codec.encode_tokens(row, **rate)
+        assert torch.equal(alone.ids[0], tokens.ids[place])
+        again = codec.decode_tokens(alone.ids, level=alone.levels, lengths=alone.lengths)
+        assert torch.equal(again[0], signals[place])
+
+
+def test_signals_and_ids_of_every_type_of_number_are_taken(sound: np.ndarray) -> None:
+    codec = Codec.load("speech-vp")
+    signal = torch.from_numpy(sound[:4800].copy())
+    for dtype in (torch.float64, torch.float16, torch.bfloat16):
+        rounded = signal.to(dtype).requires_grad_()
+        ids = codec.encode_tokens(rounded, sample_rate=16_000).ids
+        assert torch.equal(ids, codec.encode_tokens(rounded.detach().float(), sample_rate=16_000).ids)
+    half = sound[:4800].astype(np.float16)
+    assert (
+        codec.encode_tokens(half, sample_rate=16_000).ids
+        == codec.encode_tokens(half.astype(np.float32), sample_rate=16_000).ids
+    ).all()
+    wanted = codec.decode_tokens(ids, level=torch.tensor([-30.0]))
+    for same in (ids.int(), ids.to(torch.uint16), ids.numpy().astype(np.uint16), ids[0], ids.tolist(), ids[0].tolist()):
+        decoded = codec.decode_tokens(same, level=torch.tensor(-30.0).bfloat16(), lengths=torch.tensor(4800))
+        assert (np.asarray(decoded) == wanted.numpy()).all()
+        assert isinstance(decoded, torch.Tensor) == isinstance(same, torch.Tensor)
+
+
+def test_an_empty_batch_gives_an_empty_batch(photo: np.ndarray) -> None:
+    codec, photos = Codec.load("speech-vp"), Codec.load("image-vp")
+    tokens = codec.encode_tokens(torch.zeros(0, 4800), sample_rate=16_000)
+    assert [each.shape for each in vars(tokens).values()] == [(0, 0), (0, 1), (0, 0)]
+    assert codec.decode_tokens(tokens.ids, level=tokens.levels, lengths=tokens.lengths).shape == (0, 0)
+    tokens = photos.encode_tokens(photo[None][:0])
+    assert [each.shape for each in vars(tokens).values()] == [(0, 0, 0), (0, 2), (0, 0)]
+    assert photos.decode_tokens(tokens.ids, lengths=tokens.lengths).shape == (0, 0, 0, 3)
+
+
+def test_pictures_of_any_sizes_are_a_batch_and_lengths_may_be_one_for_all(photo: np.ndarray) -> None:
+    codec = Codec.load("image-vp")
+    pictures = [torch.from_numpy(each.copy()) for each in (photo, photo[:8, :9], photo[::-1])]
+    tokens = codec.encode_tokens(pictures)
+    pixels = codec.decode_tokens(tokens.ids, level=tokens.levels, lengths=tokens.lengths)
+    assert pixels.shape == (3, 90, 131, 3)
+    assert not pixels[1, 8:].any()
+    for place, picture in enumerate(pictures):
+        alone = codec.decode_tokens(codec.encode_tokens(picture).ids, lengths=list(picture.shape[:2]))
+        assert torch.equal(pixels[place, : picture.shape[0], : picture.shape[1]], alone[0])
+    assert codec.decode_tokens(tokens.ids[[0, 2]], lengths=[90, 131]).shape == (2, 90, 131, 3)
 
 
 def test_the_level_of_decoded_ids_is_the_one_asked_for(sound: np.ndarray) -> None:
@@ -101,6 +160,26 @@ def test_the_level_of_decoded_ids_is_the_one_asked_for(sound: np.ndarray) -> Non
     both = codec.decode_tokens(np.concatenate([ids, ids]), level=[-40.0, -20.0])
     assert (both[0] == quiet).all()
     assert (both[1] == loud).all()
+
+
+def test_a_stream_begins_anew_after_its_end_and_takes_what_language_models_give(sound: np.ndarray) -> None:
+    codec = Codec.load("speech-vp")
+    encoder, decoder = codec.token_encoder(sample_rate=24_000), codec.token_decoder()
+    signal = torch.from_numpy(sound[:7200].copy())
+    ids = [torch.cat([encoder.push(signal.bfloat16()[None]), encoder.finish()]) for _ in range(2)]
+    assert torch.equal(*ids)
+    assert ids[0].dtype == torch.int64
+    sounds = [torch.cat([decoder.push(ids[0][None, :7]), decoder.push(ids[0][7:8]), decoder.push(ids[0][8:])])]
+    sounds[0] = torch.cat([sounds[0], decoder.finish()])
+    each = [decoder.push(number) for number in ids[0].tolist()]
+    assert (np.concatenate([*each, decoder.finish()]) == sounds[0].numpy()).all()
+    assert len(decoder.push([])) == 0
+    decoder.push(ids[0][:3])
+    decoder.reset()
+    assert len(decoder.finish()) == 0
+    for wrong in (lambda: decoder.push(ids[0].view(1, -1).expand(2, -1)), lambda: codec.token_decoder(block=0)):
+        with pytest.raises(ConfigError):
+            wrong()
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
@@ -149,19 +228,44 @@ def test_gradients_pass_through_latents_and_back() -> None:
     assert (slope * direction).sum().item() == pytest.approx(measured.item(), rel=0.01)
 
 
-def test_codebook_vectors_are_what_ids_decode_to() -> None:
-    codec = Codec.load("speech-vp", engine="torch")
-    vectors = codec.codebook_vectors(1024)
-    ids = torch.tensor([[3, 1023, 0, 77] * 20])
-    signal = codec.decode_latents(torch.from_numpy(vectors)[ids], 1024)
-    assert vectors.shape[0] == codec.vocabulary(1024) == 1024
-    assert np.allclose(signal.detach().numpy(), codec.engine.decode_batch(ids.numpy(), 1024), atol=1e-5)
+@pytest.mark.parametrize(("name", "codebook"), [("speech-low", 4096), ("image-fsp-1024", None)])
+def test_codebook_vectors_are_what_ids_decode_to(name: str, codebook: int | None) -> None:
+    codec = Codec.load(name, engine="torch")
+    vectors = codec.codebook_vectors(codebook)
+    last = codec.vocabulary(codebook) - 1
+    ids = torch.tensor([[3, last, 0, 77] * 20])
+    ids = ids if codec.kind == "speech" else ids[:, None]
+    signal = codec.decode_latents(torch.from_numpy(vectors)[ids], codebook)
+    assert vectors.shape[0] == last + 1
+    wanted = codec.engine.decode_batch(ids.numpy(), codec.model.checked_codebook(codebook))
+    assert np.allclose(signal.detach().numpy(), wanted, atol=1e-5)
+
+
+def test_ids_of_several_codes_a_position_are_split_into_those_of_each_and_joined(tmp_path: Path) -> None:
+    settings = ["quantizer.rates=[256, '2x256']"]
+    codec = Codec.load(saved(tmp_path / "pairs", settings=settings), engine="torch")
+    size = codec.vocabulary(256)
+    ids = torch.tensor([[0, size - 1, size, size**2 - 1, 3 + size * 7]])
+    codes = codec.split_ids(ids, "2x256")
+    assert codes.tolist() == [[[0, 0], [size - 1, 0], [0, 1], [size - 1, size - 1], [3, 7]]]
+    assert torch.equal(codec.join_ids(codes.int(), "2x256"), ids)
+    assert codec.split_ids(ids[:, :2], 256).tolist() == [[[0], [size - 1]]]
+    vectors = torch.from_numpy(codec.codebook_vectors("2x256"))
+    latents = torch.cat([vectors[group][codes[..., group]] for group in range(2)], dim=-1)
+    decoded = codec.decode_latents(latents, "2x256").numpy()
+    assert np.allclose(decoded, codec.engine.decode_batch(ids.numpy(), codec.model.checked_codebook("2x256")))
+    with pytest.raises(InputError, match=rf"the id {size} at \[0, 1\] is outside the vocabulary, 0 to {size - 1}"):
+        codec.join_ids([[0, size]], "2x256")
+    with pytest.raises(InputError, match="do not end with 2 codes"):
+        codec.join_ids(ids[0], "2x256")
 
 
 def test_what_is_wrong_with_ids_is_told_with_its_place() -> None:
     codec = Codec.load("speech-vp")
     with pytest.raises(InputError, match=r"the id 1024 at \[2\] is outside the vocabulary, 0 to 1023"):
         codec.decode_tokens([[1, 2, 1024]], codebook=1024)
+    with pytest.raises(InputError, match=r"the id -1 at \[1, 0\] is outside"):
+        codec.decode_tokens([[1, 2, 3], [-1]])
     with pytest.raises(InputError, match="3 ids are not a sound of 1000 samples"):
         codec.decode_tokens(np.zeros((1, 3), np.int64), lengths=[1000])
     with pytest.raises(InputError, match="tokens are integers"):
@@ -172,8 +276,14 @@ def test_what_is_wrong_with_ids_is_told_with_its_place() -> None:
         lambda: codec.encode_tokens(np.zeros((2, 3, 4), np.float32), sample_rate=16_000),
         lambda: codec.encode_tokens(np.zeros(3, np.float32)),
         lambda: codec.decode_tokens([[1, 2]], level=900.0),
+        lambda: codec.decode_tokens([[1, 2]], level=None),
+        lambda: codec.decode_tokens([[1, 2]] * 3, level=[-20.0, -30.0]),
         lambda: codec.decode_tokens([[1, 2]], lengths=[96, 96]),
+        lambda: codec.decode_tokens([[1, 2]], lengths=[96.5]),
+        lambda: codec.decode_tokens("ids"),
         lambda: codec.latents(torch.zeros(1, 96)),
+        lambda: codec.to("cpu").latents(torch.zeros(1, 97)),
+        lambda: codec.to("cpu").latents(torch.zeros(96)),
     ):
         with pytest.raises(ConfigError):
             call()

@@ -43,14 +43,21 @@ class Engine(Protocol):
         """For many windows: an engine that may be called from as many threads at once as the number says."""
 
 
-def checked_tokens(tokens: NDArray[Any], vocabulary: int) -> NDArray[np.int64]:
-    """Tokens as int64, all in the vocabulary. Raises InputError for the first that is not, and for fractions."""
-    if tokens.dtype.kind not in "iu":
+def checked_tokens(tokens: NDArray[Any], vocabulary: int, place: tuple[int, ...] = ()) -> NDArray[np.int64]:
+    """Tokens as int64, all in the vocabulary. Raises InputError for the first that is not, and for fractions.
+
+    Args:
+        tokens: [...].
+        vocabulary: Number of ids.
+        place: Where the array stands in a batch.
+    """
+    if tokens.size and tokens.dtype.kind not in "iu":
         raise InputError(f"tokens are integers, these are {tokens.dtype}")
     outside = (tokens < 0) | (tokens >= vocabulary)
     if outside.any():
-        place = tuple(np.argwhere(outside)[0].tolist())
-        raise InputError(f"the id {tokens[place]} at {list(place)} is outside the vocabulary, 0 to {vocabulary - 1}")
+        first = tuple(np.argwhere(outside)[0].tolist())
+        where = [*place, *first]
+        raise InputError(f"the id {tokens[first]} at {where} is outside the vocabulary, 0 to {vocabulary - 1}")
     return tokens.astype(np.int64, copy=False)
 
 

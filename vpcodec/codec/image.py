@@ -3,7 +3,7 @@
 Only one tile at a time is held as floats; the picture itself stays where it is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ from vpcodec.registry import ModelFacts, ModelFolder
 PROFILE = "icc"  # name of a color profile among the metadata
 
 Pixels = NDArray[np.uint8]
-Tile = tuple[Pixels, int, int]  # pixels [h, w, 3] of a part of a picture, its top and left
+Tile = tuple[Pixels, int, int]  # pixels [..., h, w, 3] of a part of a picture or of several, its top and left
 
 
 class Pictures(Signal):
@@ -64,8 +64,8 @@ class Pictures(Signal):
         if span != WHOLE:
             raise InputError("--from and --to are for recordings, not photos")
         writer = Writer(out, coding.header, coding.prior)
-        for frame in in_order(coding.engine, encode_tiles(coding, opened), coding.timer, live=True):
-            writer.write(frame)
+        for tokens in in_order(coding.engine, encode_tiles(coding, [opened]), coding.timer, live=True):
+            writer.write(Frame(tokens[0]))
         writer.close()
         return 0
 
@@ -83,11 +83,7 @@ class Pictures(Signal):
         return sink.notes + (damage.notes if damage else ())
 
     def decode_in_memory(self, coding: Coding, reader: Reader) -> Picture:
-        tiles, facts = self.decode_tiles(coding, reader), image_facts(coding.header)
-        pixels = np.empty((facts.height, facts.width, 3), np.uint8)
-        for tile, top, left in tiles:
-            pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-        return Picture(pixels)
+        return Picture(pixels_of(self.decode_tiles(coding, reader), image_facts(coding.header)))
 
     def decode_tiles(self, coding: Coding, reader: Reader, on_damage: Resync | None = None) -> Iterator[Tile]:
         """The tiles of a picture. All tokens are read at once, so that the size in the header can be believed.
@@ -98,7 +94,8 @@ class Pictures(Signal):
         """
         frames = reader.frames(coding.prior, on_damage=on_damage)
         grid = checked_tokens(self.join(coding.header, frames, coding.model), coding.header.vocabulary)
-        return in_order(coding.engine, decode_tiles(coding, grid), coding.timer, live=True)
+        tiles = in_order(coding.engine, decode_tiles(coding, grid[None]), coding.timer, live=True)
+        return ((pixels[0], top, left) for pixels, top, left in tiles)
 
     def resync(self, coding: Coding) -> Resync:
         facts = image_facts(coding.header)
@@ -169,40 +166,50 @@ def tile_count(rows: int, columns: int) -> int:
     return -(-rows // core) * -(-columns // core)
 
 
-def encode_tiles(coding: Coding, photo: Photo) -> Iterator[Computation[Frame]]:
-    """What computes one frame of tokens [h, w] for each tile of a picture; the last hop repeats the picture's edge."""
-    height, width, hop = photo.info.height, photo.info.width, coding.facts.hop
+def encode_tiles(coding: Coding, photos: Sequence[Photo]) -> Iterator[Computation[NDArray[np.int64]]]:
+    """What computes the tokens [B, h, w] of each tile of B pictures of one size; the last hop repeats their edges."""
+    height, width, hop = photos[0].info.height, photos[0].info.width, coding.facts.hop
     known: dict[tuple[object, ...], NDArray[np.int64]] = {}  # tokens of tiles of one color, which are computed once
     for row, column in tiles(*positions(height, width, hop), coding.facts.encoder_reach):
         top, left = row.start * hop, column.start * hop
         bottom, right = row.stop * hop, column.stop * hop
-        pixels = photo.window(top, left, min(bottom, height) - top, min(right, width) - left)
-        missing = ((0, max(0, bottom - height)), (0, max(0, right - width)), (0, 0))
+        window = (top, left, min(bottom, height) - top, min(right, width) - left)
+        pixels = np.stack([photo.window(*window) for photo in photos])
+        missing = ((0, 0), (0, max(0, bottom - height)), (0, max(0, right - width)), (0, 0))
         signal = to_signal(np.pad(pixels, missing, mode="edge"))
 
-        def compute(engine: Engine, signal: NDArray[np.float32], kept: tuple[slice, slice]) -> Frame:
-            key = (signal.shape, signal[0, 0].tobytes()) if (signal == signal[0, 0]).all() else ()
-            tokens = known[key] if key in known else engine.encode(signal, coding.header.rate)
+        def compute(engine: Engine, signal: NDArray[np.float32], kept: tuple[slice, ...]) -> NDArray[np.int64]:
+            color = signal[0, 0, 0]
+            key = (signal.shape, color.tobytes()) if (signal == color).all() else ()
+            tokens = known[key] if key in known else engine.encode_batch(signal, coding.header.rate)
             if key:
                 known[key] = tokens
-            return Frame(np.ascontiguousarray(tokens[kept]))
+            return np.ascontiguousarray(tokens[kept])
 
-        yield partial(compute, signal=signal, kept=(row.kept, column.kept))
+        yield partial(compute, signal=signal, kept=(slice(None), row.kept, column.kept))
 
 
 def decode_tiles(coding: Coding, grid: NDArray[np.int64]) -> Iterator[Computation[Tile]]:
-    """What computes the tiles of a picture from all of its tokens [H, W]."""
+    """What computes the tiles of B pictures of one size from all of their tokens [B, H, W]."""
     facts, hop = image_facts(coding.header), coding.facts.hop
-    for row, column in tiles(grid.shape[0], grid.shape[1], coding.facts.decoder_reach):
-        tokens = np.ascontiguousarray(grid[row.start : row.stop, column.start : column.stop])
+    for row, column in tiles(grid.shape[1], grid.shape[2], coding.facts.decoder_reach):
+        tokens = np.ascontiguousarray(grid[:, row.start : row.stop, column.start : column.stop])
         top, left = row.core_start * hop, column.core_start * hop
-        kept = tuple(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column))
+        kept = (slice(None), *(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column)))
 
         def compute(engine: Engine, tokens: NDArray[np.int64], kept: tuple[slice, ...], top: int, left: int) -> Tile:
-            pixels = to_pixels(engine.decode(tokens, coding.header.rate)[kept])
-            return pixels[: facts.height - top, : facts.width - left], top, left
+            pixels = to_pixels(engine.decode_batch(tokens, coding.header.rate)[kept])
+            return pixels[:, : facts.height - top, : facts.width - left], top, left
 
         yield partial(compute, tokens=tokens, kept=kept, top=top, left=left)
+
+
+def pixels_of(tiles: Iterable[Tile], facts: ImageFacts, *batch: int) -> Pixels:
+    """Whole pictures [*batch, height, width, 3] of all their tiles."""
+    pixels = np.empty((*batch, facts.height, facts.width, 3), np.uint8)
+    for tile, top, left in tiles:
+        pixels[..., top : top + tile.shape[-3], left : left + tile.shape[-2], :] = tile
+    return pixels
 
 
 def gray_tiles(coding: Coding, rows: int, columns: int) -> Iterator[Frame]:

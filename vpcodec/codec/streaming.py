@@ -17,7 +17,7 @@ from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.speech import RecordingDecoder, RecordingEncoder
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
-from vpcodec.codec.tensors import numbers, side_of
+from vpcodec.codec.tensors import line_of, same_kind, side_of
 from vpcodec.codec.token_files import check_model, prior_of
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame, Reader, SpeechFacts, Writer
@@ -274,36 +274,47 @@ class TokenDecoder:
         self.engine = engine
         self.rate = rate
         self.side = side_of(np.array([level]))
-        self.decoder = SpeechDecoder(model.facts, rate, columns=block)
-        self.waiting: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.block = checked_block(block)
+        self.reset()
 
-    def push(self, ids: Any) -> Samples:
+    def reset(self) -> None:
+        """Forget everything: the next ids begin another sound."""
+        self.decoder = SpeechDecoder(self.model.facts, self.rate, columns=self.block)
+        self.waiting: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.like = same_kind(self.waiting)
+
+    def push(self, ids: Any) -> Any:
         """Take in ids, any number of them.
+
+        Args:
+            ids: [T], or [1, T] as a language model gives them, or one id; an array, a tensor or a list.
 
         Returns:
             The samples [n] that they complete: those of all ids but the last `decoder_reach` of the model, rounded down
-            to whole blocks.
+            to whole blocks. numpy gives numpy, torch gives torch on the same device.
 
         Raises:
             InputError: An id is outside the vocabulary.
+            ConfigError: They are not of one sound.
         """
-        new = checked_tokens(np.atleast_1d(numbers(ids)), self.model.vocabulary(self.rate))
-        self.waiting = np.concatenate((self.waiting, new))
-        windows, core = [], self.decoder.core
-        while len(self.waiting) >= core:
-            windows += self.decoder.push(Frame(self.waiting[None, :core].copy(), self.side))
-            self.waiting = self.waiting[core:]
+        new, self.like = line_of(ids)
+        self.waiting = np.concatenate((self.waiting, checked_tokens(new, self.model.vocabulary(self.rate))))
+        windows = []
+        while len(self.waiting) >= self.block:
+            windows += self.decoder.push(Frame(self.waiting[None, : self.block].copy(), self.side))
+            self.waiting = self.waiting[self.block :]
         return self.computed(windows)
 
-    def finish(self) -> Samples:
-        """The samples [n] of the last ids."""
+    def finish(self) -> Any:
+        """The samples [n] of the last ids; the next ones begin another sound."""
         windows = self.decoder.push(Frame(self.waiting[None].copy(), self.side)) if len(self.waiting) else []
-        self.waiting = self.waiting[:0]
-        return self.computed(windows + self.decoder.finish())
+        samples = self.computed(windows + self.decoder.finish())
+        self.reset()
+        return samples
 
-    def computed(self, windows: list[Computation[Samples]]) -> Samples:
+    def computed(self, windows: list[Computation[Samples]]) -> Any:
         none = np.zeros(0, np.float32)
-        return np.concatenate([none, *(compute(self.engine)[:, 0] for compute in windows)])
+        return self.like(np.concatenate([none, *(compute(self.engine)[:, 0] for compute in windows)]))
 
 
 class TokenEncoder:
@@ -321,24 +332,53 @@ class TokenEncoder:
     """
 
     def __init__(self, model: ModelFolder, engine: Engine, rate: int, sample_rate: int, block: int) -> None:
-        facts = model.facts
         self.model = model
         self.engine = engine
-        self.resampler = Resampler(checked_rate(sample_rate, "the stream"), facts.sample_rate, 1)
-        self.encoder = SpeechEncoder(facts, rate, 1, block)
+        self.rate = rate
+        self.sample_rate = checked_rate(sample_rate, "the stream")
+        self.block = checked_block(block)
         self.levels: list[float] = []
+        self.reset()
 
-    def push(self, samples: Any) -> NDArray[np.int64]:
-        """Take in samples [n], any number of them; returns the ids [T] that they complete."""
-        block = columns(numbers(samples))
+    def reset(self) -> None:
+        """Forget everything: the next samples begin another sound."""
+        facts = self.model.facts
+        self.resampler = Resampler(self.sample_rate, facts.sample_rate, 1)
+        self.encoder = SpeechEncoder(facts, self.rate, 1, self.block)
+        self.like = same_kind(np.zeros(0))
+
+    def push(self, samples: Any) -> Any:
+        """Take in samples.
+
+        Args:
+            samples: [n], any number of them, floating point at full scale 1 or integers at their own.
+
+        Returns:
+            The ids [T] that they complete. numpy gives numpy, torch gives torch on the same device.
+
+        Raises:
+            InputError: One of them is not a number, infinite or far beyond full scale.
+            ConfigError: They are not of one sound.
+        """
+        new, self.like = line_of(samples)
+        block = columns(new)
         sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, 1)
         return self.computed(self.encoder.push(self.resampler.push(sound)))
 
-    def finish(self) -> NDArray[np.int64]:
-        """The ids [T] of the last samples."""
-        return self.computed(self.encoder.push(self.resampler.finish()) + self.encoder.finish())
+    def finish(self) -> Any:
+        """The ids [T] of the last samples; the next ones begin another sound."""
+        ids = self.computed(self.encoder.push(self.resampler.finish()) + self.encoder.finish())
+        self.reset()
+        return ids
 
-    def computed(self, windows: list[Computation[Frame]]) -> NDArray[np.int64]:
+    def computed(self, windows: list[Computation[Frame]]) -> Any:
         frames = [compute(self.engine) for compute in windows]
         self.levels = [QUIETEST + STEP * levels_of(frame.side, 1)[0] for frame in frames]
-        return np.concatenate([np.zeros(0, np.int64), *(frame.tokens[0] for frame in frames)])
+        return self.like(np.concatenate([np.zeros(0, np.int64), *(frame.tokens[0] for frame in frames)]))
+
+
+def checked_block(block: int) -> int:
+    """Raises ConfigError for what is no number of ids."""
+    if block < 1 or block % 1:
+        raise ConfigError(f"a block is a whole number of ids, got {block!r}")
+    return int(block)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from vpcodec.codec.arrays import bytes_of_array, columns, photo_of, subtype_of_array, whole_rate
+from vpcodec.codec.arrays import array_of, bytes_of_array, columns, photo_of, subtype_of_array, whole_rate
 from vpcodec.codec.engines import Engine, checked_tokens
-from vpcodec.codec.image import decode_tiles, encode_tiles
+from vpcodec.codec.image import decode_tiles, encode_tiles, image_facts, pixels_of, positions
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
 from vpcodec.codec.token_files import SIGNALS
@@ -26,6 +26,7 @@ from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, groups_of
 
 Ids: TypeAlias = NDArray[np.int64]
+Like: TypeAlias = Callable[[NDArray[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -46,41 +47,70 @@ class Tokens:
 def encode_tokens(model: ModelFolder, engine: Engine, signal: Any, sample_rate: float | None, rate: int) -> Tokens:
     """See `Codec.encode_tokens`."""
     form = FORMS[model.facts.kind]
-    rows, like = rows_of(signal, form.axes + 1, "a signal")
+    rows, like = rows_of(signal, len(form.least), "a signal")
     found = form.encode(model, engine, rows, sample_rate, rate)
-    ids = np.zeros((len(found), *np.max([each.shape for each, _, _ in found], axis=0)), np.int64)
-    levels = np.full((len(found), max(len(each) for _, _, each in found)), TARGET, np.float32)
-    for place, (each, _, level) in enumerate(found):
-        ids[place][tuple(slice(size) for size in each.shape)] = each
-        levels[place, : len(level)] = level
-    return Tokens(like(ids), like(np.array([length for _, length, _ in found])), like(levels))
+    ids = padded([each for each, _, _ in found], (0,) * form.ids_axes, np.int64)
+    lengths = padded([np.array(length) for _, length, _ in found], (form.ids_axes,), np.int64)
+    levels = padded([np.array(level) for _, _, level in found], (0,), np.float32, TARGET)
+    return Tokens(like(ids), like(lengths), like(levels))
 
 
 def decode_tokens(model: ModelFolder, engine: Engine, ids: Any, rate: int, level: Any, lengths: Any) -> Any:
     """See `Codec.decode_tokens`."""
     form = FORMS[model.facts.kind]
-    rows, like = rows_of(ids, form.ids_axes + 1, "an array of ids")
-    rows = [checked_tokens(row, model.vocabulary(rate)) for row in rows]
-    sizes: list[list[int]] = [[] for _ in rows]
-    if lengths is not None:
-        sizes = numbers(lengths).reshape(len(numbers(lengths)), -1).tolist()
-    if len(sizes) != len(rows):
-        raise ConfigError(f"there are {len(rows)} signals, but {len(sizes)} lengths")
-    levels = np.asarray(numbers(level), np.float32)
-    levels = levels.reshape(-1, 1) if levels.ndim < 2 else levels
-    levels = np.broadcast_to(levels, (len(rows), levels.shape[1]))
-    signals = form.decode(model, engine, rows, levels, sizes, rate)
-    shape = np.max([each.shape for each in signals], axis=0)
-    whole = np.zeros((len(signals), *shape), signals[0].dtype)
-    for place, each in enumerate(signals):
-        whole[place][tuple(slice(size) for size in each.shape)] = each
-    return like(whole)
+    rows, like = rows_of(ids, form.ids_axes, "an array of ids")
+    many, vocabulary = len(rows) > 1, model.vocabulary(rate)
+    rows = [checked_tokens(row, vocabulary, (place,) * many) for place, row in enumerate(rows)]
+    levels, sizes = levels_for(level, len(rows)), sizes_for(lengths, len(rows), form.ids_axes)
+    return like(padded(form.decode(model, engine, rows, levels, sizes, rate), form.least, form.dtype))
+
+
+def padded(rows: list[NDArray[Any]], least: tuple[int, ...], dtype: DTypeLike, filling: float = 0) -> NDArray[Any]:
+    """Arrays of any sizes as one [B, ...], the smaller ones filled up; `least` is the shape that it has at least."""
+    whole = np.full((len(rows), *np.max([least, *(row.shape for row in rows)], axis=0)), filling, dtype)
+    for place, row in enumerate(rows):
+        whole[place][tuple(map(slice, row.shape))] = row
+    return whole
+
+
+def sizes_for(lengths: Any, count: int, axes: int) -> list[list[int]]:
+    """A list of `axes` numbers for each of `count` signals; empty ones where none are given."""
+    if lengths is None:
+        return [[] for _ in range(count)]
+    array = numbers(lengths)
+    try:
+        if array.size and array.dtype.kind not in "iu":
+            raise ValueError
+        return np.broadcast_to(array.reshape(-1, axes), (count, axes)).tolist()
+    except ValueError:
+        what = f"lengths of {array.dtype} and shape {list(array.shape)} are not those of {count} signals"
+        raise ConfigError(what, hint=f"use integers [{count}, {axes}]") from None
+
+
+def levels_for(level: Any, count: int) -> Samples:
+    """dBFS [B, windows] of what is one for all, one a signal, or one a window."""
+    array = numbers(level)
+    try:
+        levels = np.atleast_1d(array).astype(np.float32)
+        if levels.ndim == 1:
+            levels = levels[None] if count == 1 else levels[:, None]
+        return np.broadcast_to(levels, (count, levels.shape[1]))
+    except (TypeError, ValueError):
+        what = f"levels of {array.dtype} and shape {list(array.shape)} are not those of {count} signals"
+        raise ConfigError(what, hint=f"use one number, [{count}] or [{count}, windows]") from None
 
 
 class Form(Protocol):
-    """How a kind of signal stands in an array: axes of one signal and of its ids, and the way between them."""
+    """How a kind of signal stands in an array, and the way to ids and back.
 
-    axes: int
+    Attributes:
+        least: Shape of the smallest array of a signal.
+        dtype: Of decoded signals.
+        ids_axes: Axes of its ids, and numbers of its length.
+    """
+
+    least: tuple[int, ...]
+    dtype: DTypeLike
     ids_axes: int
 
     def encode(
@@ -97,7 +127,8 @@ class Form(Protocol):
 class Sound:
     """Waveforms [n], ids [T]. Sounds of one length are computed together where the engine can."""
 
-    axes = 1
+    least: tuple[int, ...] = (0,)
+    dtype: DTypeLike = np.float32
     ids_axes = 1
 
     def encode(
@@ -150,7 +181,8 @@ class Sound:
 class Pixels:
     """Pictures [height, width, 3] uint8, ids [H, W]."""
 
-    axes = 3
+    least: tuple[int, ...] = (0, 0, 3)
+    dtype: DTypeLike = np.uint8
     ids_axes = 2
 
     def encode(
@@ -158,30 +190,32 @@ class Pixels:
     ) -> list[tuple[Ids, list[int], list[float]]]:
         if sample_rate is not None:
             raise ConfigError("sample_rate is for samples in an array", hint="remove it; a photo has none")
-        found = []
-        for row in rows:
-            coding = image_coding(model, engine, row.shape[0], row.shape[1], rate)
-            frames = [compute(engine) for compute in encode_tiles(coding, photo_of(row))]
-            found.append((SIGNALS["image"].join(coding.header, frames, model), list(row.shape[:2]), list[float]()))
-        return found
+        found: dict[int, Ids] = {}
+        for places in of_equal_size([row.shape for row in rows]):
+            photos = [photo_of(rows[place]) for place in places]
+            coding = image_coding(model, engine, photos[0].info.height, photos[0].info.width, rate)
+            parts = [compute(engine) for compute in encode_tiles(coding, photos)]
+            for number, place in enumerate(places):
+                frames = [Frame(part[number]) for part in parts]
+                found[place] = SIGNALS["image"].join(coding.header, frames, model)
+        return [(found[place], list(row.shape[:2]), []) for place, row in enumerate(rows)]
 
     def decode(
         self, model: ModelFolder, engine: Engine, rows: list[Ids], levels: Samples, sizes: list[list[int]], rate: int
     ) -> list[NDArray[Any]]:
-        hop, pictures = model.facts.hop, []
-        for ids, size in zip(rows, sizes, strict=True):
-            height, width = size or (ids.shape[0] * hop, ids.shape[1] * hop)
-            rows_used, columns_used = -(-height // hop), -(-width // hop)
-            if not (1 <= rows_used <= ids.shape[0] and 1 <= columns_used <= ids.shape[1]):
-                raise InputError(f"ids of shape {list(ids.shape)} are not a picture of {width}x{height} pixels")
-            pixels = np.empty((height, width, 3), np.uint8)
-            for compute in decode_tiles(
-                image_coding(model, engine, height, width, rate), ids[:rows_used, :columns_used]
-            ):
-                tile, top, left = compute(engine)
-                pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-            pictures.append(pixels)
-        return pictures
+        hop, found = model.facts.hop, dict[int, NDArray[np.uint8]]()
+        sizes = [size or [side * hop for side in row.shape] for size, row in zip(sizes, rows, strict=True)]
+        for row, (height, width) in zip(rows, sizes, strict=True):
+            if not (0 < height <= row.shape[0] * hop and 0 < width <= row.shape[1] * hop):
+                raise InputError(f"ids of shape {list(row.shape)} are not a picture of {width}x{height} pixels")
+        for places in of_equal_size(sizes):
+            height, width = sizes[places[0]]
+            used = tuple(slice(side) for side in positions(height, width, hop))
+            coding = image_coding(model, engine, height, width, rate)
+            grids = np.stack([rows[place][used] for place in places])
+            parts = (compute(engine) for compute in decode_tiles(coding, grids))
+            found.update(zip(places, pixels_of(parts, image_facts(coding.header), len(places)), strict=True))
+        return [found[place] for place in range(len(rows))]
 
 
 FORMS: dict[str, Form] = {"speech": Sound(), "image": Pixels()}
@@ -196,8 +230,7 @@ def codebook_vectors(model: ModelFolder, rate: int) -> NDArray[np.float32]:
     """See `Codec.codebook_vectors`."""
     import torch
 
-    groups = groups_of(model.codebook_name(rate))
-    size = round(model.vocabulary(rate) ** (1 / groups))
+    groups, size = model.codes(rate)
     ids = torch.arange(size) * size ** torch.arange(groups)[:, None]
     vectors = model.autoencoder().quantizer.decode(ids, rate)
     if groups == 1:
@@ -206,42 +239,46 @@ def codebook_vectors(model: ModelFolder, rate: int) -> NDArray[np.float32]:
     return np.stack([parts[group][group] for group in range(groups)])
 
 
-def of_equal_size(sizes: Sequence[int]) -> list[list[int]]:
+def split_ids(ids: NDArray[Any], groups: int, size: int) -> NDArray[Any]:
+    """Ids [...] as the ids of their codes [..., G], each below `size`."""
+    return np.stack([ids // size**group % size for group in range(groups)], axis=-1)
+
+
+def join_ids(codes: NDArray[Any], groups: int, size: int) -> Ids:
+    """What `split_ids` was given. Raises InputError for another number of codes, and for one that is not below size."""
+    if codes.shape[-1:] != (groups,):
+        raise InputError(f"ids of shape {list(codes.shape)} do not end with {groups} codes a position")
+    return (checked_tokens(codes, size) * size ** np.arange(groups)).sum(axis=-1)
+
+
+def of_equal_size(sizes: Sequence[Any]) -> list[list[int]]:
     """Places in a batch, those of equal size together."""
-    groups: dict[int, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for place, size in enumerate(sizes):
-        groups.setdefault(size, []).append(place)
+        groups.setdefault(str(size), []).append(place)
     return list(groups.values())
 
 
 def side_of(levels: Samples) -> bytes:
     """Levels [channels] in dBFS as a frame holds them. Raises ConfigError for one that it cannot hold."""
     stored = np.rint((levels - QUIETEST) / STEP)
-    if not ((stored >= 0) & (stored <= LOUDEST)).all():
-        raise ConfigError(f"a level of {levels.min():g} or {levels.max():g} dBFS is not one of -120 to 200")
+    if not (fits := (stored >= 0) & (stored <= LOUDEST)).all():
+        raise ConfigError(f"a level of {levels[~fits][0]:g} dBFS is not one of -120 to 200")
     return bytes_of_levels(stored.astype(int).tolist())
 
 
 def numbers(given: Any) -> NDArray[Any]:
-    """An array of what may be a tensor on any device."""
-    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+    """An array of what may be a tensor on any device; 16-bit floating point as 32 bits."""
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        given = given.float() if given.is_floating_point() and given.element_size() < 4 else given
+    array = array_of(given)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def rows_of(given: Any, axes: int, what: str) -> tuple[list[NDArray[Any]], Callable[[NDArray[Any]], Any]]:
-    """The members of a batch, and what turns an array into the kind of thing that was given.
-
-    Args:
-        given: An array or tensor with `axes` axes, with one less for a batch of one, or a list of members.
-        axes: Of a batch.
-        what: What to call it in an error.
-    """
-    several = isinstance(given, list | tuple)
-    rows = [numbers(each) for each in (given if several else [given])]
-    if not several and rows[0].ndim == axes:
-        rows = list(rows[0])
-    if not rows or any(row.ndim != axes - 1 for row in rows):
-        raise ConfigError(f"{what} has the wrong number of axes", hint=f"use {axes} for a batch, {axes - 1} for one")
-    first = given[0] if several else given
+def same_kind(given: Any) -> Like:
+    """What turns an array into what was given: an array, or a tensor on the same device."""
+    first = given[0] if isinstance(given, list | tuple) and given else given
 
     def like(array: NDArray[Any]) -> Any:
         if not hasattr(first, "detach"):
@@ -250,4 +287,33 @@ def rows_of(given: Any, axes: int, what: str) -> tuple[list[NDArray[Any]], Calla
 
         return torch.from_numpy(array).to(first.device)
 
-    return rows, like
+    return like
+
+
+def rows_of(given: Any, axes: int, what: str) -> tuple[list[NDArray[Any]], Like]:
+    """The members of a batch, and what turns an array into the kind of thing that was given.
+
+    Args:
+        given: A member with `axes` axes, an array or tensor with one more, or a list of members; lists may be nested.
+        axes: Of a member.
+        what: What to call it in an error.
+    """
+    rows = [numbers(each) for each in given] if isinstance(given, list | tuple) else [numbers(given)]
+    if len({row.shape for row in rows}) == 1:
+        if isinstance(given, list | tuple) and rows[0].ndim == axes - 1:
+            rows = [np.stack(rows)]
+        elif len(rows) == 1 and rows[0].ndim == axes + 1:
+            rows = list(rows[0])
+    if any(row.ndim != axes for row in rows):
+        shapes = ", ".join(str(list(shape)) for shape in {row.shape for row in rows})
+        hint = f"use {axes} axes for one, {axes + 1} for a batch"
+        raise ConfigError(f"{what} has the wrong number of axes (shape {shapes})", hint=hint)
+    return rows, same_kind(given)
+
+
+def line_of(given: Any) -> tuple[NDArray[Any], Like]:
+    """What comes next in a stream, [n] or one number or with further axes of size 1, as [n]."""
+    array = numbers(given)
+    if array.size != max(array.shape, default=1):
+        raise ConfigError(f"an array of shape {list(array.shape)} is not the next piece of one stream", hint="use [n]")
+    return array.reshape(-1), same_kind(given)

@@ -9,7 +9,17 @@ from vpcodec.codec.arrays import whole_rate
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import Signal
 from vpcodec.codec.streaming import TokenDecoder, TokenEncoder
-from vpcodec.codec.tensors import Tokens, codebook_vectors, decode_tokens, encode_tokens
+from vpcodec.codec.tensors import (
+    FORMS,
+    Tokens,
+    codebook_vectors,
+    decode_tokens,
+    encode_tokens,
+    join_ids,
+    numbers,
+    same_kind,
+    split_ids,
+)
 from vpcodec.codec.token_files import SIGNALS
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
@@ -84,6 +94,16 @@ class TokenCalls:
         """Number of ids that can occur, 0 to one less."""
         return self.model.vocabulary(self.model.checked_codebook(codebook))
 
+    def split_ids(self, ids: Any, codebook: Codebook = None) -> Any:
+        """Ids [...] as those of their G codes [..., G]: of "2x1024", ids below 1,048,576 as two below 1,024."""
+        codes = self.model.codes(self.model.checked_codebook(codebook))
+        return same_kind(ids)(split_ids(numbers(ids), *codes))
+
+    def join_ids(self, codes: Any, codebook: Codebook = None) -> Any:
+        """The inverse of `split_ids`: [..., G] to [...] int64. Raises InputError for what these codes cannot be."""
+        sizes = self.model.codes(self.model.checked_codebook(codebook))
+        return same_kind(codes)(join_ids(numbers(codes), *sizes))
+
     def encode_tokens(self, signal: Any, *, sample_rate: float | None = None, codebook: Codebook = None) -> Tokens:
         """The ids of a batch of signals, equal to those in their token files.
 
@@ -93,8 +113,9 @@ class TokenCalls:
         ((2, 167), (2, 16000))
 
         Args:
-            signal: Arrays or tensors: sound [B, n] or [n], images [B, H, W, 3] or [H, W, 3] uint8; or a list of sounds
-                [n] or images [H, W, 3] of any sizes. numpy gives numpy, torch gives torch on the same device.
+            signal: Sound [B, n] or [n], floating point at full scale 1 or integers at their own; images [B, H, W, 3] or
+                [H, W, 3] uint8; or a list of sounds [n] or images [H, W, 3] of any sizes. numpy gives numpy, torch
+                gives torch on the same device.
             sample_rate: Hz, of sound.
             codebook: One of `codebooks`; None for the largest.
 
@@ -113,8 +134,8 @@ class TokenCalls:
             ids: [B, T] or [T] of sound, [B, H, W] or [H, W] of images, or a list; integers in an array or tensor.
             codebook: The one that they belong to; None for the largest.
             level: dBFS that sound is to have: one for all, [B], or [B, windows] as `encode_tokens` gives.
-            lengths: Samples of each sound, [B] or [B, 1], or rows and columns of pixels, [B, 2]; None for all that the
-                ids make. What is behind a shorter signal is 0.
+            lengths: Samples of each sound, [B] or [B, 1], or rows and columns of pixels, [B, 2]; one for all; None for
+                all that the ids make. What is behind a shorter signal is 0.
 
         Raises:
             InputError: An id is outside the vocabulary, or there are fewer than the lengths need.
@@ -172,15 +193,29 @@ class TokenCalls:
             signal: Whole hops of what the network sees: sound [B, T*hop] at `sample_rate` and -20 dBFS, or images
                 [B, H*hop, W*hop, 3] in [-1, 1]; all of it as one window.
 
-        Raises ConfigError on another engine.
+        Raises ConfigError on another engine, and for another shape.
         """
-        latents: Tensor = self.autoencoder.network.encode(signal)
+        network, axes = self.autoencoder.network, len(FORMS[self.model.facts.kind].least)
+        given = self.on_device(signal)
+        sides = given.shape[1 : 1 + FORMS[self.model.facts.kind].ids_axes]
+        if given.ndim != axes + 1 or any(side % self.hop or not side for side in sides):
+            raise ConfigError(
+                f"a tensor of shape {list(given.shape)} is no batch of whole hops", hint=f"a hop is {self.hop}"
+            )
+        latents: Tensor = network.encode(given)
         return latents
 
     def decode_latents(self, latents: "Tensor", codebook: Codebook = None) -> "Tensor":
         """The inverse of `latents`; the decoder is told which codebook they come from. Torch engine only."""
         condition = self.autoencoder.condition(self.model.checked_codebook(codebook))
-        return self.autoencoder.network.decode(latents, condition)
+        signal: Tensor = self.autoencoder.network.decode(self.on_device(latents), condition)
+        return signal
+
+    def on_device(self, given: "Tensor") -> "Tensor":
+        """A tensor as the network takes it: float32, where it computes."""
+        import torch
+
+        return torch.as_tensor(given, dtype=torch.float32, device=self.device)
 
     @property
     def autoencoder(self) -> "Autoencoder":
