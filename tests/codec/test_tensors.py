@@ -122,6 +122,9 @@ def test_signals_and_ids_of_every_type_of_number_are_taken(sound: np.ndarray) ->
         == codec.encode_tokens(half.astype(np.float32), sample_rate=16_000).ids
     ).all()
     wanted = codec.decode_tokens(ids, level=torch.tensor([-30.0]))
+    ragged = np.empty(2, object)  # what some libraries make of rows of different lengths
+    ragged[:] = [ids[0].numpy(), ids[0, :9].numpy()]
+    assert (codec.decode_tokens(ragged, level=-30.0)[0, :4800] == wanted.numpy()).all()
     for same in (ids.int(), ids.to(torch.uint16), ids.numpy().astype(np.uint16), ids[0], ids.tolist(), ids[0].tolist()):
         decoded = codec.decode_tokens(same, level=torch.tensor(-30.0).bfloat16(), lengths=torch.tensor(4800))
         assert (np.asarray(decoded) == wanted.numpy()).all()

@@ -7,23 +7,20 @@ however it is cut. All that changes in them is in `state`, and `reset()` makes i
 import io
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import InMemory, bytes_of_array, columns, subtype_of_array
-from vpcodec.codec.engines import Engine, checked_tokens
+from vpcodec.codec.engines import Engine
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.speech import RecordingDecoder, RecordingEncoder
-from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
-from vpcodec.codec.tensors import line_of, same_kind, side_of
+from vpcodec.codec.speech_windows import Samples
 from vpcodec.codec.token_files import check_model, prior_of
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame, Reader, SpeechFacts, Writer
-from vpcodec.data.level import QUIETEST, STEP, levels_of
 from vpcodec.data.pcm import samples_of
-from vpcodec.data.resample import Resampler, checked_rate
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
 
@@ -256,129 +253,3 @@ class StreamDecoder:
         check_model(self.model, reader.header)
         recording = RecordingDecoder(self.model.facts, reader.header)
         return OpenFile(reader, recording, prior_of(reader.header, self.model))
-
-
-class TokenDecoder:
-    """Ids in, sound out, as they come; made by `Codec.token_decoder`.
-
-    Args:
-        model: A speech model.
-        engine: What computes it.
-        rate: One of the model's rates.
-        level: dBFS of the sound.
-        block: Ids that are decoded at a time.
-    """
-
-    def __init__(self, model: ModelFolder, engine: Engine, rate: int, level: float, block: int) -> None:
-        self.model = model
-        self.engine = engine
-        self.rate = rate
-        self.side = side_of(np.array([level]))
-        self.block = checked_block(block)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything: the next ids begin another sound."""
-        self.decoder = SpeechDecoder(self.model.facts, self.rate, columns=self.block)
-        self.waiting: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.like = same_kind(self.waiting)
-
-    def push(self, ids: Any) -> Any:
-        """Take in ids, any number of them.
-
-        Args:
-            ids: [T], or [1, T] as a language model gives them, or one id; an array, a tensor or a list.
-
-        Returns:
-            The samples [n] that they complete: those of all ids but the last `decoder_reach` of the model, rounded down
-            to whole blocks. numpy gives numpy, torch gives torch on the same device.
-
-        Raises:
-            InputError: An id is outside the vocabulary.
-            ConfigError: They are not of one sound.
-        """
-        new, self.like = line_of(ids)
-        self.waiting = np.concatenate((self.waiting, checked_tokens(new, self.model.vocabulary(self.rate))))
-        windows = []
-        while len(self.waiting) >= self.block:
-            windows += self.decoder.push(Frame(self.waiting[None, : self.block].copy(), self.side))
-            self.waiting = self.waiting[self.block :]
-        return self.computed(windows)
-
-    def finish(self) -> Any:
-        """The samples [n] of the last ids; the next ones begin another sound."""
-        windows = self.decoder.push(Frame(self.waiting[None].copy(), self.side)) if len(self.waiting) else []
-        samples = self.computed(windows + self.decoder.finish())
-        self.reset()
-        return samples
-
-    def computed(self, windows: list[Computation[Samples]]) -> Any:
-        none = np.zeros(0, np.float32)
-        return self.like(np.concatenate([none, *(compute(self.engine)[:, 0] for compute in windows)]))
-
-
-class TokenEncoder:
-    """Samples in, ids out, as they come; made by `Codec.token_encoder`.
-
-    Args:
-        model: A speech model.
-        engine: What computes it.
-        rate: One of the model's rates.
-        sample_rate: Hz of the samples.
-        block: Ids that are made at a time.
-
-    Attributes:
-        levels: dBFS of each block of ids that the last `push` or `finish` gave.
-    """
-
-    def __init__(self, model: ModelFolder, engine: Engine, rate: int, sample_rate: int, block: int) -> None:
-        self.model = model
-        self.engine = engine
-        self.rate = rate
-        self.sample_rate = checked_rate(sample_rate, "the stream")
-        self.block = checked_block(block)
-        self.levels: list[float] = []
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything: the next samples begin another sound."""
-        facts = self.model.facts
-        self.resampler = Resampler(self.sample_rate, facts.sample_rate, 1)
-        self.encoder = SpeechEncoder(facts, self.rate, 1, self.block)
-        self.like = same_kind(np.zeros(0))
-
-    def push(self, samples: Any) -> Any:
-        """Take in samples.
-
-        Args:
-            samples: [n], any number of them, floating point at full scale 1 or integers at their own.
-
-        Returns:
-            The ids [T] that they complete. numpy gives numpy, torch gives torch on the same device.
-
-        Raises:
-            InputError: One of them is not a number, infinite or far beyond full scale.
-            ConfigError: They are not of one sound.
-        """
-        new, self.like = line_of(samples)
-        block = columns(new)
-        sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, 1)
-        return self.computed(self.encoder.push(self.resampler.push(sound)))
-
-    def finish(self) -> Any:
-        """The ids [T] of the last samples; the next ones begin another sound."""
-        ids = self.computed(self.encoder.push(self.resampler.finish()) + self.encoder.finish())
-        self.reset()
-        return ids
-
-    def computed(self, windows: list[Computation[Frame]]) -> Any:
-        frames = [compute(self.engine) for compute in windows]
-        self.levels = [QUIETEST + STEP * levels_of(frame.side, 1)[0] for frame in frames]
-        return self.like(np.concatenate([np.zeros(0, np.int64), *(frame.tokens[0] for frame in frames)]))
-
-
-def checked_block(block: int) -> int:
-    """Raises ConfigError for what is no number of ids."""
-    if block < 1 or block % 1:
-        raise ConfigError(f"a block is a whole number of ids, got {block!r}")
-    return int(block)

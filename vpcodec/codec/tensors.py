@@ -294,10 +294,13 @@ def rows_of(given: Any, axes: int, what: str) -> tuple[list[NDArray[Any]], Like]
     """The members of a batch, and what turns an array into the kind of thing that was given.
 
     Args:
-        given: A member with `axes` axes, an array or tensor with one more, or a list of members; lists may be nested.
+        given: A member with `axes` axes, an array or tensor with one more, or members in a list or an array of objects;
+            lists may be nested.
         axes: Of a member.
         what: What to call it in an error.
     """
+    if isinstance(given, np.ndarray) and given.dtype == object and given.ndim:
+        given = list(given)
     rows = [numbers(each) for each in given] if isinstance(given, list | tuple) else [numbers(given)]
     if len({row.shape for row in rows}) == 1:
         if isinstance(given, list | tuple) and rows[0].ndim == axes - 1:

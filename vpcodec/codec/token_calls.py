@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from vpcodec.codec.arrays import whole_rate
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import Signal
-from vpcodec.codec.streaming import TokenDecoder, TokenEncoder
 from vpcodec.codec.tensors import (
     FORMS,
     Tokens,
@@ -21,6 +20,7 @@ from vpcodec.codec.tensors import (
     split_ids,
 )
 from vpcodec.codec.token_files import SIGNALS
+from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
 
