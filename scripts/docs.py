@@ -27,7 +27,7 @@ from vpcodec.cli.examples import EXAMPLES  # noqa: E402
 from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, app  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
-from vpcodec.evaluation.cards import card_text, read_runs, with_tables  # noqa: E402
+from vpcodec.evaluation.cards import card_text, facts_text, read_runs, with_tables  # noqa: E402
 from vpcodec.evaluation.tables import markdown_table  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
@@ -253,6 +253,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/results.md": results,
     "docs/vpcodec.1": manual_page,
     **{f"models/{model.path.name}/card.md": partial(card_text, model) for model in released()},
+    **{f"models/{model.path.name}/model.toml": partial(facts_text, model) for model in released()},
 }
 
 

@@ -27,11 +27,11 @@ from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.media import list_media
 from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.cards import record, write_card
+from vpcodec.evaluation.cards import facts_text, record, write_card
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.graphs import write_graphs
-from vpcodec.registry import WEIGHTS, ModelFacts, ModelFolder, write_facts
+from vpcodec.registry import FACTS, WEIGHTS, ModelFacts, ModelFolder, write_facts
 from vpcodec.training.code_order import LARGEST_LEVEL
 from vpcodec.training.prior import train_prior
 
@@ -61,6 +61,7 @@ def main() -> None:
         write_priors(model, options)
     for test in options.test:
         evaluate(model, test, options.against)
+    (model.path / FACTS).write_text(facts_text(model), encoding="utf-8")
     print(write_card(model))
 
 

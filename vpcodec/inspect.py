@@ -60,6 +60,10 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
     return {
         "type": "tokens",
         "kind": header.kind,
+        "unit": SIGNALS[header.kind].unit,
+        "on_disk": rate_of(8 * size, amount),
+        "entropy": rate_of(tokens * entropy(counts), amount),
+        "nominal": rate_of(tokens * float(np.log2(header.rate)), amount),
         "model": header.model,
         "weights": header.weights.hex(),
         "codebook": folder.codebook_name(header.rate) if folder else header.rate,
@@ -67,10 +71,6 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
         "tokens": tokens,
         "frames": frames,
         "bytes": size,
-        "unit": SIGNALS[header.kind].unit,
-        "nominal": rate_of(tokens * float(np.log2(header.rate)), amount),
-        "entropy": rate_of(tokens * entropy(counts), amount),
-        "on_disk": rate_of(8 * size, amount),
         "source": source,
         "metadata": {name: printable(content) for name, content in header.metadata},
     }
@@ -96,12 +96,19 @@ def printable(content: bytes) -> str:
 
 
 def describe_model(model: ModelFolder) -> dict[str, Any]:
-    """An installed model; nominal rates follow from its hop and its codebook sizes."""
+    """An installed model; nominal rates follow from its hop and its codebook sizes, `measured` is None without."""
     facts, signal = model.facts, SIGNALS[model.facts.kind]
     per = signal.tokens_per_unit(facts)
     codebooks = [
-        {"codebook": name, "vocabulary": vocabulary, "nominal": round(per * float(np.log2(rate)), 6)}
-        for name, vocabulary, rate in zip(model.codebooks, facts.vocabularies, facts.rates, strict=True)
+        {
+            "measured": bits,
+            "nominal": round(per * float(np.log2(rate)), 6),
+            "codebook": name,
+            "vocabulary": vocabulary,
+        }
+        for bits, name, vocabulary, rate in zip(
+            facts.bits or [None] * len(facts.rates), model.codebooks, facts.vocabularies, facts.rates, strict=True
+        )
     ]
     return {
         "type": "model",

@@ -8,6 +8,8 @@ import typer
 
 from vpcodec.cli.messages import Messages
 from vpcodec.cli.options import (
+    BitRate,
+    BitsPerPixel,
     Codebook,
     Device,
     Engine,
@@ -31,6 +33,7 @@ from vpcodec.cli.options import (
     Start,
     Stdout,
     Stop,
+    TargetSize,
     Verbose,
 )
 from vpcodec.data.kinds import MOST_PIXELS
@@ -50,6 +53,9 @@ def encode(
     output_dir: OutputDir = None,
     model: ModelName = None,
     codebook: Codebook = None,
+    bitrate: BitRate = None,
+    bpp: BitsPerPixel = None,
+    target_size: TargetSize = None,
     start: Start = None,
     stop: Stop = None,
     latency: Annotated[
@@ -103,15 +109,17 @@ def encode(
         raise ConfigError(f"{options} are for raw samples", hint="add --raw")
     items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
     check_span(items, start, stop, remove)
+    if target_size is not None and any(item.mirrored for item in items):  # only encoding tells what would fit
+        raise ConfigError("--target-size is for single files", hint="name the files instead of -r")
 
-    from vpcodec.codec.signals import Reading, Span
+    from vpcodec.codec.signals import Reading, Span, Wanted
     from vpcodec.corpus.result import Settings
     from vpcodec.data.audio import RawFormat
 
     settings = Settings(
         task="encode",
         model=model,
-        codebook=codebook,
+        wanted=Wanted(codebook=codebook, bitrate=bitrate, bpp=bpp, target_size=target_size),
         reading=Reading(
             raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
             span=Span(start or 0.0, stop),
@@ -244,7 +252,6 @@ def carry_out(
     from vpcodec.data.streams import STANDARD
 
     check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
-    check_codebook(settings.model, settings.codebook)
     if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
         raise ConfigError("--ray does not work with pipes", hint="name files for input and output")
     if as_json and any(item.target == STANDARD for item in items):
@@ -252,6 +259,8 @@ def carry_out(
     if manifest is not None:
         check_manifest(manifest)
     coder = Coder(settings)
+    for line in coder.choices():
+        messages.detail(line)
     results: list[Result] = []
     many = any(item.mirrored for item in items)
 
@@ -272,20 +281,6 @@ def carry_out(
         failures = report(results, items, settings, manifest, as_json, messages)
     if failures:
         raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
-
-
-def check_codebook(model: str | None, codebook: int | str | None) -> None:
-    """Raises ConfigError for a codebook that the model lacks or, if none is named, that every default one lacks."""
-    from vpcodec.codec.pipeline import DEFAULT_MODELS
-    from vpcodec.registry import find_model
-
-    if model is not None:
-        find_model(model).checked_codebook(codebook)
-    elif codebook is not None:
-        offered = {name: [*map(str, find_model(name).codebooks)] for name in DEFAULT_MODELS.values()}
-        if all(str(codebook) not in codebooks for codebooks in offered.values()):
-            theirs = "; ".join(f"{name}: {', '.join(codebooks)}" for name, codebooks in offered.items())
-            raise ConfigError(f"no default model has the codebook {codebook}", hint=theirs)
 
 
 def report(

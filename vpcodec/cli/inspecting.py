@@ -15,8 +15,9 @@ from vpcodec.errors import VpcodecError
 def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None:
     """Show what is in token files, recordings, photos and models.
 
-    There are three rates: nominal (from the codebook size), entropy (an ideal coder of single tokens) and on disk.
+    There are three rates: on disk, entropy (an ideal coder of single tokens) and nominal (from the codebook size).
     """
+    from vpcodec.codec.token_files import SIGNALS
     from vpcodec.data.streams import shown
     from vpcodec.inspect import describe
 
@@ -31,7 +32,8 @@ def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None
         print_json(found)
     else:
         for facts in found:
-            print(shown(facts.pop("input")))
+            bits = facts.get("on_disk")
+            print(shown(facts.pop("input")), f"  {SIGNALS[facts['kind']].rate_text(bits)}" if bits else "", sep="")
             for name, value in lines(facts):
                 print(f"  {name:<22} {value}")
     if failed:
@@ -63,6 +65,7 @@ def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet:
 
 def models(as_json: Json = False) -> None:
     """List the installed models."""
+    from vpcodec.codec.token_files import SIGNALS
     from vpcodec.inspect import describe_model
     from vpcodec.registry import model_roots, survey_models
 
@@ -78,9 +81,9 @@ def models(as_json: Json = False) -> None:
         Messages().error(f"no models in {looked}", "train one, or set VPCODEC_MODELS to a folder of models")
         raise typer.Exit(1)
     for model in found:
-        offers = ((each["codebook"], each["nominal"]) for each in model["codebooks"])
-        codebooks = ", ".join(f"{name} ({nominal:.4g} {model['unit']})" for name, nominal in offers)
-        print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {codebooks}")
+        offers = ((each["measured"] or each["nominal"], each["codebook"]) for each in model["codebooks"])
+        rates = ", ".join(f"{SIGNALS[model['kind']].rate_text(bits)} (codebook {name})" for bits, name in offers)
+        print(f"{model['name']:<20} {model['kind']:<7} {model['parameters'] / 1e6:>4.1f}M  {rates}")
         for run in model["quality"]:
             figures = [f"{name} {value:.4g}" for name, value in run.items() if isinstance(value, float)]
             unit = run.get("speed_unit", "")  # of the last two figures

@@ -24,6 +24,26 @@ def parse_codebook(text: str) -> str:
     return text
 
 
+def parse_rate(text: str) -> float:
+    """Bits a second of `1500` or `1.5k`."""
+    return parse_amount(text, {"": 1, "k": 1000}, "a bit rate; write 1500 or 1.5k")
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of `20000`, `20kB`, `20k` or `20KiB`."""
+    factors = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 10**6, "mb": 10**6, "kib": 1 << 10, "mib": 1 << 20}
+    return int(parse_amount(text, factors, "a size; write 20000, 20kB or 20KiB"))
+
+
+def parse_amount(text: str, factors: dict[str, int], meant: str) -> float:
+    """A number above 0 with the name of a factor behind it, in small or capital letters."""
+    number = text.rstrip("bikmBIKM ")
+    factor = factors.get(text[len(number) :].strip().lower(), 0)
+    if not number.replace(".", "", 1).isdecimal() or float(number) * factor <= 0:
+        raise typer.BadParameter(f"{text!r} is not {meant}")
+    return float(number) * factor
+
+
 def parse_output(text: str) -> str:
     """The name of an output; `-` for every name of standard output."""
     return "-" if text in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1") else text
@@ -98,6 +118,32 @@ Codebook = Annotated[
         metavar="K",
         parser=parse_codebook,
         help="Codebook size: 1024, or 2x1024 for two codes per position. Default: the model's largest.",
+    ),
+]
+BitRate = Annotated[
+    float | None,
+    typer.Option(
+        "--bitrate",
+        metavar="B",
+        parser=parse_rate,
+        help="Instead of --codebook: bits per second and channel of recordings, such as 1.5k; the nearest is chosen.",
+    ),
+]
+BitsPerPixel = Annotated[
+    float | None,
+    typer.Option(
+        "--bpp",
+        metavar="B",
+        help="Instead of --codebook: bits per pixel of photos, such as 0.2; the nearest is chosen.",
+    ),
+]
+TargetSize = Annotated[
+    int | None,
+    typer.Option(
+        "--target-size",
+        metavar="SIZE",
+        parser=parse_bytes,
+        help="Instead of --codebook: the best that fits into so many bytes, such as 20kB; encodes up to three times.",
     ),
 ]
 Engine = Annotated[str, typer.Option("--engine", metavar="E", help="Engine: auto, onnx, onnx-8-bits or torch.")]

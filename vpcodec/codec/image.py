@@ -37,6 +37,7 @@ class Pictures(Signal):
     noun = "a photo"
     default_model = "image-vp"
     unit = "bit/pixel"
+    asked = "bpp"
     per = "pixel"
     channels = 3
     streams = False

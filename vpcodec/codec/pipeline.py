@@ -5,9 +5,11 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 
 import io
 import warnings
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -23,7 +25,7 @@ from vpcodec.codec.arrays import (
     whole_rate,
 )
 from vpcodec.codec.engines import open_engine
-from vpcodec.codec.signals import Coded, Coding, Reading, Writing
+from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.codec.token_calls import Codebook, TokenCalls
 from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of
@@ -31,7 +33,7 @@ from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.streams import Source, at_start, open_input
+from vpcodec.data.streams import Source, at_start, open_input, seekable
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
@@ -80,7 +82,14 @@ class Codec(TokenCalls):
         return self.model.facts.kind
 
     def encode(
-        self, signal: Source | InMemory, *, sample_rate: float | None = None, codebook: Codebook = None
+        self,
+        signal: Source | InMemory,
+        *,
+        sample_rate: float | None = None,
+        codebook: Codebook = None,
+        bitrate: float | None = None,
+        bpp: float | None = None,
+        target_size: int | None = None,
     ) -> bytes:
         """The token file of a recording or photo.
 
@@ -90,19 +99,30 @@ class Codec(TokenCalls):
                 uint8.
             sample_rate: Hz, of samples in an array.
             codebook: One of `codebooks`; None for the largest.
+            bitrate: Instead of a codebook, bits a second and channel. The codebook is the nearest by `bits` of those
+                that take at most 8 % more.
+            bpp: Likewise, bits a pixel.
+            target_size: Instead of these, bytes that the token file may have. The codebook is the largest that fits;
+                the signal is encoded two or three times.
 
         Raises:
-            InputError: The signal cannot be read, is not of the model's kind, or holds what is no number.
-            ConfigError: The model lacks the codebook, or an array is no recording or photo.
+            InputError: The signal cannot be read, is not of the model's kind, holds what is no number, or takes more
+                than the target size.
+            ConfigError: The model lacks the codebook or rate, or an array is no recording or photo.
         """
+        wanted = Wanted(codebook=codebook, bitrate=bitrate, bpp=bpp, target_size=target_size)
         out = io.BytesIO()
         if is_array(signal):
-            with self.signal.open_array(signal, sample_rate) as opened:
-                coded = self.encode_opened(opened, out, codebook, Reading())
+
+            def write(rate: int, out: BinaryIO) -> Coded:
+                with self.signal.open_array(signal, sample_rate) as opened:
+                    return self.encode_opened(opened, out, rate, Reading())
+
+            coded = self.write_sized(wanted, out, write)
         elif sample_rate is not None:
             raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
         else:
-            coded = self.encode_to(cast(Source, signal), out, codebook=codebook)
+            coded = self.encode_to(cast(Source, signal), out, wanted=wanted)
         for note in coded.notes:
             warnings.warn(note, stacklevel=2)
         return out.getvalue()
@@ -113,17 +133,21 @@ class Codec(TokenCalls):
         *,
         sample_rate: float | None = None,
         codebook: Codebook = None,
+        bitrate: float | None = None,
+        bpp: float | None = None,
+        target_size: int | None = None,
         jobs: int = 1,
     ) -> list[bytes]:
         """The token files of many recordings or photos, in their order; raises as `encode`, at the first failure.
 
         Args:
-            signals: Each as `encode` takes it, with the same `sample_rate` and `codebook`.
+            signals: Each as `encode` takes it, with the same `sample_rate`, and the same codebook or size.
             jobs: Signals worked on at once; the bytes do not depend on it.
         """
-        codec = self.sharing(jobs)
+        size: dict[str, Any] = {"codebook": codebook, "bitrate": bitrate, "bpp": bpp, "target_size": target_size}
+        encode = partial(self.sharing(jobs).encode, sample_rate=sample_rate, **size)
         with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(lambda each: codec.encode(each, sample_rate=sample_rate, codebook=codebook), signals))
+            return list(pool.map(encode, signals))
 
     def encoder(
         self,
@@ -132,6 +156,7 @@ class Codec(TokenCalls):
         *,
         dtype: DTypeLike = np.float32,
         codebook: Codebook = None,
+        bitrate: float | None = None,
         latency: float | None = None,
     ) -> StreamEncoder:
         """An encoder of speech that comes piece by piece.
@@ -151,6 +176,7 @@ class Codec(TokenCalls):
             channels: Number of channels.
             dtype: Type of the samples that will be pushed: floating point at full scale 1, or integers at their own.
             codebook: One of `codebooks`; None for the largest.
+            bitrate: Instead of a codebook, bits a second and channel, as `encode` takes them.
             latency: Seconds from a sample pushed here to the same sample out of `decoder`, at least; None for 25 s,
                 with fewer bytes.
 
@@ -163,7 +189,8 @@ class Codec(TokenCalls):
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
         facts = SpeechFacts(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
-        header = new_header(self.model, self.model.checked_codebook(codebook), facts, {}, latency)
+        rate = self.signal.rate(self.model, Wanted(codebook=codebook, bitrate=bitrate))
+        header = new_header(self.model, rate, facts, {}, latency)
         return StreamEncoder(self.coding(header), dtype)
 
     def decoder(self) -> StreamDecoder:
@@ -187,7 +214,7 @@ class Codec(TokenCalls):
         source: Source,
         out: BinaryIO,
         *,
-        codebook: Codebook = None,
+        wanted: Wanted = ANY_SIZE,
         reading: Reading | None = None,
         file_type: FileType | None = None,
     ) -> Coded:
@@ -196,31 +223,64 @@ class Codec(TokenCalls):
         Args:
             source: Path, `-` for standard input, or a binary stream.
             out: Where the bytes go; need not seek.
-            codebook: One of `codebooks`; None for the largest.
+            wanted: How large the token file is to be. For a target size, a pipe is read to its end first.
             reading: How the source is read; None for a file as it is, all of it.
             file_type: What the source is, where that was recognized before; None to look.
 
         Raises:
-            InputError: The source cannot be read, or is not of the model's kind.
+            InputError: The source cannot be read, is not of the model's kind, or takes more than the target size.
             DependencyError: The optional package that reads it is not installed.
-            ConfigError: The model lacks the codebook.
+            ConfigError: The model lacks the codebook or rate.
         """
-        self.model.checked_codebook(codebook)
+        self.signal.rate(self.model, wanted)
         reading = reading or Reading()
-        with open_input(source) as stream:
+        with open_input(source) as given, seekable(given) if wanted.target_size else nullcontext(given) as stream:
             live = not at_start(stream)
-            with self.signal.open(stream, reading, file_type) as opened:
-                return self.encode_opened(opened, out, codebook, reading, live=live)
 
-    def encode_opened(
-        self, opened: Any, out: BinaryIO, codebook: Codebook, reading: Reading, *, live: bool = False
-    ) -> Coded:
+            def write(rate: int, out: BinaryIO) -> Coded:
+                if not live:
+                    stream.seek(0)
+                with self.signal.open(stream, reading, file_type) as opened:
+                    return self.encode_opened(opened, out, rate, reading, live=live)
+
+            return self.write_sized(wanted, out, write)
+
+    def write_sized(self, wanted: Wanted, out: BinaryIO, write: Callable[[int, BinaryIO], Coded]) -> Coded:
+        """Write the token file that is wanted to a stream.
+
+        Args:
+            wanted: How large it is to be. For a target size, it is the largest that fits.
+            out: Where the bytes go.
+            write: Writes it at a rate, as often as it is asked to.
+
+        Raises:
+            InputError: Even the smallest is larger than the target size.
+        """
+        if wanted.target_size is None:
+            return write(self.signal.rate(self.model, wanted), out)
+        most, made = wanted.target_size, {}
+
+        def size(rate: int) -> int:
+            content = io.BytesIO()
+            made[rate] = content, write(rate, content)
+            return content.tell()
+
+        rates = self.model.facts.rates
+        fitting = bisect_right(rates, most, key=size)
+        if not fitting:
+            least = made[rates[0]][0].tell()
+            hint = f"{self.name} makes {least:,} at least; choose a smaller model or a larger size"
+            raise InputError(f"does not fit into {most:,} bytes", hint=hint)
+        content, coded = made[rates[fitting - 1]]
+        out.write(content.getvalue())
+        return coded
+
+    def encode_opened(self, opened: Any, out: BinaryIO, rate: int, reading: Reading, *, live: bool = False) -> Coded:
         """Write the token file of what `Signal.open` gave; see there and `Signal.encode`."""
         facts, metadata, notes = self.signal.header(opened)
-        rate = self.model.checked_codebook(codebook)
         coding = self.coding(new_header(self.model, rate, facts, metadata, reading.latency))
         length = self.signal.encode(coding, opened, out, reading.span, live=live)
-        return Coded(length, coding.header.amount(length), (*opened.notes, *notes), coding.timer.seconds)
+        return Coded(rate, length, coding.header.amount(length), (*opened.notes, *notes), coding.timer.seconds)
 
     def coding(self, header: Header) -> Coding:
         """What a token file with this header is coded with."""
@@ -292,7 +352,9 @@ class Codec(TokenCalls):
         """
         coding = self.coding(reader.header)
         notes = self.signal.decode(coding, reader, out, form or self.signal.formats[0], writing or Writing())
-        return Coded(reader.length, reader.header.amount(reader.length), notes, coding.timer.seconds)
+        return Coded(
+            reader.header.rate, reader.length, reader.header.amount(reader.length), notes, coding.timer.seconds
+        )
 
 
 def opened(content: bytes | Source) -> AbstractContextManager[BinaryIO]:

@@ -4,6 +4,7 @@
 that table instead of comparing kinds.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -43,6 +44,39 @@ class Span:
 
 
 WHOLE = Span()
+NEAR = 1.08  # times the bits that are asked for: a codebook may take so much more
+FAR = 2.0  # times as many or few bits as any codebook takes: more is an error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How large a token file is to be: one of these, or none for the model's largest codebook.
+
+    Attributes:
+        codebook: A codebook size: 1024, or "2x1024" for two codes a position.
+        bitrate: Bits a second and channel, of recordings.
+        bpp: Bits a pixel, of photos.
+        target_size: Bytes that the file may have.
+
+    Raises:
+        ConfigError: There are two of them, or one is not above 0.
+    """
+
+    codebook: int | str | None = None
+    bitrate: float | None = None
+    bpp: float | None = None
+    target_size: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} contradict each other", hint="keep one")
+        for name in given.keys() - {"codebook"}:
+            if not 0 < given[name] < math.inf:
+                raise ConfigError(f"{name} must be above 0, got {given[name]}")
+
+
+ANY_SIZE = Wanted()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +139,14 @@ class Coded:
     """What was learned while a file was encoded or decoded.
 
     Attributes:
+        rate: Of the model's quantizer.
         length: Samples a channel; 0 for a photo.
         amount: Seconds or pixels.
         notes: What the user should know.
         network_seconds: Time during which the network computed.
     """
 
+    rate: int
     length: int
     amount: float
     notes: tuple[str, ...]
@@ -125,6 +161,7 @@ class Signal(ABC):
         noun: What one of them is called.
         default_model: The model that encodes it where none is named.
         unit: Of bit rates.
+        asked: The field of `Wanted` that asks for bits of such signals.
         per: What tokens are counted by.
         channels: That share a token.
         streams: Whether it has a beginning and an end, so that parts of it can be coded as they come.
@@ -135,6 +172,7 @@ class Signal(ABC):
     noun: ClassVar[str]
     default_model: ClassVar[str]
     unit: ClassVar[str]
+    asked: ClassVar[str]
     per: ClassVar[str]
     channels: ClassVar[int]
     streams: ClassVar[bool]
@@ -211,6 +249,36 @@ class Signal(ABC):
     @abstractmethod
     def describe(self, stream: BinaryIO) -> dict[str, Any]:
         """What `info` says of a media file. Raises InputError."""
+
+    def bits(self, model: ModelFolder) -> list[float]:
+        """Bits a second of one channel, or a pixel, of files at each rate: as measured, else as the codebook says."""
+        facts = model.facts
+        per = self.tokens_per_unit(facts)
+        return facts.bits or [per * math.log2(vocabulary) for vocabulary in facts.vocabularies]
+
+    def rate(self, model: ModelFolder, wanted: Wanted) -> int:
+        """The rate of a model for what is wanted; for a target size the largest, which `Codec.encode_to` lowers.
+
+        Of the rates that take at most 8 % more bits than are asked for, it is the nearest by logarithm; where there is
+        none, the smallest.
+
+        Raises:
+            ConfigError: The model lacks the codebook, or takes less than half or more than twice the bits, or other
+                signals are counted so.
+        """
+        if (wanted.bitrate, wanted.bpp) == (None, None):
+            return model.checked_codebook(wanted.codebook)
+        asked = getattr(wanted, self.asked)
+        if asked is None:
+            other = "bpp" if self.asked == "bitrate" else "bitrate"
+            raise ConfigError(f"{other} is not for {model.name}", hint=f"use {self.asked}, in {self.unit}")
+        bits = self.bits(model)
+        if not min(bits) / FAR <= asked <= max(bits) * FAR:
+            span = f"{self.rate_text(min(bits))} to {self.rate_text(max(bits))}"
+            what = f"model {model.name} makes {span}, not {self.rate_text(asked)}"
+            raise ConfigError(what, hint="choose another model; `vpcodec models` lists their rates")
+        near = [each for each in bits if each <= asked * NEAR] or [min(bits)]
+        return model.facts.rates[bits.index(min(near, key=lambda each: abs(math.log(each / asked))))]
 
     @abstractmethod
     def tokens_per_unit(self, facts: ModelFacts) -> float:

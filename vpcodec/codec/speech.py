@@ -48,6 +48,7 @@ class Speech(Signal):
     noun = "a recording"
     default_model = "speech-vp"
     unit = "bit/s"
+    asked = "bitrate"
     per = "second"
     channels = 1
     streams = True

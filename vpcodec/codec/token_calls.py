@@ -56,6 +56,11 @@ class TokenCalls:
         return self.model.codebooks
 
     @property
+    def bits(self) -> dict[int | str, float]:
+        """Bits a second of one channel, or a pixel, that files take with each codebook, as measured on test media."""
+        return dict(zip(self.codebooks, self.signal.bits(self.model), strict=True))
+
+    @property
     def hop(self) -> int:
         """Samples of sound a token, or pixels along either axis."""
         return self.model.facts.hop

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.codec.signals import WHOLE, Coded
 from vpcodec.codec.token_files import SIGNALS, model_for
 from vpcodec.container import Header, Index, Reader
@@ -36,6 +36,31 @@ class Coder:
         self.threads = threads
         self.codecs: dict[str, Codec] = {}
         self.reading: BinaryIO | None = None
+
+    def choices(self) -> list[str]:
+        """What codebooks are chosen for the bits that are asked for, one line a model.
+
+        Raises ConfigError where the model that is named, or else every default one, has none that is wanted.
+        """
+        wanted, named = self.settings.wanted, self.settings.model
+        models = [find_model(each) for each in ([named] if named else DEFAULT_MODELS.values())]
+        lines, errors = [], []
+        for model in models:
+            signal = SIGNALS[model.facts.kind]
+            try:
+                rate = signal.rate(model, wanted)
+            except ConfigError as error:
+                errors.append(error)
+            else:
+                bits = signal.bits(model)[model.facts.rates.index(rate)]
+                if asked := getattr(wanted, signal.asked):
+                    text = f"{signal.rate_text(bits)}, {bits / asked - 1:+.0%} of what is asked for"
+                    lines.append(f"{model.name}: codebook {model.codebook_name(rate)}, measured at {text}")
+        if len(errors) == len(models) == 1:
+            raise errors[0]
+        if len(errors) == len(models):
+            raise ConfigError("; ".join(f"{each.what} ({each.hint})" for each in errors))
+        return lines
 
     def process(self, item: Item) -> Result:
         """Do what is to be done with an item. Whatever is wrong with it is part of the result."""
@@ -78,19 +103,20 @@ class Coder:
             if file_type and model.facts.kind != kind:
                 what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
                 raise InputError(what, hint="choose another --model")
-            rate = model.checked_codebook(settings.codebook)
+            rate = SIGNALS[model.facts.kind].rate(model, settings.wanted)
             result.kind, result.model, result.codebook = model.facts.kind, model.name, model.codebook_name(rate)
             if self.is_done(item, target, lambda: is_encoded(target, item.source, model, rate)):
                 result.status = "skipped"
                 return
             with self.open_target(item, target) as out:
                 codec = self.load(model, result)
-                coded = codec.encode_to(stream, out, codebook=rate, reading=reading, file_type=file_type)
+                coded = codec.encode_to(stream, out, wanted=settings.wanted, reading=reading, file_type=file_type)
         note(result, coded)
+        result.codebook = model.codebook_name(coded.rate)
         if settings.remove and any(isinstance(each, LeftOut) for each in coded.notes):
             result.notes.append("the input is kept, because a part of it is not in the output")
         elif settings.remove:
-            check_encoded(target, model, rate)
+            check_encoded(target, model, coded.rate)
             os.unlink(item.source)
 
     def decode(self, item: Item, result: Result) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from vpcodec.codec.signals import Reading, Writing
+from vpcodec.codec.signals import ANY_SIZE, Reading, Wanted, Writing
 from vpcodec.data.output import check_output, open_output, shown_output
 from vpcodec.data.streams import open_input, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
@@ -22,7 +22,7 @@ class Settings:
     Attributes:
         task: Which of the two.
         model: Name or path; None for the default of each kind.
-        codebook: None for the model's largest.
+        wanted: How large token files are to be.
         form: Format of what is decoded; None to go by the output's name.
         reading: How inputs are encoded.
         writing: How token files are decoded.
@@ -33,7 +33,7 @@ class Settings:
 
     task: Literal["encode", "decode"]
     model: str | None = None
-    codebook: int | str | None = None
+    wanted: Wanted = ANY_SIZE
     form: str | None = None
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)

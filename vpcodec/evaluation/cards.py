@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vpcodec.config import to_toml
 from vpcodec.errors import ModelError
 from vpcodec.evaluation.datasets import title_of
 from vpcodec.evaluation.results import FORMAT, Results, Summary, from_json, to_json, write_text
@@ -57,6 +58,26 @@ def record(results: Results, model: ModelFolder) -> Path:
     path = model.path / EVALUATION
     write_text(path, evaluation_text([*runs, run]))
     return path
+
+
+def measured_bits(model: ModelFolder) -> list[float]:
+    """Bits a second or pixel of files at each rate, on the largest data set; empty where a rate was not measured."""
+    run = max(read_runs(model), key=lambda run: run.items, default=None)
+    if run is None:
+        return []
+    size = SIGNALS[run.kind].rate.size
+    found = {
+        each.codes.vocabulary: round(each.bitrate.file.mean * size, 6)
+        for each in run.candidates
+        if each.ours and each.family == model.name and each.codes and each.bitrate.file
+    }
+    bits = [found.get(vocabulary, 0.0) for vocabulary in model.facts.vocabularies]
+    return bits if all(bits) else []
+
+
+def facts_text(model: ModelFolder) -> str:
+    """The text of a model's `model.toml`, with the bits that were measured."""
+    return to_toml(replace(model.facts, bits=measured_bits(model)))
 
 
 @dataclass(frozen=True)
