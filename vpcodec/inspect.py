@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -99,6 +100,7 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
     """An installed model; nominal rates follow from its hop and its codebook sizes, `measured` is None without."""
     facts, signal = model.facts, SIGNALS[model.facts.kind]
     per = signal.tokens_per_unit(facts)
+    measured: Sequence[float | None] = facts.bits or [None] * len(facts.rates)
     codebooks = [
         {
             "measured": bits,
@@ -106,9 +108,7 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
             "codebook": name,
             "vocabulary": vocabulary,
         }
-        for bits, name, vocabulary, rate in zip(
-            facts.bits or [None] * len(facts.rates), model.codebooks, facts.vocabularies, facts.rates, strict=True
-        )
+        for bits, name, vocabulary, rate in zip(measured, model.codebooks, facts.vocabularies, facts.rates, strict=True)
     ]
     return {
         "type": "model",

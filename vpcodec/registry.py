@@ -51,7 +51,7 @@ class ModelFacts:
     spectral_parameters: Annotated[int, "Those of them that are used once a spectrum, not once a token."] = 0
     steps: Annotated[int, "Optimizer steps of the training."] = 0
     minutes: Annotated[float, "Minutes of the training."] = 0.0
-    bits: Annotated[list[float], "Bits a second or pixel at each rate, measured on files of one channel."] = field(
+    bits: Annotated[list[float], "Bits a second and channel, or a pixel, measured at each rate."] = field(
         default_factory=list
     )
     quantizer: Annotated[dict[str, Any], "The method, its rates and its own options."] = field(default_factory=dict)

@@ -29,9 +29,17 @@ MISTAKES: tuple[tuple[str, str, int], ...] = (
     ("encode speech.wav photo.jpg --device tpu", "unknown device 'tpu'; use auto, cpu, cuda or cuda:N", 2),
     (
         "encode speech.wav photo.jpg --codebook 999",
-        "no default model has the codebook 999; speech-vp: ...; image-vp: ...",
+        "model speech-vp has no codebook 999 (its codebooks: ...); model image-vp has no codebook 999 (...)",
         2,
     ),
+    ("encode speech.wav --bitrate fast", "invalid value for '--bitrate': 'fast' is not a bit rate; ...", 2),
+    ("encode speech.wav --target-size 20l", "invalid value for '--target-size': '20l' is not a size; ...", 2),
+    ("encode speech.wav --bitrate 1k --codebook 256", "codebook and bitrate contradict each other; keep one", 2),
+    ("encode speech.wav --bitrate 90", "model speech-vp makes ..., not 0.09 kbit/s; choose another model; ...", 2),
+    ("encode photo.png --bpp 0", "bpp must be above 0, got 0.0", 2),
+    ("encode photo.png --bitrate 1.5k", "bitrate is not for image-vp; use bpp, in bit/pixel", 2),
+    ("encode photo.png -m image-vp --target-size 90", "photo.png: does not fit into 90 bytes; image-vp makes ...", 1),
+    ("encode -r folder --target-size 9kB", "--target-size is for single files; name the files instead of -r", 2),
     (
         "encode speech.wav --model speech-fps-1024",
         "no model named 'speech-fps-1024'; installed: ...; or give the path of a model folder",

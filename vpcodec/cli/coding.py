@@ -259,7 +259,7 @@ def carry_out(
     if manifest is not None:
         check_manifest(manifest)
     coder = Coder(settings)
-    for line in coder.choices():
+    for line in coder.check():
         messages.detail(line)
     results: list[Result] = []
     many = any(item.mirrored for item in items)

@@ -5,7 +5,6 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 
 import io
 import warnings
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -28,7 +27,7 @@ from vpcodec.codec.engines import open_engine
 from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
 from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.codec.token_calls import Codebook, TokenCalls
-from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of
+from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of, write_fitting
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
@@ -189,7 +188,7 @@ class Codec(TokenCalls):
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
         facts = SpeechFacts(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
-        rate = self.signal.rate(self.model, Wanted(codebook=codebook, bitrate=bitrate))
+        rate = self.signal.choose(self.model, Wanted(codebook=codebook, bitrate=bitrate))
         header = new_header(self.model, rate, facts, {}, latency)
         return StreamEncoder(self.coding(header), dtype)
 
@@ -232,7 +231,7 @@ class Codec(TokenCalls):
             DependencyError: The optional package that reads it is not installed.
             ConfigError: The model lacks the codebook or rate.
         """
-        self.signal.rate(self.model, wanted)
+        self.signal.choose(self.model, wanted)
         reading = reading or Reading()
         with open_input(source) as given, seekable(given) if wanted.target_size else nullcontext(given) as stream:
             live = not at_start(stream)
@@ -246,34 +245,10 @@ class Codec(TokenCalls):
             return self.write_sized(wanted, out, write)
 
     def write_sized(self, wanted: Wanted, out: BinaryIO, write: Callable[[int, BinaryIO], Coded]) -> Coded:
-        """Write the token file that is wanted to a stream.
-
-        Args:
-            wanted: How large it is to be. For a target size, it is the largest that fits.
-            out: Where the bytes go.
-            write: Writes it at a rate, as often as it is asked to.
-
-        Raises:
-            InputError: Even the smallest is larger than the target size.
-        """
+        """Write the token file that is wanted by `write`, which writes it at a rate. Raises as `write_fitting`."""
         if wanted.target_size is None:
-            return write(self.signal.rate(self.model, wanted), out)
-        most, made = wanted.target_size, {}
-
-        def size(rate: int) -> int:
-            content = io.BytesIO()
-            made[rate] = content, write(rate, content)
-            return content.tell()
-
-        rates = self.model.facts.rates
-        fitting = bisect_right(rates, most, key=size)
-        if not fitting:
-            least = made[rates[0]][0].tell()
-            hint = f"{self.name} makes {least:,} at least; choose a smaller model or a larger size"
-            raise InputError(f"does not fit into {most:,} bytes", hint=hint)
-        content, coded = made[rates[fitting - 1]]
-        out.write(content.getvalue())
-        return coded
+            return write(self.signal.choose(self.model, wanted), out)
+        return write_fitting(self.model, wanted.target_size, out, write)
 
     def encode_opened(self, opened: Any, out: BinaryIO, rate: int, reading: Reading, *, live: bool = False) -> Coded:
         """Write the token file of what `Signal.open` gave; see there and `Signal.encode`."""

@@ -75,6 +75,11 @@ class Wanted:
             if not 0 < given[name] < math.inf:
                 raise ConfigError(f"{name} must be above 0, got {given[name]}")
 
+    @property
+    def asked(self) -> str | None:
+        """The field that asks for bits, if one does."""
+        return next((name for name in ("bitrate", "bpp") if getattr(self, name) is not None), None)
+
 
 ANY_SIZE = Wanted()
 
@@ -256,7 +261,7 @@ class Signal(ABC):
         per = self.tokens_per_unit(facts)
         return facts.bits or [per * math.log2(vocabulary) for vocabulary in facts.vocabularies]
 
-    def rate(self, model: ModelFolder, wanted: Wanted) -> int:
+    def choose(self, model: ModelFolder, wanted: Wanted) -> int:
         """The rate of a model for what is wanted; for a target size the largest, which `Codec.encode_to` lowers.
 
         Of the rates that take at most 8 % more bits than are asked for, it is the nearest by logarithm; where there is
@@ -266,13 +271,11 @@ class Signal(ABC):
             ConfigError: The model lacks the codebook, or takes less than half or more than twice the bits, or other
                 signals are counted so.
         """
-        if (wanted.bitrate, wanted.bpp) == (None, None):
+        if wanted.asked is None:
             return model.checked_codebook(wanted.codebook)
-        asked = getattr(wanted, self.asked)
-        if asked is None:
-            other = "bpp" if self.asked == "bitrate" else "bitrate"
-            raise ConfigError(f"{other} is not for {model.name}", hint=f"use {self.asked}, in {self.unit}")
-        bits = self.bits(model)
+        if wanted.asked != self.asked:
+            raise ConfigError(f"{wanted.asked} is not for {model.name}", hint=f"use {self.asked}, in {self.unit}")
+        asked, bits = getattr(wanted, self.asked), self.bits(model)
         if not min(bits) / FAR <= asked <= max(bits) * FAR:
             span = f"{self.rate_text(min(bits))} to {self.rate_text(max(bits))}"
             what = f"model {model.name} makes {span}, not {self.rate_text(asked)}"

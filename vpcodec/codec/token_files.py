@@ -1,19 +1,22 @@
 """A token file and the model that made it: which one that is, whether both fit, and the ids in the file."""
 
+import io
 import os
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.image import Pictures
-from vpcodec.codec.signals import Facts, Signal
+from vpcodec.codec.signals import Coded, Facts, Signal
 from vpcodec.codec.speech import Speech
 from vpcodec.container import Frame, Header, Reader, prior_identity
 from vpcodec.data.streams import Source
-from vpcodec.errors import ContainerError, ModelError
+from vpcodec.errors import ContainerError, InputError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
 
 SIGNALS: dict[str, Signal] = {signal.kind: signal for signal in (Speech(), Pictures())}
@@ -79,6 +82,36 @@ def new_header(
         columns=columns,
         group=group,
     )
+
+
+def write_fitting(model: ModelFolder, most: int, out: BinaryIO, write: Callable[[int, BinaryIO], Coded]) -> Coded:
+    """Write the token file of the largest codebook that fits into so many bytes.
+
+    Args:
+        model: Makes it; files grow with its rates.
+        most: Bytes.
+        out: Where the bytes go, once they are known to fit.
+        write: Writes the token file at a rate; called for two or three of four.
+
+    Raises:
+        InputError: Even the smallest takes more.
+    """
+    made: dict[int, tuple[bytes, Coded]] = {}
+
+    def size(rate: int) -> int:
+        content = io.BytesIO()
+        coded = write(rate, content)
+        made[rate] = content.getvalue(), coded
+        return len(made[rate][0])
+
+    fitting = bisect_right(model.facts.rates, most, key=size)
+    if not fitting:
+        least = len(made[model.facts.rates[0]][0])
+        hint = f"{model.name} makes {least:,} at least; choose a smaller model or a larger size"
+        raise InputError(f"does not fit into {most:,} bytes", hint=hint)
+    content, coded = made[model.facts.rates[fitting - 1]]
+    out.write(content)
+    return coded
 
 
 def prior_of(header: Header, model: ModelFolder | None) -> bytes | None:

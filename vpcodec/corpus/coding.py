@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
+from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import WHOLE, Coded
 from vpcodec.codec.token_files import SIGNALS, model_for
 from vpcodec.container import Header, Index, Reader
@@ -37,29 +37,31 @@ class Coder:
         self.codecs: dict[str, Codec] = {}
         self.reading: BinaryIO | None = None
 
-    def choices(self) -> list[str]:
-        """What codebooks are chosen for the bits that are asked for, one line a model.
+    def check(self) -> list[str]:
+        """The codebook of each model that is chosen for the bits that are asked for, as lines for people.
 
-        Raises ConfigError where the model that is named, or else every default one, has none that is wanted.
+        Raises:
+            ModelError: There is no model of the name that was given.
+            ConfigError: It has no codebook that is wanted or, where none was named, no default model has.
         """
-        wanted, named = self.settings.wanted, self.settings.model
-        models = [find_model(each) for each in ([named] if named else DEFAULT_MODELS.values())]
-        lines, errors = [], []
-        for model in models:
+        wanted, names, lines, errors = self.settings.wanted, [self.settings.model], [], []
+        if names == [None]:  # those that the inputs do not need may be missing
+            fitting = (each for each in SIGNALS.values() if wanted.asked in (None, each.asked))
+            names = [each.default_model for each in fitting if wanted.asked or wanted.codebook is not None]
+        for model in map(find_model, filter(None, names)):
             signal = SIGNALS[model.facts.kind]
             try:
-                rate = signal.rate(model, wanted)
+                rate = signal.choose(model, wanted)
             except ConfigError as error:
                 errors.append(error)
-            else:
-                bits = signal.bits(model)[model.facts.rates.index(rate)]
-                if asked := getattr(wanted, signal.asked):
-                    text = f"{signal.rate_text(bits)}, {bits / asked - 1:+.0%} of what is asked for"
-                    lines.append(f"{model.name}: codebook {model.codebook_name(rate)}, measured at {text}")
-        if len(errors) == len(models) == 1:
-            raise errors[0]
-        if len(errors) == len(models):
-            raise ConfigError("; ".join(f"{each.what} ({each.hint})" for each in errors))
+                continue
+            bits, asked = signal.bits(model)[model.facts.rates.index(rate)], getattr(wanted, signal.asked)
+            if asked:
+                more = f"{abs(bits / asked - 1):.0%} {'more' if bits > asked else 'less'} than asked for"
+                lines.append(f"{model.name}: codebook {model.codebook_name(rate)}, {signal.rate_text(bits)}, {more}")
+        if errors and len(errors) == len(names):
+            several = ConfigError("; ".join(f"{each.what} ({each.hint})" for each in errors))
+            raise several if len(errors) > 1 else errors[0]
         return lines
 
     def process(self, item: Item) -> Result:
@@ -103,7 +105,7 @@ class Coder:
             if file_type and model.facts.kind != kind:
                 what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
                 raise InputError(what, hint="choose another --model")
-            rate = SIGNALS[model.facts.kind].rate(model, settings.wanted)
+            rate = SIGNALS[model.facts.kind].choose(model, settings.wanted)
             result.kind, result.model, result.codebook = model.facts.kind, model.name, model.codebook_name(rate)
             if self.is_done(item, target, lambda: is_encoded(target, item.source, model, rate)):
                 result.status = "skipped"
