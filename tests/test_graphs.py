@@ -3,6 +3,7 @@
 import io
 import warnings
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,15 @@ def make_model(folder: Path, recipe: Recipe) -> ModelFolder:
 
 def signal_of(kind: str, *positions: int) -> np.ndarray:
     random = np.random.default_rng(1)
-    shape = (positions[0] * 96,) if kind == "speech" else (positions[0] * 8, positions[-1] * 8, 3)
-    return random.uniform(-1, 1, shape).astype(np.float32)
+    shapes = {
+        "speech": (positions[0] * 96,),
+        "audio": (positions[0] * 288, 2),
+        "image": (positions[0] * 8, positions[-1] * 8, 3),
+    }
+    return random.uniform(-1, 1, shapes[kind]).astype(np.float32)
 
 
-@pytest.mark.parametrize("method", QUANTIZERS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "method"), [*product(KINDS, QUANTIZERS), ("audio", "fsp")])
 def test_graphs_of_every_quantizer_give_the_tokens_and_the_signal_of_torch(
     tmp_path: Path, kind: str, method: str
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.container.conftest import written
-from vpcodec.container import Frame, Header, ImageFacts, SpeechFacts, prior_identity
+from vpcodec.container import AudioFacts, Frame, Header, ImageFacts, SpeechFacts, prior_identity
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 LEVELS = (8, 5, 5, 5)
@@ -55,7 +55,10 @@ class Golden:
     prior: str = ""
 
     def read_prior(self) -> bytes | None:
-        return (FOLDER / f"{self.prior}.prior").read_bytes() if self.prior else None
+        if not self.prior:
+            return None
+        content = (FOLDER / f"{self.prior}.prior").read_bytes()
+        return content[:4] + b"\2" + content[5:] if self.header.kind == "audio" else content  # of the same tables
 
     def to_bytes(self) -> bytes:
         prior = self.read_prior()
@@ -72,6 +75,7 @@ IMAGE = Header("image-fsp-1024", WEIGHTS, 1024, LEVELS, ImageFacts(250, 120, 3, 
 CODEBOOK = Header("speech-vq-16384", WEIGHTS, 16384, (16384,), SpeechFacts(8000, bit_depth=8))
 PAIRS = Header("speech-vq-2x16384", WEIGHTS, 1 << 28, (16384, 16384), SpeechFacts(16_000))
 LIVE = replace(SPEECH, columns=20, group=4)
+AUDIO = Header("audio-fsp-1024", WEIGHTS, 1024, LEVELS, AudioFacts(96_000, 3, 24), columns=40, group=2)
 ODD = Header("speech-vq-81", WEIGHTS, 81, (81,), SpeechFacts(48_000, bit_depth=24))
 
 GOLDEN = {
@@ -104,6 +108,12 @@ GOLDEN = {
         replace(LIVE, signal=STEREO.signal, columns=64, group=3),
         tuple(Frame(walk(2, 64, LEVELS, 22 + n), bytes([80, 70 + n])) for n in range(4)),
         70_560,
+        "speech-tables",
+    ),
+    "audio": Golden(
+        AUDIO,
+        tuple(Frame(walk(2, 40, LEVELS, 40 + n), bytes([200, 90 + n])) for n in range(3)),
+        69_120,
         "speech-tables",
     ),
     "live-pairs": Golden(

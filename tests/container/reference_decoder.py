@@ -48,13 +48,15 @@ def decode(content, prior=None):
     body = Bytes(file.take(file.varint()))
     file.check(0)
     traits = body.byte()
-    result = {"kind": ["speech", "image"][traits & 1], "depth": traits >> 1 & 7, "weights": body.take(8)}
+    kind = {0: "speech", 1: "image", 64: "audio"}[traits & 193]
+    result = {"kind": kind, "depth": traits >> 1 & 7, "weights": body.take(8)}
     if traits >> 4 & 1:
         assert hashlib.sha256(prior).digest()[:4] == body.take(4), "another prior"
-    columns, group = body.varints(2) if traits >> 5 else (0, 1)
+    columns, group = body.varints(2) if traits >> 5 & 1 else (0, 1)
     result["rate"] = body.varint()
     result["levels"] = body.varints(body.varint())
-    result["facts"] = body.varints(2 if result["kind"] == "speech" else 3)
+    result["facts"] = body.varints(2 if kind == "speech" else 3)
+    channels, each = (*result["facts"], 1)[1:3]  # of sound
     result["model"] = body.take(body.varint()).decode()
     result["metadata"] = []
     while body.position < len(body.content):
@@ -76,7 +78,7 @@ def decode(content, prior=None):
         else:
             coding = file.byte()
             if coding & 4:
-                coding, (rows, wide, sides) = coding - 4, (result["facts"][1], columns, result["facts"][1])
+                coding, (rows, wide, sides) = coding - 4, (-(-channels // each), columns, -(-channels // each))
             else:
                 rows, wide, sides = file.varints(3)
             size = file.varint()
@@ -151,7 +153,7 @@ class Prior:
     def __init__(self, prior):
         file = Bytes(prior)
         assert file.take(4) == bytes.fromhex("d6505203")
-        image, codes = file.varints(2)
+        kind, codes = file.varints(2)
         self.sizes, self.radices, self.owner, ordered = [], [], [], []
         for code in range(codes):
             self.sizes.append(file.varint())
@@ -160,7 +162,7 @@ class Prior:
             self.owner += [code] * len(radices)
             ordered.append(file.varint())
         neighbors, fields = file.varints(2)
-        self.neighbors = (IMAGE if image else SPEECH)[:neighbors]
+        self.neighbors = (IMAGE if kind == 1 else SPEECH)[:neighbors]
         self.scales = [[file.varints(3) for _ in range(fields)] for _ in self.radices]
         assert not any(file.take(-file.position % 4))
         self.ids = []

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tests.container.conftest import image_header, speech_header, written
-from vpcodec.container import Header, ImageFacts, Reader, SpeechFacts
+from vpcodec.container import AudioFacts, Header, ImageFacts, Reader, SpeechFacts
 from vpcodec.container.header import DEPTHS, LARGEST_METADATA, fitting
 from vpcodec.errors import ContainerError
 
@@ -18,6 +18,14 @@ def test_what_a_header_says_of_speech_comes_back(bits: int, floating: bool) -> N
     header = Header("speech", b"weights!", 16384, (16384,), SpeechFacts(192_000, 128, bits, floating))
     assert read_back(header) == header
     assert header.kind == "speech"
+
+
+@pytest.mark.parametrize(("channels", "rows"), [(1, 1), (2, 1), (3, 2), (8, 4)])
+def test_what_a_header_says_of_any_sound_comes_back(channels: int, rows: int) -> None:
+    header = Header("audio", b"weights!", 240, (8, 6, 5), AudioFacts(96_000, channels, 24), columns=40, group=7)
+    assert read_back(header) == header
+    assert header.kind == "audio"
+    assert header.frame_sizes == (rows, 40, rows)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -61,6 +69,7 @@ def test_the_bytes_are_those_of_the_specification() -> None:
         ({"rate": (1 << 62) + 1}, "expected 1 to 2\\^62"),
         ({"signal": SpeechFacts(0)}, "sample rate is 0"),
         ({"signal": SpeechFacts(8000, bit_depth=12)}, "12-bit integers"),
+        ({"signal": AudioFacts(8000, channels_per_token=0)}, "channels a token is 0"),
         ({"signal": ImageFacts(5, 0)}, "height is 0"),
     ],
 )

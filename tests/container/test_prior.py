@@ -25,7 +25,7 @@ def test_sums_below_the_first_bin_and_above_the_last_are_in_those() -> None:
     ("start", "replacement", "message"),
     [
         (0, b"nope", "not a prior of version 3"),
-        (4, b"\x02", "kind is 2, expected 0 to 1"),
+        (4, b"\x03", "kind is 3, expected 0 to 2"),
         (5, b"\x00", "codes is 0, expected 1 to 8"),
         (6, b"\x01\x00", "size of a codebook"),
         (8, b"\x00", "digits is 0"),

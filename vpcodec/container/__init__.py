@@ -33,10 +33,12 @@ such files as any other; what follows a lost frame is lost up to the next that s
 
 from vpcodec.container.coding import prior_identity
 from vpcodec.container.format import Frame, Writer
-from vpcodec.container.header import Header, ImageFacts, SpeechFacts
+from vpcodec.container.header import AudioFacts, Facts, Header, ImageFacts, SpeechFacts
 from vpcodec.container.reader import Index, Reader, Resync, verify
 
 __all__ = [
+    "AudioFacts",
+    "Facts",
     "Frame",
     "Header",
     "ImageFacts",

@@ -29,7 +29,7 @@ def encode_tokens(
     Args:
         tokens: [rows, columns] int64.
         levels: Radices of a token.
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         prior: What `train_prior` made for such tokens, or None.
 
     Returns:

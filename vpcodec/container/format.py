@@ -26,12 +26,12 @@ its end, where the footer tells where each frame is.
 
 Body:
 
-    byte       traits: bit 0      kind: 0 speech, 1 image
+    byte       traits: bits 0, 6  kind: 0 speech, 1 image, with bit 6 alone audio: any sound
                        bits 1-3   samples of the source: 0 8-bit, 1 16-bit, 2 24-bit, 3 32-bit integers,
                                   4 32-bit, 5 64-bit floating-point numbers
                        bit 4      1 where a prior is named
-                       bit 5      speech: 1 where the columns of frames are given
-                       bits 6-7   0
+                       bit 5      sound: 1 where the columns of frames are given
+                       bit 7      0
     8 bytes    the first ones of the SHA-256 of the model's weights
     4 bytes    the first ones of the SHA-256 of the prior, if traits say that one is named
     varint     columns of each frame but the last, 1 to 65,536, if traits say that they are given
@@ -40,6 +40,7 @@ Body:
     varint     number of levels, 1 to 32
     varints    the levels, each 2 or more; their product, the vocabulary, is at most 2^62
     varints    speech: sample rate in Hz, channels
+               audio: sample rate in Hz, channels, channels a token
                image: width, height in pixels, channels (1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha)
     varint     length of the model's name in bytes, at most 255
     text       the model's name
@@ -49,10 +50,11 @@ Body:
                varint   length of its content in bytes
                bytes    its content
 
-Sample rate, channels, width and height are 1 to 2^32 - 1, the rate 1 to 2^62. A token is a number below the
-vocabulary. Where a method has several levels or codes a position, the digits of a token are the numbers in base
-(level 0, level 1, ...) that add up to it, first digit lowest: with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits
-1, 1, 0, 0.
+Sample rate, channels, channels a token, width and height are 1 to 2^32 - 1, the rate 1 to 2^62. Channels of audio
+that share tokens are a group: with two channels a token, the first and the second, the third and the fourth, and so
+on; the last group may have fewer. A token is a number below the vocabulary. Where a method has several levels or codes
+a position, the digits of a token are the numbers in base (level 0, level 1, ...) that add up to it, first digit lowest:
+with levels 8, 5, 5, 5 the token 9 is 1 + 8 * 1, digits 1, 1, 0, 0.
 
 ## Frame
 
@@ -60,13 +62,14 @@ A frame stands alone or continues the one before it. The first frame of each gro
 the size of a group, stands alone; frames are numbered from 0. A frame that stands alone:
 
     byte       a0 or a4 flat coding, a2 or a6 tabled coding; after a4 and a6 come no rows, columns and number of side
-               bytes: rows and side bytes are as many as channels, columns those that the header gives
-    varint     rows: channels of speech, height of an image tile
-    varint     columns: time of speech, width of an image tile
+               bytes: rows and side bytes are as many as channels of speech or groups of channels of audio, columns
+               those that the header gives
+    varint     rows: channels of speech, groups of channels of audio, height of an image tile
+    varint     columns: time of sound, width of an image tile
     varint     number of side bytes, at most 4,096
     varint     size of the payload in bytes
-    bytes      side bytes: what the model needs besides tokens (speech: the level of each channel, a byte
-               each; or two, least significant first, where one is beyond 255; half decibels above -120 dBFS)
+    bytes      side bytes: what the model needs besides tokens (sound: the level of each row, a byte each;
+               or two, least significant first, where one is beyond 255; half decibels above -120 dBFS)
     bytes      payload: the tokens, row after row, in the coding named
     checksum   of the frame before it, plus the number of the frame times 9e3779b1, modulo 2^32
 
@@ -118,7 +121,7 @@ taken out of the payload by them.
 ### The prior
 
     4 bytes    d6 50 52 03
-    varint     kind: 0 speech, 1 image
+    varint     kind: 0 speech, 1 image, 2 audio
     varint     number of codes a position G, 1 to 8
                for each code:
     varint     size of its codebook K(g), 2 to 65,536
@@ -126,7 +129,7 @@ taken out of the payload by them.
     varints    their radices, 2 to 64 each, with a product from K(g) to 65,536; that of all but the last is at most
                16,384
     varint     1 if an order follows, else 0; the product of the radices is then K(g)
-    varint     number of neighbors N, 1 to 16 for speech, 1 to 10 for images
+    varint     number of neighbors N, 1 to 16 for sound, 1 to 10 for images
     varint     number of fields F, 1 to 4
     varints    for each digit, for each of its fields: bins, 1 to 255; width, 1 to 255; base, 0 to 255. The product of
                the bins of a digit, its number of rows, is at most 4,096.
@@ -152,7 +155,7 @@ below the next value, or 2^11 for the last one, less what is below itself.
 
 The neighbors of position (y, x) of a frame, row y and column x, are the first N of:
 
-    speech     (y, x-1), (y, x-2), ..., (y, x-16)
+    sound      (y, x-1), (y, x-2), ..., (y, x-16)
     image      (y, x-1), (y-1, x), (y-1, x-1), (y-1, x+1), (y, x-2), (y-2, x), (y-1, x-2), (y-1, x+2), (y-2, x-1),
                (y-2, x+1)
 
@@ -210,7 +213,7 @@ class Frame:
     """Tokens of one window or tile.
 
     Attributes:
-        tokens: [rows, columns] int64: [channels, time] of speech, [height, width] of an image.
+        tokens: [rows, columns] int64: [channels, time] of sound, [height, width] of an image.
         side: Bytes that the model needs besides them, such as the level of each channel.
     """
 

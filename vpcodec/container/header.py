@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
 from vpcodec.container.fields import Fields, varint, word
 from vpcodec.errors import ContainerError
@@ -18,7 +19,6 @@ PRIOR_SIZE = 4  # and of the prior's
 LARGEST_FRAME = 1 << 16  # tokens
 LARGEST_GROUP = 1 << 12  # frames
 
-KINDS = ("speech", "image")
 # Sample formats by their number in the file: bits, and whether they are floating point.
 DEPTHS = ((8, False), (16, False), (24, False), (32, False), (32, True), (64, True))
 
@@ -28,16 +28,41 @@ class SpeechFacts:
     """The recording before it was resampled for the model.
 
     Attributes:
+        kind: What `Header.kind` says.
         sample_rate: Hz.
         channels: Number of channels.
         bit_depth: Bits a sample: 8, 16, 24, 32 or, floating, 32 or 64.
         floating: Whether its samples were floating-point numbers.
     """
 
+    kind: ClassVar[str] = "speech"
+
     sample_rate: int
     channels: int = 1
     bit_depth: int = 16
     floating: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Of a frame."""
+        return self.channels
+
+
+@dataclass(frozen=True)
+class AudioFacts(SpeechFacts):
+    """A recording of any sound, likewise; its frames have a row for each group of channels, in their order.
+
+    Attributes:
+        channels_per_token: Channels of a group; the last one may have fewer.
+    """
+
+    kind: ClassVar[str] = "audio"
+
+    channels_per_token: int = 2
+
+    @property
+    def rows(self) -> int:
+        return -(-self.channels // self.channels_per_token)
 
 
 @dataclass(frozen=True)
@@ -52,11 +77,18 @@ class ImageFacts:
         floating: Whether its samples were floating-point numbers.
     """
 
+    kind: ClassVar[str] = "image"
+
     width: int
     height: int
     channels: int = 3
     bit_depth: int = 8
     floating: bool = False
+
+
+Facts: TypeAlias = SpeechFacts | ImageFacts
+# Classes of facts, by the number of their kind in the file.
+KINDS: tuple[type[Facts], ...] = (SpeechFacts, ImageFacts, AudioFacts)
 
 
 @dataclass(frozen=True)
@@ -71,7 +103,7 @@ class Header:
         signal: Facts about the source; their class is the kind of the file.
         metadata: Names and contents to carry along, such as ("title", b"...") or ("icc", profile).
         prior: First 4 bytes of the SHA-256 of the prior that frames may be coded with; empty for none.
-        columns: Of speech: columns of each frame but the last; 0 where they are those of the model's windows.
+        columns: Of sound: columns of each frame but the last; 0 where they are those of the model's windows.
         group: How many frames there are from one that stands alone to the next; the others may continue the frame
             before them. More than 1 only where `columns` are given.
 
@@ -82,7 +114,7 @@ class Header:
     weights: bytes
     rate: int
     levels: tuple[int, ...]
-    signal: SpeechFacts | ImageFacts
+    signal: Facts
     metadata: tuple[tuple[str, bytes], ...] = ()
     prior: bytes = b""
     columns: int = 0
@@ -97,7 +129,7 @@ class Header:
             raise ContainerError(
                 f"levels {list(self.levels)} are not 1 to 32 radices of 2 or more with a product up to 2^62"
             )
-        most = (LARGEST_FRAME, LARGEST_GROUP) if self.columns and self.kind == "speech" else (0, 1)
+        most = (LARGEST_FRAME, LARGEST_GROUP) if self.columns and isinstance(self.signal, SpeechFacts) else (0, 1)
         if not 0 <= self.columns <= most[0] or not 1 <= self.group <= most[1]:
             raise ContainerError(f"frames of {self.columns} columns in groups of {self.group} are none of {self.kind}")
         if (self.signal.bit_depth, self.signal.floating) not in DEPTHS:
@@ -105,6 +137,8 @@ class Header:
             raise ContainerError(f"{self.signal.bit_depth}-bit {number} are not a known sample format")
         if isinstance(self.signal, SpeechFacts):
             positive = {"sample rate": self.signal.sample_rate, "number of channels": self.signal.channels}
+            if isinstance(self.signal, AudioFacts):
+                positive["number of channels a token"] = self.signal.channels_per_token
         else:
             positive = {"width": self.signal.width, "height": self.signal.height, "channels": self.signal.channels}
         if not 1 <= self.rate <= LARGEST_VOCABULARY:
@@ -115,8 +149,8 @@ class Header:
 
     @property
     def kind(self) -> str:
-        """ "speech" or "image"."""
-        return KINDS[isinstance(self.signal, ImageFacts)]
+        """ "speech", "audio" or "image"."""
+        return self.signal.kind
 
     @property
     def vocabulary(self) -> int:
@@ -127,7 +161,7 @@ class Header:
     def frame_sizes(self) -> tuple[int, int, int]:
         """Rows, columns and side bytes of most frames, where the columns are given; else zeros."""
         if isinstance(self.signal, SpeechFacts) and self.columns:
-            return self.signal.channels, self.columns, self.signal.channels
+            return self.signal.rows, self.columns, self.signal.rows
         return 0, 0, 0
 
     def amount(self, length: int) -> float:
@@ -141,12 +175,14 @@ class Header:
         depth = DEPTHS.index((self.signal.bit_depth, self.signal.floating))
         if isinstance(self.signal, SpeechFacts):
             facts = [self.signal.sample_rate, self.signal.channels]
+            facts += [self.signal.channels_per_token] if isinstance(self.signal, AudioFacts) else []
         else:
             facts = [self.signal.width, self.signal.height, self.signal.channels]
         name = self.model.encode()
         if len(name) > 255:
             raise ContainerError(f"name of the model has {len(name)} bytes, expected 255 or less")
-        traits = KINDS.index(self.kind) | depth << 1 | bool(self.prior) << 4 | bool(self.columns) << 5
+        kind = KINDS.index(type(self.signal))
+        traits = kind & 1 | kind >> 1 << 6 | depth << 1 | bool(self.prior) << 4 | bool(self.columns) << 5
         body = bytes([traits]) + self.weights + self.prior
         if self.columns:
             body += varint(self.columns) + varint(self.group)
@@ -184,21 +220,24 @@ def header_from_body(body: bytes) -> Header:
     fields = Fields(body, "header")
     traits = fields.take(1, "traits")[0]
     depth = traits >> 1 & 7
-    if traits >> 6 or depth >= len(DEPTHS):
+    kind = traits & 1 | traits >> 6 << 1
+    if kind >= len(KINDS) or depth >= len(DEPTHS):
         raise ContainerError(f"header: traits {traits:#04x} are unknown to version {VERSION}")
     weights = fields.take(IDENTITY_SIZE, "weights")
     prior = fields.take(PRIOR_SIZE, "prior") if traits >> 4 & 1 else b""
     columns, group = 0, 1
-    if traits >> 5:
+    if traits >> 5 & 1:
         columns, group = fields.bounded("columns", 1, LARGEST_FRAME), fields.bounded("group", 1, LARGEST_GROUP)
     rate = fields.varint("rate")
     levels = tuple(fields.varint("level") for _ in range(fields.bounded("number of levels", 1, 32)))
-    signal: SpeechFacts | ImageFacts
-    if KINDS[traits & 1] == "speech":
-        signal = SpeechFacts(fields.varint("sample rate"), fields.varint("channels"), *DEPTHS[depth])
-    else:
+    signal: Facts
+    if KINDS[kind] is ImageFacts:
         size = fields.varint("width"), fields.varint("height")
         signal = ImageFacts(*size, fields.varint("channels"), *DEPTHS[depth])
+    else:
+        sound = fields.varint("sample rate"), fields.varint("channels"), *DEPTHS[depth]
+        audio = KINDS[kind] is AudioFacts
+        signal = AudioFacts(*sound, fields.varint("channels a token")) if audio else SpeechFacts(*sound)
     model = fields.text("name of the model", 255)
     metadata = []
     while fields.left:

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container.fields import Fields, varint
-from vpcodec.container.header import KINDS
 from vpcodec.errors import ContainerError
 
 Bytes = NDArray[np.uint8]
@@ -41,7 +40,9 @@ ALIGNMENT = 4  # bytes, of the first table in its file
 NEIGHBORS = {
     "speech": tuple((0, -distance) for distance in range(1, 17)),
     "image": ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-1, 2), (-2, -1), (-2, 1)),
+    "audio": tuple((0, -distance) for distance in range(1, 17)),
 }
+KINDS = tuple(NEIGHBORS)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Prior:
     """A prior in memory.
 
     Attributes:
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         digits: Of a position.
         orders: For each code [its size] the number that the digits of each id make; None where it is the id itself.
         scales: For each digit, for each of its F fields, how sums become bins.

@@ -64,13 +64,16 @@ def compute_transforms(model: onnx.ModelProto, network: SoundNetwork) -> None:
     """Replace the analysis and synthesis matrices of a graph by the nodes that compute them."""
     matrices = {"analysis": network.analysis.numpy(), "synthesis": network.synthesis.numpy()}
     nodes = onnx.parser.parse_model(formulas(len(network.window))).graph.node
+    used = set()  # a network of two channels uses a matrix twice
     for node in [node for node in model.graph.node if node.op_type == "Constant"]:
         value = to_array(node.attribute[0].t)
         for name, matrix in matrices.items():
             if value.shape == matrix.shape and (value == matrix).all():
                 model.graph.node.remove(node)
-                prepend(model.graph, needed(nodes, name))
                 rename(model.graph, node.output[0], name)
+                used.add(name)
+    for name in used:
+        prepend(model.graph, needed(nodes, name))
 
 
 def needed(nodes: list[onnx.NodeProto], name: str) -> list[onnx.NodeProto]:
