@@ -91,6 +91,6 @@ def test_a_run_prints_the_files_it_found_and_skipped(vpcodec: Command, data: Pat
     done = vpcodec(*TRAIN, "--set", "data.batch=16", "--set", "training.steps=4")
     assert done.returncode == 0
     assert b"12 recordings, 0.0143 hours" in done.stderr
-    assert b"skipped.csv: 1 files could not be read" in done.stderr
+    assert b"skipped.csv: skipped 1 file that could not be read" in done.stderr
     (line,) = Path(vpcodec.folder, "model", "skipped.csv").read_text().splitlines()[1:]
     assert line.count("cut.flac") == 1
