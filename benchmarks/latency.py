@@ -2,12 +2,14 @@
 
     python benchmarks/latency.py [--latency 0.3 0.5] [--seconds 20] [--json FILE]
     python benchmarks/latency.py --recordings DIR [--codebook 1024 16384]
+    python benchmarks/latency.py --block 1 2 4 8 [--seconds 20]
 
 A recording is pushed at the pace at which it would be spoken, in blocks of ten milliseconds: through
 `vpcodec encode | vpcodec decode`, and through `Codec.encoder` and `Codec.decoder`. The delay of a block is the time
 from when its last sample was spoken to when it came out. On one core: `taskset -c 0 python benchmarks/latency.py`.
 
-With recordings, it measures what a latency costs instead: bytes and PESQ-WB against long windows.
+With recordings, it measures what a latency costs instead: bytes and PESQ-WB against long windows. With blocks, it
+pushes ids one by one, at the pace of speech, through `Codec.token_decoder`.
 """
 
 import argparse
@@ -123,6 +125,23 @@ def through_library(samples: NDArray[np.int16], latency: float) -> tuple[Delays,
     return delays_of(arrivals, began), (time.process_time() - spent) / (len(samples) / RATE)
 
 
+def through_token_decoder(samples: NDArray[np.int16], block: int) -> dict[str, object]:
+    """Seconds from the first id to the first sound, the share of a core, and how many times real time it could be."""
+    codec = load("speech-vp", threads=1)
+    ids = codec.encode_tokens(samples, sample_rate=RATE).ids[0]
+    decoder = codec.token_decoder(block=block)
+    decoder.push(ids[:200])  # the graph is loaded and warm
+    decoder.reset()
+    first, spent, began = 0.0, time.process_time(), time.perf_counter()
+    for number, each in enumerate(ids, 1):
+        time.sleep(max(0.0, began + number / codec.token_rate - time.perf_counter()))
+        if len(decoder.push(each)) and not first:
+            first = time.perf_counter() - began
+    share = (time.process_time() - spent) / (len(ids) / codec.token_rate)
+    needs = (codec.model.facts.decoder_reach + block) / codec.token_rate
+    return {"block": block, "ids": round(needs, 3), "first_sound": round(first, 3), "core_share": round(share, 3)}
+
+
 def costs(recordings: list[Path], latencies: list[float], codebooks: list[str]) -> Iterator[dict[str, object]]:
     """Bytes of all recordings and their mean PESQ-WB, at each latency and with long windows (latency None)."""
     from vpcodec.metrics.speech import pesq_wb
@@ -158,6 +177,7 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="put the table into this page")
     parser.add_argument("--recordings", type=Path, help="folder of mono recordings at 16 kHz")
     parser.add_argument("--codebook", nargs="+", default=["1024", "16384"])
+    parser.add_argument("--block", type=int, nargs="+", default=[], help="ids that are decoded at a time")
     options = parser.parse_args()
     speech, _ = soundfile.read(MEDIA / "speech.flac", dtype="int16")
     samples = np.resize(speech, options.seconds * RATE)
@@ -166,7 +186,10 @@ def main() -> int:
         for row in costs(sorted(options.recordings.iterdir()), options.latency, options.codebook):
             rows.append(row)
             print(json.dumps(row), flush=True)
-    for latency in options.latency if not options.recordings else []:
+    for block in options.block:
+        rows.append(through_token_decoder(samples, block))
+        print(json.dumps(rows[-1]), flush=True)
+    for latency in options.latency if not rows else []:
         for way, measure in (("pipe", through_pipe), ("library", through_library)):
             delays, share = measure(samples, latency)
             row: dict[str, object] = {
@@ -181,7 +204,8 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     if options.markdown:
-        put_table(options.markdown, "costs" if options.recordings else "latency", table(rows))
+        name = "costs" if options.recordings else "blocks" if options.block else "latency"
+        put_table(options.markdown, name, table(rows))
     return 0
 
 

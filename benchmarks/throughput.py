@@ -2,9 +2,11 @@
 
     python benchmarks/throughput.py [--seconds 60] [--images 16] [--engine onnx torch] [--json FILE]
                                     [--markdown FILE]
+    python benchmarks/throughput.py --batch 8 [--json FILE]
 
 Every rate of a model is measured: the more codes there are, the longer it takes to find the nearest.
 Speech is counted in multiples of real time, images in 256x256 pictures a second.
+With a batch, it measures `encode_tokens` and `decode_tokens` of torch tensors instead: together, and one by one.
 Absolute figures belong to the machine and the moment; compare figures of one run.
 """
 
@@ -20,9 +22,11 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 from PIL import Image
 from tables import put_table
 
+from vpcodec import Codec, load
 from vpcodec.codec.engines import open_engine
 from vpcodec.codec.windows import CORES
 from vpcodec.registry import ModelFolder, find_model, list_models
@@ -40,7 +44,14 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=[model.name for model in list_models()])
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("--markdown", type=Path, help="put the table into this page")
+    parser.add_argument("--batch", type=int, help="signals that are computed together: 2 s of speech, a picture")
     options = parser.parse_args()
+    if options.batch:
+        figures = [batches(load(name, engine="torch", device=options.device), options.batch) for name in options.model]
+        print("\n".join(map(json.dumps, figures)))
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        return
     rows = [
         measure(folder, rate, engine, options)
         for folder in map(find_model, options.model)
@@ -79,6 +90,29 @@ def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.
     }
 
 
+def batches(codec: Codec, count: int) -> dict[str, Any]:
+    """Signals a second, one by one and together, in turn."""
+    speech = codec.kind == "speech"
+    one = speech_windows(12, codec.hop, 1)[0][: 2 * 16_000] if speech else ((picture() + 1) * 127.5).astype(np.uint8)
+    rate = {"sample_rate": 16_000} if speech else {}
+    batch = torch.from_numpy(np.stack([one] * count))
+    ids = codec.encode_tokens(batch, **rate).ids
+    calls = {
+        "encode": (lambda: codec.encode_tokens(batch, **rate), lambda: [codec.encode_tokens(x, **rate) for x in batch]),
+        "decode": (lambda: codec.decode_tokens(ids), lambda: [codec.decode_tokens(x) for x in ids]),
+    }
+    row: dict[str, Any] = {
+        "model": codec.name,
+        "batch": count,
+        "engine": codec.engine.name,
+        "threads": torch.get_num_threads(),
+    }
+    for name, (together, singly) in calls.items():
+        times = np.min([[fastest(together, 1), fastest(singly, 1)] for _ in range(ROUNDS)], axis=0)
+        row[f"{name}_together"], row[f"{name}_one_by_one"] = (round(count / each, 2) for each in times)
+    return row
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     lines = ["| model | K | engine | encode | decode | both | |", "|---|---:|---|---:|---:|---:|---|"]
     lines += [
@@ -103,9 +137,9 @@ def picture() -> np.ndarray:
     return np.asarray(photo, np.float32) / 127.5 - 1
 
 
-def fastest(work: Callable[[], object]) -> float:
+def fastest(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)

@@ -5,6 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ import vpcodec
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "library.md"
 BEGIN, END = "<!-- reference: begin, made by scripts/library.py -->\n", "<!-- reference: end -->"
-INTERNAL = {"blocks", "check_streams", "sharing", "signal"}  # public in the code, for the package itself
+# Public in the code, for the package itself.
+INTERNAL = {
+    "autoencoder",
+    "blocks",
+    "check_streams",
+    "computed",
+    "on_device",
+    "sharing",
+    "signal",
+}  # public in the code, for the package itself
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n", flags=re.M)
 
 
@@ -40,8 +50,8 @@ def reference() -> Iterator[str]:
 
 
 def methods(owner: type) -> Iterator[tuple[str, Any]]:
-    """Methods and properties of a class that people call, in the order of its source."""
-    for name, member in vars(owner).items():
+    """Methods and properties of a class that people call, in the order of its source, those of its base first."""
+    for name, member in chain.from_iterable(vars(each).items() for each in reversed(owner.__mro__[:-1])):
         function = getattr(member, "fget", None) or getattr(member, "__func__", member)
         if name.startswith("_") or name in INTERNAL or not inspect.isfunction(function):
             continue

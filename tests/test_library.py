@@ -30,6 +30,9 @@ PUBLIC = [
     "Recording",
     "StreamDecoder",
     "StreamEncoder",
+    "TokenDecoder",
+    "TokenEncoder",
+    "Tokens",
     "VpcodecError",
     "__version__",
     "load",
@@ -51,6 +54,8 @@ def test_every_public_class_and_method_says_what_it_is() -> None:
 
 def test_the_page_of_the_library_has_every_public_name() -> None:
     page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    calls = [page.index(f"#### `Codec.{name}(") for name in ("encode_tokens", "decode_tokens", "encode", "load")]
+    assert calls == sorted(calls)
     assert all(f"`vpcodec.{name}" in page or f"| `{name}` |" in page for name in PUBLIC if name != "__version__")
     assert "`Codec.encode(signal, *, sample_rate=None, codebook=None, bitrate=None, bpp=None, target_size=None)" in page
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.conftest import ROOT
-from tests.readme import commands, lay_out, python_example
+from tests.readme import blocks, commands, lay_out, python_example
 
 PROGRAM = Path(sys.executable).with_name("vpcodec")
 NEEDS_DATA = ("vpcodec evaluate", "vpcodec train")  # run by tests of their own, on small data
@@ -48,6 +49,16 @@ def test_the_python_of_the_documents_runs_as_it_stands(monkeypatch: pytest.Monke
     streamed = np.concatenate([piece.tokens for piece in names["stream"]], axis=1)  # type: ignore[attr-defined]
     assert streamed.shape == names["tokens"].shape  # type: ignore[attr-defined]
     assert sum(map(len, names["blocks"])) == 68480  # type: ignore[attr-defined]
+
+
+def test_readme_leads_from_sampled_ids_to_sound_in_four_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [program] = blocks("Use", "py\n")
+    assert len(program.splitlines()) == 4
+    exec(program, {"ids": [[5, 77, 4095] * 10]})
+    samples, rate = soundfile.read("sampled.wav")
+    assert (len(samples), rate) == (30 * 384, 16_000)
+    assert np.abs(samples).max() > 0.01
 
 
 @pytest.mark.slow

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from vpcodec.codec.arrays import Picture, Recording
     from vpcodec.codec.pipeline import Codec
     from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
+    from vpcodec.codec.tensors import Tokens
+    from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
 
 __all__ = [
     "Codec",
@@ -45,6 +47,9 @@ __all__ = [
     "Recording",
     "StreamDecoder",
     "StreamEncoder",
+    "TokenDecoder",
+    "TokenEncoder",
+    "Tokens",
     "VpcodecError",
     "__version__",
     "load",
@@ -62,6 +67,9 @@ LATER = {
     "Piece": "vpcodec.codec.streaming",
     "StreamDecoder": "vpcodec.codec.streaming",
     "StreamEncoder": "vpcodec.codec.streaming",
+    "TokenDecoder": "vpcodec.codec.token_streams",
+    "TokenEncoder": "vpcodec.codec.token_streams",
+    "Tokens": "vpcodec.codec.tensors",
 }
 
 

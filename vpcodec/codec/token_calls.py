@@ -45,70 +45,6 @@ class TokenCalls:
         self.model = model
         self.engine = engine
 
-    @property
-    def signal(self) -> Signal:
-        """What is known of all signals of this kind."""
-        return SIGNALS[self.model.facts.kind]
-
-    @property
-    def codebooks(self) -> tuple[int | str, ...]:
-        """Codebook sizes to choose from, the largest last: 1024, or `2x1024` for two codes a position."""
-        return self.model.codebooks
-
-    @property
-    def bits(self) -> dict[int | str, float]:
-        """Bits a second of one channel, or a pixel, that files take with each codebook, as measured on test media."""
-        return dict(zip(self.codebooks, self.signal.bits(self.model), strict=True))
-
-    @property
-    def hop(self) -> int:
-        """Samples of sound a token, or pixels along either axis."""
-        return self.model.facts.hop
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz of the sound that the network sees and `decode_tokens` gives."""
-        self.check_streams()
-        return self.model.facts.sample_rate
-
-    @property
-    def token_rate(self) -> float:
-        """Tokens a second of sound, or a pixel."""
-        return self.signal.tokens_per_unit(self.model.facts)
-
-    @property
-    def channels(self) -> int:
-        """Channels of the signal that share a token: 1 of speech, 3 colors."""
-        return self.signal.channels
-
-    @property
-    def device(self) -> str:
-        """Where the network computes: "cpu" or "cuda:0"."""
-        return str(getattr(self.engine, "device", "cpu"))
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(map(str, self.codebooks))
-        rate = f"{self.token_rate:.6g} tokens per {self.signal.per}"
-        return f"<Codec {self.model.name}: {self.signal.kind}, {rate}, codebooks {sizes}; {self.engine.name}>"
-
-    def to(self, device: "str | torch.device") -> Self:
-        """This model on another device, computed by torch. Raises ConfigError for one that is not there."""
-        return type(self)(self.model, open_engine(self.model, "torch", str(device)))
-
-    def vocabulary(self, codebook: Codebook = None) -> int:
-        """Number of ids that can occur, 0 to one less."""
-        return self.model.vocabulary(self.model.checked_codebook(codebook))
-
-    def split_ids(self, ids: Any, codebook: Codebook = None) -> Any:
-        """Ids [...] as those of their G codes [..., G]: of "2x1024", ids below 1,048,576 as two below 1,024."""
-        codes = self.model.codes(self.model.checked_codebook(codebook))
-        return same_kind(ids)(split_ids(numbers(ids), *codes))
-
-    def join_ids(self, codes: Any, codebook: Codebook = None) -> Any:
-        """The inverse of `split_ids`: [..., G] to [...] int64. Raises InputError for what these codes cannot be."""
-        sizes = self.model.codes(self.model.checked_codebook(codebook))
-        return same_kind(codes)(join_ids(numbers(codes), *sizes))
-
     def encode_tokens(self, signal: Any, *, sample_rate: float | None = None, codebook: Codebook = None) -> Tokens:
         """The ids of a batch of signals, equal to those in their token files.
 
@@ -215,6 +151,70 @@ class TokenCalls:
         condition = self.autoencoder.condition(self.model.checked_codebook(codebook))
         signal: Tensor = self.autoencoder.network.decode(self.on_device(latents), condition)
         return signal
+
+    def split_ids(self, ids: Any, codebook: Codebook = None) -> Any:
+        """Ids [...] as those of their G codes [..., G]: of "2x1024", ids below 1,048,576 as two below 1,024."""
+        codes = self.model.codes(self.model.checked_codebook(codebook))
+        return same_kind(ids)(split_ids(numbers(ids), *codes))
+
+    def join_ids(self, codes: Any, codebook: Codebook = None) -> Any:
+        """The inverse of `split_ids`: [..., G] to [...] int64. Raises InputError for what these codes cannot be."""
+        sizes = self.model.codes(self.model.checked_codebook(codebook))
+        return same_kind(codes)(join_ids(numbers(codes), *sizes))
+
+    def vocabulary(self, codebook: Codebook = None) -> int:
+        """Number of ids that can occur, 0 to one less."""
+        return self.model.vocabulary(self.model.checked_codebook(codebook))
+
+    def to(self, device: "str | torch.device") -> Self:
+        """This model on another device, computed by torch. Raises ConfigError for one that is not there."""
+        return type(self)(self.model, open_engine(self.model, "torch", str(device)))
+
+    @property
+    def signal(self) -> Signal:
+        """What is known of all signals of this kind."""
+        return SIGNALS[self.model.facts.kind]
+
+    @property
+    def codebooks(self) -> tuple[int | str, ...]:
+        """Codebook sizes to choose from, the largest last: 1024, or `2x1024` for two codes a position."""
+        return self.model.codebooks
+
+    @property
+    def bits(self) -> dict[int | str, float]:
+        """Bits a second of one channel, or a pixel, that files take with each codebook, as measured on test media."""
+        return dict(zip(self.codebooks, self.signal.bits(self.model), strict=True))
+
+    @property
+    def hop(self) -> int:
+        """Samples of sound a token, or pixels along either axis."""
+        return self.model.facts.hop
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the sound that the network sees and `decode_tokens` gives."""
+        self.check_streams()
+        return self.model.facts.sample_rate
+
+    @property
+    def token_rate(self) -> float:
+        """Tokens a second of sound, or a pixel."""
+        return self.signal.tokens_per_unit(self.model.facts)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the signal that share a token: 1 of speech, 3 colors."""
+        return self.signal.channels
+
+    @property
+    def device(self) -> str:
+        """Where the network computes: "cpu" or "cuda:0"."""
+        return str(getattr(self.engine, "device", "cpu"))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(map(str, self.codebooks))
+        rate = f"{self.token_rate:.6g} tokens per {self.signal.per}"
+        return f"<Codec {self.model.name}: {self.signal.kind}, {rate}, codebooks {sizes}; {self.engine.name}>"
 
     def on_device(self, given: "Tensor") -> "Tensor":
         """A tensor as the network takes it: float32, where it computes."""
