@@ -93,7 +93,7 @@ class TokenCalls:
             codebook: The one that they belong to; None for the largest.
             level: dBFS that the sound is to have.
             block: Ids that are decoded at a time: fewer come sooner and cost more. Two of `speech-vp` take a quarter of
-                a core, eight a fourteenth.
+                a core, eight a tenth.
 
         Raises:
             InputError: The model codes images.

@@ -73,6 +73,7 @@ class TokenDecoder:
         return samples
 
     def computed(self, windows: list[Computation[Samples]]) -> Any:
+        """The samples [n] of windows, as ids were given."""
         none = np.zeros(0, np.float32)
         return self.like(np.concatenate([none, *(compute(self.engine)[:, 0] for compute in windows)]))
 
@@ -132,6 +133,7 @@ class TokenEncoder:
         return ids
 
     def computed(self, windows: list[Computation[Frame]]) -> Any:
+        """The ids [T] of windows, as samples were given."""
         frames = [compute(self.engine) for compute in windows]
         self.levels = [QUIETEST + STEP * levels_of(frame.side, 1)[0] for frame in frames]
         return self.like(np.concatenate([np.zeros(0, np.int64), *(frame.tokens[0] for frame in frames)]))
