@@ -23,8 +23,10 @@ from typer.main import get_command  # noqa: E402
 from scripts import gallery, library, session  # noqa: E402
 from scripts.pictures import released, stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
+from vpcodec.__main__ import HELP_WIDTH  # noqa: E402
 from vpcodec.cli.examples import EXAMPLES  # noqa: E402
-from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, app  # noqa: E402
+from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, make_app  # noqa: E402
+from vpcodec.cli.messages import PROGRAM  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, facts_text, read_runs, with_tables  # noqa: E402
@@ -65,7 +67,7 @@ SHORT: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
 
 def commands() -> dict[str, Any]:
     """The definition of each command, by its name."""
-    return get_command(app).commands  # type: ignore[attr-defined]
+    return get_command(make_app()).commands  # type: ignore[attr-defined]
 
 
 def arguments(command: Any) -> str:
@@ -98,6 +100,12 @@ def command_reference() -> str:
     text += "\n## Environment\n\n| variable | meaning |\n| --- | --- |\n"
     text += "".join(f"| `{name}` | {meaning} |\n" for name, meaning in ENVIRONMENT.items())
     return text + SHELL_NOTE
+
+
+def help_text() -> str:
+    """vpcodec/cli/help.txt: what `vpcodec --help` prints on a terminal of 80 columns, without being made each time."""
+    command = get_command(make_app())
+    return command.make_context(PROGRAM, [], resilient_parsing=True, terminal_width=HELP_WIDTH).get_help() + "\n"
 
 
 def manual_page() -> str:
@@ -252,6 +260,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/recipes.md": recipes,
     "docs/results.md": results,
     "docs/vpcodec.1": manual_page,
+    "vpcodec/cli/help.txt": help_text,
     **{f"models/{model.path.name}/card.md": partial(card_text, model) for model in released()},
     **{f"models/{model.path.name}/model.toml": partial(facts_text, model) for model in released()},
 }

@@ -12,7 +12,6 @@
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from vpcodec.errors import (
     ConfigError,
@@ -25,6 +24,7 @@ from vpcodec.errors import (
 )
 from vpcodec.version import __version__
 
+TYPE_CHECKING = False  # type checkers take it for true; the module typing takes as long as Python itself
 if TYPE_CHECKING:
     import torch
 

@@ -40,6 +40,14 @@ def test_rule_13_long_help_lists_every_option(vpcodec: Command) -> None:
     assert b"--manifest" not in short
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_rule_13_the_help_text_that_is_kept_is_what_the_program_would_print(vpcodec: Command, columns: int) -> None:
+    vpcodec.environment["COLUMNS"] = str(columns)
+    made = vpcodec("--help", "--").stdout
+    assert vpcodec("--help").stdout == vpcodec("-h").stdout == made
+    assert max(map(len, made.splitlines())) <= columns
+
+
 def test_rule_13_version(vpcodec: Command) -> None:
     assert vpcodec("--version").stdout == f"vpcodec {__version__}\n".encode()
 

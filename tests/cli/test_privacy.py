@@ -30,7 +30,7 @@ def test_coding_opens_no_network_socket(vpcodec: Command, media: Path) -> None:
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-o", "/dev/null", "true"], check=False).returncode:
         pytest.skip("strace is not installed, or may not look into other processes here")
-    traced = [strace, "-f", "-q", "-e", "trace=socket", "-o", "calls", sys.executable, "-m", "vpcodec.cli.main"]
+    traced = [strace, "-f", "-q", "-e", "trace=socket", "-o", "calls", sys.executable, "-m", "vpcodec"]
     subprocess.run([*traced, "encode", "speech.wav"], cwd=media, env=vpcodec.environment, check=True)
     calls = (media / "calls").read_text().splitlines()
     assert [call for call in calls if "AF_INET" in call] == []

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -16,15 +17,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from vpcodec.cli.coding import decode, encode
-from vpcodec.cli.evaluating import evaluate
 from vpcodec.cli.examples import EXAMPLES, epilog
-from vpcodec.cli.exporting import export, import_ids
 from vpcodec.cli.help import Command
-from vpcodec.cli.inspecting import check, info, models
 from vpcodec.cli.messages import PROGRAM, Messages, report_error
-from vpcodec.cli.training import train
-from vpcodec.data.streams import failure
 from vpcodec.errors import DependencyError, VpcodecError
 from vpcodec.version import __version__
 
@@ -79,26 +74,35 @@ class Commands(TyperGroup):
             raise DependencyError(f"this needs {package}, which is not installed", hint=hint) from error
 
 
-app = typer.Typer(
-    name=PROGRAM,
-    cls=Commands,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-COMMANDS: dict[str, Callable[..., None]] = {
-    "encode": encode,
-    "decode": decode,
-    "info": info,
-    "test": check,
-    "models": models,
-    "train": train,
-    "evaluate": evaluate,
-    "export": export,
-    "import": import_ids,
+# The module and the function of each command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "encode": ("coding", "encode"),
+    "decode": ("coding", "decode"),
+    "info": ("inspecting", "info"),
+    "test": ("inspecting", "check"),
+    "models": ("inspecting", "models"),
+    "train": ("training", "train"),
+    "evaluate": ("evaluating", "evaluate"),
+    "export": ("exporting", "export"),
+    "import": ("exporting", "import_ids"),
 }
-for name, command in COMMANDS.items():
-    app.command(name, cls=Command, epilog=epilog(EXAMPLES[name]))(command)
+
+
+def make_app(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The program with some of its commands: a single one starts sooner."""
+    app = typer.Typer(
+        name=PROGRAM,
+        cls=Commands,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback(epilog=epilog(EXAMPLES[PROGRAM]))(program)
+    for name in names:
+        module, function = COMMANDS[name]
+        command = getattr(import_module(f"vpcodec.cli.{module}"), function)
+        app.command(name, cls=Command, epilog=epilog(EXAMPLES[name]))(command)
+    return app
 
 
 def print_version(asked: bool) -> None:
@@ -107,7 +111,6 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog=epilog(EXAMPLES[PROGRAM]))
 def program(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
@@ -129,6 +132,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape what the encoding cannot write
             stream.reconfigure(errors="backslashreplace")
+    command = sys.argv[1:2]
+    app = make_app(command) if command and command[0] in COMMANDS else make_app()
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM) or 0
         if not code:
@@ -143,6 +148,8 @@ def main() -> None:
     except OSError as error:  # the commands handle errors of named files themselves
         if error.filename is not None:
             raise
+        from vpcodec.data.streams import failure
+
         report_error(failure(Path("standard output"), error))
         code = 1
     if code == INTERRUPTED:

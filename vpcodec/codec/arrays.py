@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from PIL import Image
 
 from vpcodec.data.audio import LOUDEST
-from vpcodec.data.image import Photo, info_of
 from vpcodec.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from vpcodec.data.image import Photo
 
 MOST_CHANNELS = 32  # as many as a frame of a token file can hold
 
@@ -123,12 +124,16 @@ def bytes_of_array(samples: NDArray[Any]) -> bytes:
     return samples.astype(samples.dtype.newbyteorder("<")).tobytes()
 
 
-def photo_of(pixels: NDArray[Any]) -> Photo:
+def photo_of(pixels: NDArray[Any]) -> "Photo":
     """A photo from pixels [height, width] or [height, width, 3], uint8. Raises ConfigError for anything else."""
     if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
         raise ConfigError(
             f"an array of {pixels.dtype} and shape {list(pixels.shape)} is not a photo",
             hint="use uint8, [height, width] or [height, width, 3]",
         )
+    from PIL import Image
+
+    from vpcodec.data.image import Photo, info_of
+
     stored = Image.fromarray(pixels)
     return Photo(stored, info_of(stored, orientation=1, bits=8))

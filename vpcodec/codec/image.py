@@ -35,7 +35,6 @@ class Pictures(Signal):
 
     kind = "image"
     noun = "a photo"
-    default_model = "image-vp"
     unit = "bit/pixel"
     asked = "bpp"
     per = "pixel"

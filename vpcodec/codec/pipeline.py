@@ -6,7 +6,6 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 import io
 import warnings
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
@@ -25,9 +24,8 @@ from vpcodec.codec.arrays import (
 )
 from vpcodec.codec.engines import open_engine
 from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
-from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 from vpcodec.codec.token_calls import Codebook, TokenCalls
-from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of, write_fitting
+from vpcodec.codec.token_files import check_model, new_header, tokens_of, write_fitting
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
@@ -39,10 +37,11 @@ from vpcodec.registry import ModelFolder, find_model
 if TYPE_CHECKING:
     import torch
 
+    from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 
 Device: TypeAlias = "str | torch.device"
 
-DEFAULT_MODELS = {kind: signal.default_model for kind, signal in SIGNALS.items()}
+DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}  # those that encode where none is named
 
 
 class Codec(TokenCalls):
@@ -143,6 +142,8 @@ class Codec(TokenCalls):
             signals: Each as `encode` takes it, with the same `sample_rate`, and the same codebook or size.
             jobs: Signals worked on at once; the bytes do not depend on it.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         size: dict[str, Any] = {"codebook": codebook, "bitrate": bitrate, "bpp": bpp, "target_size": target_size}
         encode = partial(self.sharing(jobs).encode, sample_rate=sample_rate, **size)
         with ThreadPoolExecutor(jobs) as pool:
@@ -157,7 +158,7 @@ class Codec(TokenCalls):
         codebook: Codebook = None,
         bitrate: float | None = None,
         latency: float | None = None,
-    ) -> StreamEncoder:
+    ) -> "StreamEncoder":
         """An encoder of speech that comes piece by piece.
 
         >>> codec = Codec.load("speech-vp")
@@ -183,6 +184,8 @@ class Codec(TokenCalls):
             InputError: The model codes images, or no recording has this sample rate.
             ConfigError: The model lacks the codebook, samples do not have this type, or the network needs more time.
         """
+        from vpcodec.codec.streaming import StreamEncoder
+
         self.check_streams()
         if not 1 <= channels <= MOST_CHANNELS:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
@@ -192,7 +195,7 @@ class Codec(TokenCalls):
         header = new_header(self.model, rate, facts, {}, latency)
         return StreamEncoder(self.coding(header), dtype)
 
-    def decoder(self) -> StreamDecoder:
+    def decoder(self) -> "StreamDecoder":
         """A decoder of speech whose token file comes piece by piece. Raises InputError for a model of images.
 
         >>> codec = Codec.load("speech-vp")
@@ -205,6 +208,8 @@ class Codec(TokenCalls):
         >>> decoder.facts.sample_rate, sum(len(block) for block in blocks)
         (16000, 68480)
         """
+        from vpcodec.codec.streaming import StreamDecoder
+
         self.check_streams()
         return StreamDecoder(self.engine, self.model)
 
@@ -297,6 +302,8 @@ class Codec(TokenCalls):
 
     def decode_batch(self, contents: Iterable[bytes | Source], *, jobs: int = 1) -> list[Recording | Picture]:
         """The sounds or pictures of many token files, in their order; see `decode` and `encode_batch`."""
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(jobs) as pool:
             return list(pool.map(self.sharing(jobs).decode, contents))
 

@@ -164,7 +164,6 @@ class Signal(ABC):
     Attributes:
         kind: Of its models and token files.
         noun: What one of them is called.
-        default_model: The model that encodes it where none is named.
         unit: Of bit rates.
         asked: The field of `Wanted` that asks for bits of such signals.
         per: What tokens are counted by.
@@ -175,7 +174,6 @@ class Signal(ABC):
 
     kind: ClassVar[Kind]
     noun: ClassVar[str]
-    default_model: ClassVar[str]
     unit: ClassVar[str]
     asked: ClassVar[str]
     per: ClassVar[str]

@@ -4,7 +4,6 @@ import io
 import math
 import os
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from itertools import repeat
 from typing import Any, BinaryIO
 
@@ -46,7 +45,6 @@ class Speech(Signal):
 
     kind = "speech"
     noun = "a recording"
-    default_model = "speech-vp"
     unit = "bit/s"
     asked = "bitrate"
     per = "second"
@@ -120,6 +118,8 @@ class Speech(Signal):
         columns = coding.header.columns or CORES["speech"]
         silence = Frame(np.zeros((signal.channels, columns), np.int64), bytes([SILENT]) * signal.channels)
         # The last frame may be shorter than a blank one; what is too much is cut off with the footer's length.
+        from fractions import Fraction
+
         return Resync(repeat(silence), Fraction(coding.facts.hop * signal.sample_rate, coding.facts.sample_rate))
 
     def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:

@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import array_of, bytes_of_array, columns, photo_of, subtype_of_array, whole_rate
 from vpcodec.codec.engines import Engine, checked_tokens
-from vpcodec.codec.image import decode_tiles, encode_tiles, image_facts, pixels_of, positions
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
 from vpcodec.codec.token_files import SIGNALS
@@ -188,6 +187,8 @@ class Pixels:
     def encode(
         self, model: ModelFolder, engine: Engine, rows: list[NDArray[Any]], sample_rate: float | None, rate: int
     ) -> list[tuple[Ids, list[int], list[float]]]:
+        from vpcodec.codec.image import encode_tiles
+
         if sample_rate is not None:
             raise ConfigError("sample_rate is for samples in an array", hint="remove it; a photo has none")
         found: dict[int, Ids] = {}
@@ -203,6 +204,8 @@ class Pixels:
     def decode(
         self, model: ModelFolder, engine: Engine, rows: list[Ids], levels: Samples, sizes: list[list[int]], rate: int
     ) -> list[NDArray[Any]]:
+        from vpcodec.codec.image import decode_tiles, image_facts, pixels_of, positions
+
         hop, found = model.facts.hop, dict[int, NDArray[np.uint8]]()
         sizes = [size or [side * hop for side in row.shape] for size, row in zip(sizes, rows, strict=True)]
         for row, (height, width) in zip(rows, sizes, strict=True):

@@ -3,7 +3,8 @@
 import io
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,15 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import checked_tokens
-from vpcodec.codec.image import Pictures
 from vpcodec.codec.signals import Coded, Facts, Signal
-from vpcodec.codec.speech import Speech
 from vpcodec.container import Frame, Header, Reader, prior_identity
 from vpcodec.data.streams import Source
 from vpcodec.errors import ContainerError, InputError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
 
-SIGNALS: dict[str, Signal] = {signal.kind: signal for signal in (Speech(), Pictures())}
+CLASSES = {"speech": ("vpcodec.codec.speech", "Speech"), "image": ("vpcodec.codec.image", "Pictures")}
+
+
+class Signals(Mapping[str, Signal]):
+    """What is known of each kind of signal, imported when it is first asked for: a recording needs no Pillow."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Signal] = {}
+
+    def __getitem__(self, kind: str) -> Signal:
+        if kind not in self.made:
+            module, name = CLASSES[kind]
+            self.made[kind] = getattr(import_module(module), name)()
+        return self.made[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CLASSES)
+
+    def __len__(self) -> int:
+        return len(CLASSES)
+
+
+SIGNALS = Signals()
 
 
 def model_for(header: Header, given: str | None = None, source: Source = "") -> ModelFolder:

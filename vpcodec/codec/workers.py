@@ -3,13 +3,15 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain, islice
 from threading import Lock
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from vpcodec.codec.engines import Engine
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Result = TypeVar("Result")
 Computation: TypeAlias = Callable[[Engine], Result]
@@ -64,6 +66,8 @@ def in_order(
         first = list(islice(computations, 2))
         computations = chain(first, computations)
         if len(first) == 2:
+            from concurrent.futures import ThreadPoolExecutor
+
             running: deque[Future[Result]] = deque()
             with ThreadPoolExecutor(count) as pool:
                 for compute in computations:

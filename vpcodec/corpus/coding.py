@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.codec.signals import WHOLE, Coded
 from vpcodec.codec.token_files import SIGNALS, model_for
 from vpcodec.container import Header, Index, Reader
@@ -46,8 +46,9 @@ class Coder:
         """
         wanted, names, lines, errors = self.settings.wanted, [self.settings.model], [], []
         if names == [None]:  # those that the inputs do not need may be missing
-            fitting = (each for each in SIGNALS.values() if wanted.asked in (None, each.asked))
-            names = [each.default_model for each in fitting if wanted.asked or wanted.codebook is not None]
+            chosen = wanted.asked or wanted.codebook is not None
+            fitting = (kind for kind, each in SIGNALS.items() if wanted.asked in (None, each.asked))
+            names = [DEFAULT_MODELS[kind] for kind in fitting] if chosen else []
         for model in map(find_model, filter(None, names)):
             signal = SIGNALS[model.facts.kind]
             try:
@@ -101,7 +102,7 @@ class Coder:
             if reading.raw is None:
                 file_type, stream = peek_file_type(stream)
             kind = file_type.kind if file_type else "speech"
-            model = find_model(settings.model or SIGNALS[kind].default_model)
+            model = find_model(settings.model or DEFAULT_MODELS[kind])
             if file_type and model.facts.kind != kind:
                 what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
                 raise InputError(what, hint="choose another --model")

@@ -15,7 +15,6 @@ from vpcodec.corpus.plan import Item
 from vpcodec.corpus.result import Result, Settings, fail
 from vpcodec.data.streams import STANDARD
 from vpcodec.errors import InputError
-from vpcodec.processes import Pool
 
 coder: Coder | None = None  # of a worker process
 
@@ -41,6 +40,8 @@ def run(items: Sequence[Item], coder: Coder, jobs: int = 1, ray: str | None = No
 
 def run_pool(items: Sequence[Item], settings: Settings, workers: int) -> Iterator[Result]:
     """The results of worker processes, in the order in which they arrive."""
+    from vpcodec.processes import Pool
+
     with Pool(work, workers, prepare, (settings,)) as pool:
         for item, result in pool.run(items):
             yield result or killed(item)

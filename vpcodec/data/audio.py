@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from vpcodec.data.kinds import PYAV_FORMATS, FileType, file_type_of
 from vpcodec.data.mpeg import ID3_BYTES, id3_size, survey_mpeg
 from vpcodec.data.pcm import FORMATS, depth_of, samples_of, whole_frames
-from vpcodec.data.pyav import PyavDecoder
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.sndfile import Chain
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
 from vpcodec.data.survey import survey_of
 from vpcodec.data.wav import is_plain, mpeg_inside, read_header, wav_blocks
@@ -37,6 +35,7 @@ TAGGED = (
     b"OggS",
     b"\xff\xf1",
 )  # files that some programs put such a tag before
+TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
 LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
 
@@ -49,7 +48,7 @@ class AudioInfo:
         channels: Number of channels.
         subtype: How samples are stored, in libsndfile's words: PCM_16, FLOAT, VORBIS.
         frames: Samples a channel; None where only reading to the end tells (pipes, chains).
-        tags: Title, artist, album, date, tracknumber, genre, comment, copyright, license.
+        tags: Those of `TAGS` that it has.
     """
 
     sample_rate: int
@@ -221,6 +220,8 @@ def open_with_header(
         return info, partial(wav_blocks, stream, header, name), header.notes
     whole = resources.enter_context(seekable(stream))
     if file_type.format in PYAV_FORMATS:
+        from vpcodec.data.pyav import PyavDecoder
+
         sound = PyavDecoder(whole, file_type.format, name, salvage=salvage)
         resources.callback(sound.close)
         return AudioInfo(sound.sample_rate, sound.channels, sound.subtype, None, sound.tags), sound.blocks, sound.notes
@@ -228,6 +229,8 @@ def open_with_header(
     mpeg = whole if file_type.format == "mp3" else mpeg
     survey = survey_of(whole, file_type.format, name) if mpeg is None else survey_mpeg(mpeg, missing)
     whole = mpeg or whole
+    from vpcodec.data.sndfile import Chain
+
     chain = Chain(whole, survey, name, salvage=salvage)
     resources.callback(chain.close)
     first = chain.first

@@ -1,27 +1,24 @@
 """Write recordings to files and pipes: WAV and raw PCM by this module, FLAC and OGG by libsndfile."""
 
-import io
 import shutil
 import struct
-import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from vpcodec.data.audio import TAGS as ALL_TAGS
 from vpcodec.data.audio import AudioInfo
 from vpcodec.data.pcm import FORMATS as SAMPLE_FORMATS
-from vpcodec.data.pcm import beyond_full_scale, bytes_of, depth_of, integers_of, subtype_of
-from vpcodec.data.sndfile import TAGS as SNDFILE_TAGS
-from vpcodec.data.sndfile import Callbacks, Forward
+from vpcodec.data.pcm import beyond_full_scale, bytes_of, depth_of, subtype_of
 from vpcodec.data.streams import at_start
-from vpcodec.data.survey import ORDERS
 from vpcodec.data.wav import EXTENSIBLE, FLOATING, GUID_TAIL, PCM, TAGS, UNKNOWN
-from vpcodec.errors import ConfigError, InputError, counted
+from vpcodec.errors import ConfigError, counted
+
+if TYPE_CHECKING:
+    from vpcodec.data.sndfile import Encoder
 
 # The sample formats that each file format can hold, and what the others become.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -31,8 +28,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "ogg": ("VORBIS",),
 }
 # Tags with a place in the format.
-CARRIED_TAGS = {"wav": tuple(TAGS.values()), "raw": (), "flac": SNDFILE_TAGS, "ogg": SNDFILE_TAGS}
-WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
+CARRIED_TAGS = {"wav": tuple(TAGS.values()), "raw": (), "flac": ALL_TAGS, "ogg": ALL_TAGS}
 
 
 def stored_as(form: str, info: AudioInfo) -> str:
@@ -79,10 +75,14 @@ class AudioSink:
         self._spool: BinaryIO | None = None
         self._seekable = at_start(stream)
         if form in ("flac", "ogg"):
+            from vpcodec.data import sndfile
+
             if not self._seekable:
+                import tempfile
+
                 spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sink
                 self._spool = self._resources.enter_context(spool)
-            self._encoder = Encoder(self._spool or stream, info, form, self.subtype, self.tags)
+            self._encoder = sndfile.Encoder(self._spool or stream, info, form, self.subtype, self.tags)
         elif form == "wav":
             self.stream.write(self._header(info.frames))
 
@@ -146,61 +146,6 @@ class AudioSink:
         with self._resources:
             if self._encoder:
                 self._encoder.abandon()
-
-
-class Encoder:
-    """Writes FLAC or OGG.
-
-    Args:
-        stream: Seekable and empty.
-        info: Rate and channels.
-        form: "flac" or "ogg".
-        subtype: PCM_S8, PCM_16 or PCM_24 for FLAC, VORBIS for OGG.
-        tags: Title, artist and so on.
-
-    Raises InputError for a rate or number of channels that the format lacks; OSError from the stream.
-    """
-
-    def __init__(self, stream: BinaryIO, info: AudioInfo, form: str, subtype: str, tags: dict[str, str]) -> None:
-        rate, channels = info.sample_rate, info.channels
-        self.callbacks = Callbacks(stream)
-        self.bits = 0 if form == "ogg" else depth_of(subtype).bits
-        self.order = np.argsort(ORDERS[channels]) if form == "ogg" and channels in ORDERS else None
-        try:
-            self.file = Forward(self.callbacks, "w", rate, channels, subtype, format=form.upper())
-        except (soundfile.SoundFileError, ValueError):
-            raise InputError(
-                f"{form} cannot hold {channels} channels at {rate:,} Hz", hint="use --format wav"
-            ) from None
-        for key, text in tags.items():
-            setattr(self.file, key, text)
-
-    def write(self, block: NDArray[np.float32]) -> None:
-        """[n, channels]; integer formats round and stop at full scale."""
-        samples: NDArray[np.float32] | NDArray[np.int32] = block if self.order is None else block[:, self.order]
-        if self.bits:
-            samples = integers_of(block, self.bits) << (32 - self.bits)
-        for start in range(0, len(samples), WRITE_FRAMES):
-            self.call(self.file.write, samples[start : start + WRITE_FRAMES])
-
-    def close(self) -> None:
-        self.call(self.file.close)
-
-    def abandon(self) -> None:
-        """Let go of a file that will not be completed, without touching its stream again."""
-        self.callbacks.stream = io.BytesIO()
-        with suppress(soundfile.SoundFileError):
-            self.file.close()
-
-    def call(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call libsndfile; where the stream failed meanwhile, that error is the one to know about."""
-        try:
-            function(*arguments)
-        except soundfile.SoundFileError:
-            if self.callbacks.error is None:
-                raise
-        if self.callbacks.error:
-            raise self.callbacks.error
 
 
 def write_header(

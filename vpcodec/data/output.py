@@ -8,11 +8,9 @@ files without names, a temporary one is renamed, and removed after an error, Ctr
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import BinaryIO, cast
 
 from vpcodec.data.streams import STANDARD, failure, shown
@@ -124,6 +122,8 @@ class Part:
             os.close(self.descriptor)
         except (OSError, AttributeError):  # a system or file system without them
             pass
+        import tempfile
+
         self.descriptor, self.name = tempfile.mkstemp(TEMPORARY_SUFFIX, TEMPORARY_PREFIX, folder)
 
     @property
@@ -146,7 +146,7 @@ class Part:
     def replace(self, path: Path) -> None:
         """Give the file a name that another may bear, in one step."""
         if self.name is None:
-            name = self.folder / f"{TEMPORARY_PREFIX}{token_hex(8)}{TEMPORARY_SUFFIX}"
+            name = self.folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
             self.link(name)
             self.name = os.fspath(name)
         os.replace(self.name, path)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from vpcodec.data.streams import LeftOut, read_exactly
@@ -62,6 +61,8 @@ def samples_of(data: bytes, subtype: str) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
             samples = np.frombuffer(data, DTYPES[subtype]).astype(np.float32)
         return samples if FORMATS[subtype].floating else samples / np.float32(1 << (FORMATS[subtype].bits - 1))
+    import soundfile
+
     layout = {"format": "RAW", "subtype": subtype, "samplerate": 8000, "channels": 1, "endian": "LITTLE"}
     return np.asarray(soundfile.read(io.BytesIO(data), dtype="float32", **layout)[0])
 
@@ -74,6 +75,8 @@ def bytes_of(samples: NDArray[np.float32], subtype: str) -> bytes:
     integers = integers_of(samples.ravel(), depth.bits)
     if subtype in DTYPES:
         return integers.astype(DTYPES[subtype]).tobytes()
+    import soundfile
+
     stored = io.BytesIO()
     soundfile.write(stored, integers << (32 - depth.bits), 8000, subtype, "LITTLE", "RAW")
     return stored.getvalue()

@@ -8,8 +8,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.data.audio import TAGS
 from vpcodec.data.kinds import PYAV_FORMATS, load_extra
-from vpcodec.data.sndfile import TAGS, TAKE_THE_REST
+from vpcodec.data.sndfile import TAKE_THE_REST
 from vpcodec.data.streams import LeftOut, size_of
 from vpcodec.errors import InputError
 

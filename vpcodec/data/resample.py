@@ -7,7 +7,6 @@ Method: the band-limited polyphase filters of libsoxr at its "HQ" quality (20 bi
 import math
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from vpcodec.errors import InputError
@@ -52,6 +51,8 @@ class Resampler:
         self.waiting = np.zeros((0, channels), np.float32)
         self.stream = None
         if source_rate != target_rate:
+            import soxr
+
             self.stream = soxr.ResampleStream(source_rate, target_rate, channels, "float32", "HQ")
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,28 +1,30 @@
-"""Decode compressed recordings with libsndfile, through Python streams and with one-line errors.
+"""Decode and encode compressed recordings with libsndfile, through Python streams and with one-line errors.
 
 Every name works, since Python opens the files, and no error of a stream is lost inside a C library: the
 callbacks keep it, and it is raised when the library returns.
 """
 
 import hashlib
+import io
 import os
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from typing import BinaryIO, NoReturn
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from vpcodec.data.pcm import bytes_of
+from vpcodec.data.audio import TAGS, AudioInfo
+from vpcodec.data.pcm import bytes_of, depth_of, integers_of
 from vpcodec.data.streams import LeftOut, failure, pieces_of
-from vpcodec.data.survey import Part, Survey
+from vpcodec.data.survey import ORDERS, Part, Survey
 from vpcodec.errors import InputError
 
-TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
 ENDLESS = 1 << 48  # libsndfile's count for a stream of unknown length is far above
 SALVAGED = 1024  # samples of a damaged recording read at once: libsndfile drops all of a call that fails
 TAKE_THE_REST = "encode --salvage takes what is there"
+WRITE_FRAMES = 4096  # libsndfile's Vorbis encoder keeps a whole call on its stack
 
 
 class Callbacks:
@@ -187,3 +189,58 @@ class Chain:
 
     def close(self) -> None:
         self.first.close()
+
+
+class Encoder:
+    """Writes FLAC or OGG.
+
+    Args:
+        stream: Seekable and empty.
+        info: Rate and channels.
+        form: "flac" or "ogg".
+        subtype: PCM_S8, PCM_16 or PCM_24 for FLAC, VORBIS for OGG.
+        tags: Title, artist and so on.
+
+    Raises InputError for a rate or number of channels that the format lacks; OSError from the stream.
+    """
+
+    def __init__(self, stream: BinaryIO, info: AudioInfo, form: str, subtype: str, tags: dict[str, str]) -> None:
+        rate, channels = info.sample_rate, info.channels
+        self.callbacks = Callbacks(stream)
+        self.bits = 0 if form == "ogg" else depth_of(subtype).bits
+        self.order = np.argsort(ORDERS[channels]) if form == "ogg" and channels in ORDERS else None
+        try:
+            self.file = Forward(self.callbacks, "w", rate, channels, subtype, format=form.upper())
+        except (soundfile.SoundFileError, ValueError):
+            raise InputError(
+                f"{form} cannot hold {channels} channels at {rate:,} Hz", hint="use --format wav"
+            ) from None
+        for key, text in tags.items():
+            setattr(self.file, key, text)
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """[n, channels]; integer formats round and stop at full scale."""
+        samples: NDArray[np.float32] | NDArray[np.int32] = block if self.order is None else block[:, self.order]
+        if self.bits:
+            samples = integers_of(block, self.bits) << (32 - self.bits)
+        for start in range(0, len(samples), WRITE_FRAMES):
+            self.call(self.file.write, samples[start : start + WRITE_FRAMES])
+
+    def close(self) -> None:
+        self.call(self.file.close)
+
+    def abandon(self) -> None:
+        """Let go of a file that will not be completed, without touching its stream again."""
+        self.callbacks.stream = io.BytesIO()
+        with suppress(soundfile.SoundFileError):
+            self.file.close()
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call libsndfile; where the stream failed meanwhile, that error is the one to know about."""
+        try:
+            function(*arguments)
+        except soundfile.SoundFileError:
+            if self.callbacks.error is None:
+                raise
+        if self.callbacks.error:
+            raise self.callbacks.error

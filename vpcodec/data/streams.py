@@ -8,7 +8,6 @@ import io
 import os
 import stat
 import sys
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -156,6 +155,8 @@ def seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
     if at_start(stream):
         yield stream
         return
+    import tempfile
+
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
         while part := read_exactly(stream, COPY_BYTES):
             try:
