@@ -1,4 +1,4 @@
-"""The engines side by side, as whole processes, and what the start of a process is made of.
+"""The engines side by side, as whole processes, and the size of an installation.
 
     python benchmarks/engines.py [--rounds 7] [--long-seconds 600] [--json FILE] [--markdown FILE]
 
@@ -11,13 +11,11 @@ import argparse
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 MEDIA = ROOT / "tests" / "media"
 ENGINES = ("onnx", "onnx-8-bits", "torch")
 COMMAND = [sys.executable, "-m", "vpcodec"]
-STARTS = 5  # processes whose imports are timed
 FIGURES = ("seconds", "processor_seconds", "peak_mb")
 
 
@@ -51,15 +48,13 @@ def main() -> None:
             "rounds": options.rounds,
             "load": os.getloadavg()[0],
             "tasks": measure(inputs, options.rounds),
-            "start": start_up(inputs["10 s of speech"]),
             "installed_mb": installed_sizes("vpcodec"),
         }
-    print(tasks_table(figures), start_table(figures), installed_table(figures), sep="\n")
+    print(tasks_table(figures), installed_table(figures), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     if options.markdown:
         put_table(options.markdown, "tasks", tasks_table(figures))
-        put_table(options.markdown, "start", start_table(figures))
         put_table(options.markdown, "installed", installed_table(figures))
 
 
@@ -105,24 +100,6 @@ def process(arguments: list[str]) -> tuple[float, float, float]:
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
 
 
-def start_up(source: Path) -> dict[str, float]:
-    """Milliseconds of importing each package when a clip is encoded without torch; medians."""
-    spent: dict[str, list[float]] = {}
-    for _ in range(STARTS):
-        command = [sys.executable, "-X", "importtime", *COMMAND[1:], "encode", str(source), "--engine", "onnx"]
-        done = subprocess.run([*command, "-f", "-q", "-o", os.devnull], capture_output=True, text=True, check=True)
-        packages: Counter[str] = Counter()
-        for own, module in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", done.stderr):
-            package = module.partition(".")[0]
-            if package.startswith("__editable__"):  # finds the checkout; an installation has none
-                continue
-            packages[package if package not in sys.stdlib_module_names else "standard library"] += int(own) / 1000
-        for package, milliseconds in packages.items():
-            spent.setdefault(package, []).append(milliseconds)
-    medians = {package: statistics.median(values) for package, values in spent.items()}
-    return dict(sorted(medians.items(), key=lambda item: -item[1]))
-
-
 def installed_sizes(name: str) -> dict[str, float]:
     """Megabytes of a package and of all that it cannot be installed without, the largest first."""
     sizes: dict[str, float] = {}
@@ -159,11 +136,6 @@ def tasks_table(figures: dict[str, Any]) -> str:
         rows.append(f"| {' | '.join([task, *shown, *ratios])} |\n")
     about = f"\n{figures['machine']}, median of {figures['rounds']}, load {figures['load']:.1f} at the start.\n"
     return "".join(rows) + about
-
-
-def start_table(figures: dict[str, Any]) -> str:
-    shown = [(package, spent) for package, spent in figures["start"].items() if spent >= 1]
-    return "| package | ms |\n|---|---|\n" + "".join(f"| {package} | {spent:.0f} |\n" for package, spent in shown)
 
 
 def installed_table(figures: dict[str, Any]) -> str:
