@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Command
 from vpcodec.cli.examples import EXAMPLES
 from vpcodec.cli.help import RARE
 from vpcodec.cli.main import COMMANDS
+from vpcodec.data.audio import AudioInfo
+from vpcodec.data.audio_sink import AudioSink
 from vpcodec.version import __version__
 
 SLOW_TO_IMPORT = (
@@ -95,3 +99,16 @@ def test_rule_14_help_and_wrong_usage_import_nothing_heavy(line: list[str]) -> N
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert ended.stderr.splitlines()[-1] == b""
+
+
+@pytest.mark.parametrize("line", [("encode", "plain.wav"), ("decode", "speech.tok"), ("info", "speech.tok")])
+def test_rule_14_a_recording_in_wav_imports_nothing_that_only_other_media_need(
+    vpcodec: Command, tokens: Path, line: tuple[str, str]
+) -> None:
+    with (tokens / "plain.wav").open("wb") as file, AudioSink(file, AudioInfo(16_000)) as sink:
+        sink.write(np.zeros((1600, 1), np.float32))
+    command = [sys.executable, "-X", "importtime", "-m", "vpcodec", *line]
+    ended = subprocess.run(command, cwd=tokens, env=vpcodec.environment, capture_output=True, text=True, check=True)
+    packages = {row.rpartition("|")[2].strip().partition(".")[0] for row in ended.stderr.splitlines()}
+    assert "numpy" in packages
+    assert not packages & (set(SLOW_TO_IMPORT) - {"numpy", "onnxruntime"})
