@@ -102,7 +102,10 @@ def main() -> None:
     sys.setprofile(traced.hook)
     from vpcodec.__main__ import main as command
 
-    command()
+    try:
+        command()
+    except SystemExit as ended:
+        write(int(ended.code or 0))
     write()
 
 
