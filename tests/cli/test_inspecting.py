@@ -65,7 +65,8 @@ def test_info_of_a_bad_file_does_not_hide_the_others(vpcodec: Command, tokens: P
     ended = vpcodec("info", "nowhere", "speech.tok")
     assert ended.returncode == 1
     assert ended.stderr == b"vpcodec: nowhere: no such file or directory\n"
-    assert ended.stdout.startswith(b"speech.tok\n")
+    bits = 8 * (tokens / "speech.tok").stat().st_size  # of one second
+    assert ended.stdout.startswith(f"speech.tok  {bits / 1000:.2f} kbit/s\n".encode())
 
 
 def test_a_model_that_cannot_be_read_hides_nothing_else(vpcodec: Command, media: Path) -> None:
@@ -113,5 +114,8 @@ def test_models_are_listed_with_kind_size_and_codebooks(vpcodec: Command) -> Non
     listed = json.loads(vpcodec("models", "--json").stdout)
     speech = next(model for model in listed if model["name"] == "speech-vp")
     (codebook,) = speech["codebooks"]
+    assert codebook["measured"] is None  # so the rate by name is what the line shows
     assert codebook["nominal"] == round(16_000 / 96 * math.log2(codebook["codebook"]), 6)
-    assert b"speech-vp            speech " in vpcodec("models").stdout
+    line = next(line for line in vpcodec("models").stdout.decode().splitlines() if line.startswith("speech-vp "))
+    assert line.split()[1] == "speech"
+    assert line.endswith("  1.33 kbit/s (codebook 256)")

@@ -257,7 +257,7 @@ class Signal(ABC):
         """Bits a second of one channel, or a pixel, of files at each rate: as measured, else as the codebook says."""
         facts = model.facts
         per = self.tokens_per_unit(facts)
-        return facts.bits or [per * math.log2(vocabulary) for vocabulary in facts.vocabularies]
+        return facts.bits or [per * math.log2(rate) for rate in facts.rates]
 
     def choose(self, model: ModelFolder, wanted: Wanted) -> int:
         """The rate of a model for what is wanted; for a target size the largest, which `Codec.encode_to` lowers.
