@@ -38,7 +38,8 @@ def test_ids_of_a_sound_and_the_sound_of_ids_are_those_of_its_token_file(
         assert (tokens.ids == codec.tokens(content)).all()
         assert tokens.levels.shape == (1, -(-tokens.ids.shape[1] // 2048))
         assert tokens.lengths.tolist() == [[len(long)]]
-        waveform = codec.decode_tokens(tokens.ids, codebook=codebook, level=tokens.levels, lengths=tokens.lengths)
+        one = {"level": tokens.levels[0], "lengths": tokens.lengths[0]}
+        waveform = codec.decode_tokens(tokens.ids[0], codebook=codebook, **one)
         assert (waveform[0] == codec.decode_recording(content).samples[:, 0]).all()
 
 
