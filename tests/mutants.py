@@ -297,7 +297,7 @@ CONTAINER_AND_CODEC = (
     ),
     Mutant("vpcodec/codec/token_streams.py", "block < 1 or ", "", "tests/codec/test_tensors.py"),
     Mutant("vpcodec/export.py", "QUIETEST + STEP * level", "STEP * level", "tests/test_importing.py"),
-    Mutant("vpcodec/importing.py", "or levels[-channels:]", "or [self.level] * channels", "tests/test_importing.py"),
+    Mutant("vpcodec/importing.py", "or levels[-rows:]", "or [self.level] * rows", "tests/test_importing.py"),
     Mutant("vpcodec/codec/engines.py", "tokens >= vocabulary", "tokens > vocabulary", "tests/test_importing.py"),
     Mutant(
         "vpcodec/importing.py",

@@ -6,8 +6,8 @@ npz         ids      all tokens, one file after the other, rows after rows; uint
 parquet     one row a file, with the info as columns and its tokens as the list `ids`
 webdataset  a tar with, for each file, NAME.npy (its tokens, in their shape) and NAME.json (the info)
 
-C channels of a recording, T positions in time, H x W positions of an image, G codes a position (of codebooks such as
-2x1024: each has ids of its own, the last axis), F frames of a token file
+C channels of a recording, or pairs of channels that share tokens, T positions in time, H x W positions of an image,
+G codes a position (of codebooks such as 2x1024: each has ids of its own, the last axis), F frames of a token file
 """
 
 import io
@@ -101,11 +101,11 @@ def source_info(
 ) -> dict[str, Any]:
     """What a token file says of the recording or photo that it was made of; see `Tokens`."""
     speech, empty = isinstance(signal, SpeechFacts), {"sample_rate": 0, "samples": 0, "width": 0, "height": 0}
-    levels = [level for frame in frames for level in levels_of(frame.side, signal.channels)] if speech else []
+    levels = [level for frame in frames for level in levels_of(frame.side, len(frame.tokens))] if speech else []
     return {
         "tokens_per_second": model.facts.sample_rate / model.facts.hop if model and speech else 0.0,
         **empty,
-        **vars(signal),
+        **{key: value for key, value in vars(signal).items() if key != "channels_per_token"},  # the model tells it
         "samples": length,
         "levels": [QUIETEST + STEP * level for level in levels],
     }

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.image import positions, tiles
 from vpcodec.codec.tensors import join_ids, side_of
-from vpcodec.codec.token_files import new_header
+from vpcodec.codec.token_files import SIGNALS, new_header
 from vpcodec.codec.windows import CORES
 from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
 from vpcodec.data.level import TARGET
@@ -146,7 +146,7 @@ class Importer:
 
     def token_file(self, ids: NDArray[np.int64], info: dict[str, Any], model: ModelFolder, rate: int) -> bytes:
         """The token file of ids [C, T] or [H, W]."""
-        speech = model.facts.kind == "speech"
+        speech = SIGNALS[model.facts.kind].streams
         signal, length = (sound_of if speech else picture_of)(ids, info, model.facts)
         metadata = {name: b64decode(content) for name, content in json.loads(info.get("metadata") or "{}").items()}
         out = io.BytesIO()
@@ -154,17 +154,17 @@ class Importer:
         if speech and info.get("window"):
             header = replace(header, columns=int(info["window"]), group=int(info["group"]))
         writer = Writer(out, header, model.prior(rate))
-        for frame in self.frames(ids, info, header.columns or CORES["speech"]) if speech else tiles_of(ids):
+        for frame in self.frames(ids, info, header.columns or CORES[header.kind]) if speech else tiles_of(ids):
             writer.write(frame)
         writer.close(length)
         return out.getvalue()
 
     def frames(self, ids: NDArray[np.int64], info: dict[str, Any], window: int) -> Iterator[Frame]:
         """Frames of speech [C, T]; the last level known goes on where ids were added."""
-        channels, columns = ids.shape
-        levels = list(info.get("levels") or []) or [self.level] * channels
+        rows, columns = ids.shape
+        levels = list(info.get("levels") or []) or [self.level] * rows
         for number, start in enumerate(range(0, columns, window)):
-            own = levels[number * channels : (number + 1) * channels] or levels[-channels:]
+            own = levels[number * rows : (number + 1) * rows] or levels[-rows:]
             yield Frame(np.ascontiguousarray(ids[:, start : start + window]), side_of(np.array(own)))
 
 
@@ -173,7 +173,7 @@ def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:
     ids, last = tokens.ids, [groups] * (groups > 1)
     if "shape" in tokens.info:
         shape = [*tokens.info["shape"][:2], *last]
-        if np.prod(shape) != ids.size and kind == "speech" and shape[0] == 1:
+        if np.prod(shape) != ids.size and SIGNALS[kind].streams and shape[0] == 1:
             shape[1] = ids.size // math.prod(last)  # a language model has gone on, or stopped early
         if np.prod(shape) != ids.size:
             raise InputError(f"has {ids.size:,} ids, and its shape is {tokens.info['shape']}")
@@ -181,20 +181,23 @@ def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:
         return
     if ids.size == 0:
         raise InputError("holds no ids")
-    axes = {"speech": ("T", "B, T"), "image": ("H, W", "B, H, W")}[kind]
+    axes = ("T", "B, T") if SIGNALS[kind].streams else ("H, W", "B, H, W")
     single = len(last) + len(axes[0].split(", "))
     if ids.ndim not in (single, single + 1) or list(ids.shape[ids.ndim - len(last) :]) != last:
         ends = f", {groups}" if last else ""
         expected = " or ".join(f"[{each}{ends}]" for each in axes)
         raise InputError(f"holds an array of shape {list(ids.shape)}, expected {expected} of {kind}")
     for each in ids if ids.ndim > single else [ids]:
-        yield each[None] if kind == "speech" else each
+        yield each[None] if SIGNALS[kind].streams else each
 
 
 def sound_of(ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[SpeechFacts, int]:
     """What the header says of a recording of ids [C, T], and its samples: those of the info where they fit."""
     rate, most = int(info.get("sample_rate") or facts.sample_rate), ids.shape[1] * facts.hop
-    signal = SpeechFacts(rate, len(ids), info.get("bit_depth", 16), info.get("floating", False))
+    together, channels = facts.network.channels, int(info.get("channels") or 0)
+    if -(-channels // together) != len(ids):
+        channels = len(ids) * together
+    signal = SpeechFacts(rate, channels, info.get("bit_depth", 16), info.get("floating", False))
     samples = int(info.get("samples") or 0)
     if not most - facts.hop < resampled_length(samples, rate, facts.sample_rate) <= most:
         samples = most * rate // facts.sample_rate

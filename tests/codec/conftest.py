@@ -1,4 +1,4 @@
-"""Tiny codecs of both kinds, with weights of chance: what is tested here is everything around the weights."""
+"""Tiny codecs of all kinds, with weights of chance: what is tested here is everything around the weights."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def untrained(kind: str, root: Path) -> Path:
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
-    return {kind: untrained(kind, root) for kind in ("speech", "image")}
+    return {kind: untrained(kind, root) for kind in ("speech", "audio", "image")}
 
 
 @pytest.fixture
@@ -35,6 +35,13 @@ def speech(model_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> C
     """A speech codec with windows of 64 positions, so that short signals have several."""
     monkeypatch.setitem(windows.CORES, "speech", 64)
     return Codec.load(str(model_folders["speech"]), engine="torch")
+
+
+@pytest.fixture
+def audio(model_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Codec:
+    """A codec of two channels at 48 kHz with windows of 64 positions."""
+    monkeypatch.setitem(windows.CORES, "audio", 64)
+    return Codec.load(str(model_folders["audio"]), engine="torch")
 
 
 @pytest.fixture

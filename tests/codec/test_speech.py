@@ -161,7 +161,7 @@ def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, si
 
 def test_frames_of_other_channels_than_the_header_says_are_refused(speech: Codec, samples: np.ndarray) -> None:
     content = rewritten(speech.encode(samples[:999], sample_rate=16000), signal=SpeechFacts(16000, 2))
-    with pytest.raises(ContainerError, match="a frame has 1 channels, the header says 2"):
+    with pytest.raises(ContainerError, match="a frame has 1 rows of tokens, the header says 2"):
         speech.tokens(content)
 
 

@@ -34,11 +34,11 @@ class Pictures(Signal):
     """Photos and other pictures."""
 
     kind = "image"
+    media = "image"
     noun = "a photo"
     unit = "bit/pixel"
     asked = "bpp"
     per = "pixel"
-    channels = 3
     streams = False
     needs_model = True  # the grid of its tiles follows from the hop
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar, TypeAlias
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from vpcodec.codec.arrays import InMemory, Picture, Recording
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.workers import Timer
-from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, SpeechFacts
+from vpcodec.container import Facts, Frame, Header, Index, Reader, Resync
 from vpcodec.data.audio import RawFormat
 from vpcodec.data.kinds import MOST_PIXELS, WRITTEN, FileType, Kind
 from vpcodec.errors import ConfigError
 from vpcodec.registry import ModelFacts, ModelFolder
-
-Facts: TypeAlias = SpeechFacts | ImageFacts
 
 
 @dataclass(frozen=True)
@@ -163,28 +161,28 @@ class Signal(ABC):
 
     Attributes:
         kind: Of its models and token files.
+        media: Kind of its media files.
         noun: What one of them is called.
         unit: Of bit rates.
         asked: The field of `Wanted` that asks for bits of such signals.
         per: What tokens are counted by.
-        channels: That share a token.
         streams: Whether it has a beginning and an end, so that parts of it can be coded as they come.
         needs_model: Whether its tokens cannot be read from a token file without the model.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[str]
+    media: ClassVar[Kind]
     noun: ClassVar[str]
     unit: ClassVar[str]
     asked: ClassVar[str]
     per: ClassVar[str]
-    channels: ClassVar[int]
     streams: ClassVar[bool]
     needs_model: ClassVar[bool]
 
     @property
     def formats(self) -> tuple[str, ...]:
         """What it can be written as; the first is the default."""
-        return WRITTEN[self.kind]
+        return WRITTEN[self.media]
 
     @abstractmethod
     def open(
@@ -243,7 +241,7 @@ class Signal(ABC):
 
     @abstractmethod
     def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
-        """The tokens of all frames as one array: [channels, T] or [H, W]. Raises ContainerError."""
+        """The tokens of all frames as one array: [rows, T], as frames have rows, or [H, W]. Raises ContainerError."""
 
     @abstractmethod
     def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:

@@ -41,14 +41,14 @@ SILENT = 1  # the lowest level that brings a window down, to -119.5 dBFS; level 
 
 
 class Speech(Signal):
-    """Recordings of speech."""
+    """Recordings of speech: each channel has tokens of its own."""
 
     kind = "speech"
+    media = "speech"
     noun = "a recording"
     unit = "bit/s"
     asked = "bitrate"
     per = "second"
-    channels = 1
     streams = True
     needs_model = False
 
@@ -76,7 +76,7 @@ class Speech(Signal):
         if columns < 1:
             least = math.ceil((context + 1) / rate * 1000) / 1000
             raise ConfigError(f"a latency of {latency:g} s is less than the network needs", hint=f"use {least} or more")
-        columns = min(columns, CORES["speech"])
+        columns = min(columns, CORES[self.kind])
         return columns, max(1, round(GROUP * rate / columns))
 
     def encode(self, coding: Coding, opened: AudioSource, out: BinaryIO, span: Span, *, live: bool) -> int:
@@ -115,8 +115,8 @@ class Speech(Signal):
 
     def resync(self, coding: Coding) -> Resync:
         signal = speech_facts(coding.header)
-        columns = coding.header.columns or CORES["speech"]
-        silence = Frame(np.zeros((signal.channels, columns), np.int64), bytes([SILENT]) * signal.channels)
+        columns = coding.header.columns or CORES[self.kind]
+        silence = Frame(np.zeros((signal.rows, columns), np.int64), bytes([SILENT]) * signal.rows)
         # The last frame may be shorter than a blank one; what is too much is cut off with the footer's length.
         from fractions import Fraction
 
@@ -124,7 +124,7 @@ class Speech(Signal):
 
     def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
         signal = speech_facts(header)
-        none = np.zeros((signal.channels, 0), np.int64)
+        none = np.zeros((signal.rows, 0), np.int64)
         return np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
 
     def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:
@@ -157,6 +157,12 @@ class Speech(Signal):
 
     def rate_text(self, bits: float) -> str:
         return f"{bits / 1000:,.2f} kbit/s"
+
+
+class Audio(Speech):
+    """Recordings of any sound: pairs of channels share their tokens where the model has two channels."""
+
+    kind = "audio"
 
 
 class RecordingEncoder:
@@ -206,7 +212,7 @@ class RecordingDecoder:
     def __init__(self, facts: ModelFacts, header: Header) -> None:
         self.facts = facts
         self.signal = speech_facts(header)
-        self.decoder = SpeechDecoder(facts, header.rate, columns=header.columns)
+        self.decoder = SpeechDecoder(facts, header.rate, columns=header.columns, channels=self.signal.channels)
         self.resampler = Resampler(facts.sample_rate, self.signal.sample_rate, self.signal.channels)
 
     def push(self, frame: Frame) -> list[Computation[Samples]]:
@@ -268,9 +274,9 @@ def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
         raise InputError(f"the recording ends before second {span.start:g}")
     # Resampling starts where a sample at the model's rate and one at the source's fall on the same instant.
     step = rate // math.gcd(rate, signal.sample_rate)
-    core = (index.header.columns or CORES["speech"]) * coding.facts.hop
+    core = (index.header.columns or CORES[index.header.kind]) * coding.facts.hop
     first = max(0, start * rate // signal.sample_rate - LEAD - step) // core
-    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns)
+    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns, signal.channels)
     begin = decoder.begin(first) * coding.facts.hop
     skipped = -begin % step
     offset = (begin + skipped) * signal.sample_rate // rate
@@ -330,9 +336,9 @@ def audio_info(header: Header) -> AudioInfo:
 
 
 def checked(frame: Frame, signal: SpeechFacts) -> Frame:
-    """The frame, if it has as many channels as the header says. Raises ContainerError."""
-    if len(frame.tokens) != signal.channels:
-        raise ContainerError(f"a frame has {len(frame.tokens)} channels, the header says {signal.channels}")
+    """The frame, if it has tokens of as many channels as the header says. Raises ContainerError."""
+    if len(frame.tokens) != signal.rows:
+        raise ContainerError(f"a frame has {len(frame.tokens)} rows of tokens, the header says {signal.rows}")
     return frame
 
 

@@ -1,13 +1,17 @@
-"""Speech as a stream: samples in, frames of tokens out, and back, in bounded memory.
+"""Sound as a stream: samples in, frames of tokens out, and back, in bounded memory.
 
 What is to be computed for a window comes out as a function of the engine, so that the caller decides when and where:
 at once for a stream, side by side for a file (`workers.in_order`).
 
 Every window is brought to the level that the network was trained at, and the level goes into the file as one
-byte, or two, per channel and window. Both sides of the codec apply the same gain, so that a quiet, a loud and a
+byte, or two, per row and window. Both sides of the codec apply the same gain, so that a quiet, a loud and a
 changing recording come back as they were. Long windows have a constant gain each, and it glides where two of them
 meet. Short windows, for low latency, cannot wait for the level of the next one: each begins with the gain of the one
 before and glides to its own, and that level is a running one.
+
+A model of any sound may code two channels with one stream of tokens: the first and the second, the third and the
+fourth. They share a level too. A last one without a partner is coded beside its copy, and both are averaged when
+decoded. So below, a row is what has tokens of its own: a channel, or such a pair.
 """
 
 import numpy as np
@@ -32,24 +36,25 @@ class SpeechEncoder:
     Args:
         facts: Of the engine's model.
         rate: One of the model's rates.
-        channels: Number of channels; each is coded by itself.
+        channels: Number of channels.
         columns: Positions of a short window, for low latency; 0 for long ones.
     """
 
     def __init__(self, facts: ModelFacts, rate: int, channels: int, columns: int = 0) -> None:
         self.facts = facts
         self.rate = rate
-        self.core = columns or CORES["speech"]
-        self.running = RunningLevel(channels, facts.sample_rate) if columns else None
-        self.held: Samples = np.zeros((channels, 0), np.float32)
+        self.core = columns or CORES[facts.kind]
+        self.held: Samples = rows_of_channels(np.zeros((0, channels), np.float32), facts)
+        self.running = RunningLevel(len(self.held), facts.sample_rate) if columns else None
         self.held_from = 0  # position of the first sample held
         self.measured = 0  # positions that the running level knows
-        self.levels: dict[int, list[int]] = {}  # of windows near the next one, for each channel
+        self.levels: dict[int, list[int]] = {}  # of windows near the next one, for each row
         self.encoded = 0  # windows
 
     def push(self, samples: Samples) -> list[Computation[Frame]]:
         """Take in samples [n, channels]; returns what computes the frames that can now be made."""
-        self.held = np.concatenate((self.held, samples.T.astype(np.float32, copy=False)), axis=1)
+        rows = rows_of_channels(samples.astype(np.float32, copy=False), self.facts)
+        self.held = np.concatenate((self.held, rows), axis=1)
         # A long window glides towards the level of the next one, so that one must be here whole.
         ahead = self.facts.encoder_reach if self.running else self.core
         frames = []
@@ -60,7 +65,8 @@ class SpeechEncoder:
     def finish(self) -> list[Computation[Frame]]:
         """What computes the remaining frames, once all samples are in; the last hop is filled up with silence."""
         hop = self.facts.hop
-        self.held = np.pad(self.held, ((0, 0), (0, -self.held.shape[1] % hop)))
+        filling = np.zeros_like(self.held, shape=(len(self.held), -self.held.shape[1] % hop, *self.held.shape[2:]))
+        self.held = np.concatenate((self.held, filling), axis=1)
         length = self.positions()
         return [self.encode_window(length) for _ in range(self.encoded, -(-length // self.core))]
 
@@ -74,7 +80,8 @@ class SpeechEncoder:
         self.measure(place.stop, length)
         hop = self.facts.hop
         gains = gain_curve(self.levels, self.core * hop, place.start * hop, place.stop * hop, bool(self.running))
-        leveled = self.slice(place.start, place.stop) * gains
+        held = self.slice(place.start, place.stop)
+        leveled = held * gains.reshape(*gains.shape, *[1] * (held.ndim - 2))
         side = bytes_of_levels(self.levels[self.encoded])
         self.encoded += 1
         start = max(0, self.encoded * self.core - self.facts.encoder_reach)
@@ -90,16 +97,16 @@ class SpeechEncoder:
     def measure(self, stop: int, length: int) -> None:
         """Find the level of the next window; of a short one with what the network sees of it, up to `stop`."""
         if self.running:
-            self.levels[self.encoded] = self.running.update(self.slice(self.measured, stop))
+            self.levels[self.encoded] = self.running.update(loudness(self.slice(self.measured, stop)))
             self.measured = stop
             return
         for index in (self.encoded, self.encoded + 1):
             if index not in self.levels and index * self.core < length:
                 core = self.slice(index * self.core, min((index + 1) * self.core, length))
-                self.levels[index] = [measure_level(channel) for channel in core]
+                self.levels[index] = [measure_level(row) for row in loudness(core)]
 
     def slice(self, start: int, stop: int, *, rest: bool = False) -> Samples:
-        """Held samples of the positions `start` to `stop`, [channels, n]; with `rest` up to the last one."""
+        """Held samples [rows, n(, 2)] of the positions `start` to `stop`; with `rest` up to the last one."""
         hop = self.facts.hop
         return self.held[:, (start - self.held_from) * hop : None if rest else (stop - self.held_from) * hop]
 
@@ -115,12 +122,16 @@ class SpeechDecoder:
         rate: One of the model's rates.
         first: Number of the first window to decode; the frames from `received` on are pushed.
         columns: Positions of a short frame, as the header says; 0 for long ones.
+        channels: Of the recording; None for as many as the tokens make.
     """
 
-    def __init__(self, facts: ModelFacts, rate: int, first: int = 0, columns: int = 0) -> None:
+    def __init__(
+        self, facts: ModelFacts, rate: int, first: int = 0, columns: int = 0, channels: int | None = None
+    ) -> None:
         self.facts = facts
         self.rate = rate
-        self.core = columns or CORES["speech"]
+        self.core = columns or CORES[facts.kind]
+        self.channels = channels
         self.short = bool(columns)
         self.frames: dict[int, Frame] = {}
         self.decoded = first
@@ -196,9 +207,35 @@ class SpeechDecoder:
         drop_before(self.frames, min(self.oldest(), self.received - 1))
 
         def compute(engine: Engine) -> Samples:
-            return np.asarray((engine.decode_batch(tokens, self.rate)[:, kept] / gains).T)
+            rows = engine.decode_batch(tokens, self.rate)[:, kept]
+            return channels_of_rows(rows / gains.reshape(*gains.shape, *[1] * (rows.ndim - 2)), self.channels)
 
         return [compute]
+
+
+def rows_of_channels(samples: Samples, facts: ModelFacts) -> Samples:
+    """[n, channels] -> [channels, n], or [pairs, n, 2] for a model of two channels."""
+    together = facts.network.channels
+    if together == 1:
+        return samples.T
+    samples = np.concatenate((samples, samples[:, -1:].repeat(-samples.shape[1] % together, axis=1)), axis=1)
+    return samples.reshape(len(samples), samples.shape[1] // together, together).swapaxes(0, 1)
+
+
+def channels_of_rows(rows: Samples, channels: int | None) -> Samples:
+    """The inverse of `rows_of_channels`: [n, channels]."""
+    if rows.ndim == 2:
+        return rows.T
+    samples = rows.swapaxes(0, 1).reshape(rows.shape[1], rows.shape[0] * rows.shape[2])
+    if channels is not None and channels < samples.shape[1]:
+        samples[:, channels - 1] = samples[:, channels - 1 :].mean(axis=1)
+        samples = samples[:, :channels]
+    return samples
+
+
+def loudness(rows: Samples) -> Samples:
+    """Rows [rows, n] whose energy is that of the rows, the mean of both channels of a pair."""
+    return rows if rows.ndim == 2 else np.sqrt(np.square(rows).mean(axis=2))
 
 
 def drop_before(kept: dict[int, Frame] | dict[int, list[int]], number: int) -> None:
@@ -208,10 +245,10 @@ def drop_before(kept: dict[int, Frame] | dict[int, list[int]], number: int) -> N
 
 
 def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, short: bool) -> Samples:
-    """[channels, stop - start]: the gain of a range of samples.
+    """[rows, stop - start]: the gain of a range of samples.
 
     Args:
-        levels: Stored level of each channel, by number of the window, of the windows around the range.
+        levels: Stored level of each row, by number of the window, of the windows around the range.
         size: Samples of a core.
         start: First sample of the range.
         stop: Where the range ends.

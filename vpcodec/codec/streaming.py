@@ -31,7 +31,8 @@ class Piece:
 
     Attributes:
         content: The next bytes of the token file; may be empty.
-        tokens: Those in these bytes, [channels, T] int64; T is 0 where no window was completed.
+        tokens: Those in these bytes, [rows, T] int64, a row for each channel or pair; T is 0 where no window was
+            completed.
     """
 
     content: bytes
@@ -123,7 +124,7 @@ class StreamEncoder:
         content = state.out.getvalue()
         state.out.seek(0)
         state.out.truncate()
-        none = np.zeros((state.recording.channels, 0), np.int64)
+        none = np.zeros((len(state.recording.encoder.held), 0), np.int64)
         return Piece(content, np.concatenate([none, *(frame.tokens for frame in frames)], axis=1))
 
 

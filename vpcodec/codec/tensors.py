@@ -45,7 +45,7 @@ class Tokens:
 
 def encode_tokens(model: ModelFolder, engine: Engine, signal: Any, sample_rate: float | None, rate: int) -> Tokens:
     """See `Codec.encode_tokens`."""
-    form = FORMS[model.facts.kind]
+    form = form_of(model)
     rows, like = rows_of(signal, len(form.least), "a signal")
     found = form.encode(model, engine, rows, sample_rate, rate)
     ids = padded([each for each, _, _ in found], (0,) * form.ids_axes, np.int64)
@@ -56,7 +56,7 @@ def encode_tokens(model: ModelFolder, engine: Engine, signal: Any, sample_rate: 
 
 def decode_tokens(model: ModelFolder, engine: Engine, ids: Any, rate: int, level: Any, lengths: Any) -> Any:
     """See `Codec.decode_tokens`."""
-    form = FORMS[model.facts.kind]
+    form = form_of(model)
     rows, like = rows_of(ids, form.ids_axes, "an array of ids")
     many, vocabulary = len(rows) > 1, model.vocabulary(rate)
     rows = [checked_tokens(row, vocabulary, (place,) * many) for place, row in enumerate(rows)]
@@ -124,11 +124,17 @@ class Form(Protocol):
 
 
 class Sound:
-    """Waveforms [n], ids [T]. Sounds of one length are computed together where the engine can."""
+    """Waveforms [n], or [n, 2] for a model of two channels, ids [T].
 
-    least: tuple[int, ...] = (0,)
+    Sounds of one length are computed together where the engine can.
+    """
+
     dtype: DTypeLike = np.float32
     ids_axes = 1
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+        self.least: tuple[int, ...] = (0,) if channels == 1 else (0, channels)
 
     def encode(
         self, model: ModelFolder, engine: Engine, rows: list[NDArray[Any]], sample_rate: float | None, rate: int
@@ -139,13 +145,15 @@ class Sound:
         sounds = []
         for row in rows:
             block = columns(row)
-            sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, 1)
+            if block.shape[1] != self.channels:
+                raise ConfigError(f"a sound of shape {list(row.shape)} has not {self.channels} channels")
+            sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, self.channels)
             if not len(sound):
                 raise ConfigError("a sound has no samples")
             sounds.append(sound if hertz == facts.sample_rate else resample(sound, hertz, facts.sample_rate))
         found: dict[int, tuple[Ids, list[int], list[float]]] = {}
         for places in of_equal_size([len(sound) for sound in sounds]):
-            encoder = SpeechEncoder(facts, rate, len(places))
+            encoder = SpeechEncoder(facts, rate, len(places) * self.channels)
             block = np.concatenate([sounds[place] for place in places], axis=1)
             frames = [compute(engine) for compute in encoder.push(block) + encoder.finish()]
             ids = np.concatenate([frame.tokens for frame in frames], axis=1)
@@ -157,7 +165,7 @@ class Sound:
     def decode(
         self, model: ModelFolder, engine: Engine, rows: list[Ids], levels: Samples, sizes: list[list[int]], rate: int
     ) -> list[NDArray[Any]]:
-        facts, core = model.facts, CORES["speech"]
+        facts, core = model.facts, CORES[model.facts.kind]
         lengths = [size[0] if size else len(row) * facts.hop for row, size in zip(rows, sizes, strict=True)]
         for row, length in zip(rows, lengths, strict=True):
             if not 1 <= length <= len(row) * facts.hop:
@@ -173,7 +181,8 @@ class Sound:
                 windows += decoder.push(Frame(ids[:, start : start + core], side_of(level)))
             windows += decoder.finish(length)
             sounds = np.concatenate([compute(engine) for compute in windows])
-            found.update({place: sounds[:, number] for number, place in enumerate(places)})
+            each = sounds.reshape(len(sounds), -1, *self.least[1:])
+            found.update({place: each[:, number] for number, place in enumerate(places)})
         return [found[place] for place in range(len(rows))]
 
 
@@ -221,7 +230,9 @@ class Pixels:
         return [found[place] for place in range(len(rows))]
 
 
-FORMS: dict[str, Form] = {"speech": Sound(), "image": Pixels()}
+def form_of(model: ModelFolder) -> Form:
+    """How the signals of a model stand in arrays."""
+    return Sound(model.facts.network.channels) if SIGNALS[model.facts.kind].streams else Pixels()
 
 
 def image_coding(model: ModelFolder, engine: Engine, height: int, width: int, rate: int) -> Coding:

@@ -9,11 +9,11 @@ from vpcodec.codec.arrays import whole_rate
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import Signal
 from vpcodec.codec.tensors import (
-    FORMS,
     Tokens,
     codebook_vectors,
     decode_tokens,
     encode_tokens,
+    form_of,
     join_ids,
     numbers,
     same_kind,
@@ -54,9 +54,9 @@ class TokenCalls:
         ((2, 167), (2, 16000))
 
         Args:
-            signal: Sound [B, n] or [n], floating point at full scale 1 or integers at their own; images [B, H, W, 3] or
-                [H, W, 3] uint8; or a list of sounds [n] or images [H, W, 3] of any sizes. numpy gives numpy, torch
-                gives torch on the same device.
+            signal: Sound [B, n] or [n], with a last axis of 2 for a model of two channels, floating point at full scale
+                1 or integers at their own; images [B, H, W, 3] or [H, W, 3] uint8; or a list of sounds [n] or images
+                [H, W, 3] of any sizes. numpy gives numpy, torch gives torch on the same device.
             sample_rate: Hz, of sound.
             codebook: One of `codebooks`; None for the largest.
 
@@ -131,15 +131,15 @@ class TokenCalls:
         """Latents [B, T, C] or [B, H, W, C] before quantization, with gradients. Torch engine only.
 
         Args:
-            signal: Whole hops of what the network sees: sound [B, T*hop] at `sample_rate` and -20 dBFS, or images
-                [B, H*hop, W*hop, 3] in [-1, 1]; all of it as one window.
+            signal: Whole hops of what the network sees: sound [B, T*hop] or [B, T*hop, 2] at `sample_rate` and
+                -20 dBFS, or images [B, H*hop, W*hop, 3] in [-1, 1]; all of it as one window.
 
         Raises ConfigError on another engine, and for another shape.
         """
-        network, axes = self.autoencoder.network, len(FORMS[self.model.facts.kind].least)
+        network, form = self.autoencoder.network, form_of(self.model)
         given = self.on_device(signal)
-        sides = given.shape[1 : 1 + FORMS[self.model.facts.kind].ids_axes]
-        if given.ndim != axes + 1 or any(side % self.hop or not side for side in sides):
+        sides = given.shape[1 : 1 + form.ids_axes]
+        if given.ndim != len(form.least) + 1 or any(side % self.hop or not side for side in sides):
             raise ConfigError(
                 f"a tensor of shape {list(given.shape)} is no batch of whole hops", hint=f"a hop is {self.hop}"
             )
@@ -203,8 +203,8 @@ class TokenCalls:
 
     @property
     def channels(self) -> int:
-        """Channels of the signal that share a token: 1 of speech, 3 colors."""
-        return self.signal.channels
+        """Channels of the signal that share a token: 1 of speech, 1 or 2 of any sound, 3 colors."""
+        return self.model.facts.network.channels if self.signal.streams else 3
 
     @property
     def device(self) -> str:

@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import checked_tokens
-from vpcodec.codec.signals import Coded, Facts, Signal
-from vpcodec.container import Frame, Header, Reader, prior_identity
+from vpcodec.codec.signals import Coded, Signal
+from vpcodec.container import AudioFacts, Facts, Frame, Header, Reader, SpeechFacts, prior_identity
 from vpcodec.data.streams import Source
 from vpcodec.errors import ContainerError, InputError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
 
-CLASSES = {"speech": ("vpcodec.codec.speech", "Speech"), "image": ("vpcodec.codec.image", "Pictures")}
+CLASSES = {
+    "speech": ("vpcodec.codec.speech", "Speech"),
+    "audio": ("vpcodec.codec.speech", "Audio"),
+    "image": ("vpcodec.codec.image", "Pictures"),
+}
 
 
 class Signals(Mapping[str, Signal]):
@@ -81,7 +85,10 @@ def check_model(model: ModelFolder, header: Header) -> None:
             f"not with this {model.name} ({model.checksum.hex()})",
             hint="install the version of the model that made it, or give its folder with -m",
         )
-    if header.kind != model.facts.kind or header.rate not in model.facts.rates:
+    fits = header.kind == model.facts.kind and header.rate in model.facts.rates
+    if isinstance(header.signal, AudioFacts):
+        fits = fits and header.signal.channels_per_token == model.facts.network.channels
+    if not fits:
         raise ContainerError(f"the token file does not fit the model {header.model}")
     if header.levels != model.radices(header.rate):
         raise ContainerError(f"levels {header.levels} are not those of {header.model} with codebook {header.rate}")
@@ -91,6 +98,8 @@ def new_header(
     model: ModelFolder, rate: int, signal: Facts, metadata: dict[str, bytes], latency: float | None = None
 ) -> Header:
     """The header of a token file that a model makes. Raises ConfigError for a latency that it cannot have."""
+    if isinstance(signal, SpeechFacts) and model.facts.kind == "audio":
+        signal = AudioFacts(**vars(signal), channels_per_token=model.facts.network.channels)
     columns, group = (0, 1) if latency is None else SIGNALS[model.facts.kind].windows(model.facts, latency)
     return Header(
         model=model.name,

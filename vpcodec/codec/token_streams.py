@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.arrays import bytes_of_array, columns, subtype_of_array
 from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
-from vpcodec.codec.tensors import line_of, same_kind, side_of
+from vpcodec.codec.tensors import line_of, numbers, same_kind, side_of
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame
 from vpcodec.data.level import QUIETEST, STEP, levels_of
@@ -22,7 +22,7 @@ class TokenDecoder:
     """Ids in, sound out, as they come; made by `Codec.token_decoder`.
 
     Args:
-        model: A speech model.
+        model: A model of sound.
         engine: What computes it.
         rate: One of the model's rates.
         level: dBFS of the sound.
@@ -50,8 +50,8 @@ class TokenDecoder:
             ids: [T], or [1, T] as a language model gives them, or one id; an array, a tensor or a list.
 
         Returns:
-            The samples [n] that they complete: those of all ids but the last `decoder_reach` of the model, rounded down
-            to whole blocks. numpy gives numpy, torch gives torch on the same device.
+            The samples [n], or [n, 2] of a model of two channels, that they complete: those of all ids but the last
+            `decoder_reach` of the model, rounded down to whole blocks. numpy gives numpy, torch gives torch on the same device.
 
         Raises:
             InputError: An id is outside the vocabulary.
@@ -66,23 +66,24 @@ class TokenDecoder:
         return self.computed(windows)
 
     def finish(self) -> Any:
-        """The samples [n] of the last ids; the next ones begin another sound."""
+        """The samples of the last ids; the next ones begin another sound."""
         windows = self.decoder.push(Frame(self.waiting[None].copy(), self.side)) if len(self.waiting) else []
         samples = self.computed(windows + self.decoder.finish())
         self.reset()
         return samples
 
     def computed(self, windows: list[Computation[Samples]]) -> Any:
-        """The samples [n] of windows, as ids were given."""
-        none = np.zeros(0, np.float32)
-        return self.like(np.concatenate([none, *(compute(self.engine)[:, 0] for compute in windows)]))
+        """The samples of windows, as ids were given."""
+        none = np.zeros((0, self.model.facts.network.channels), np.float32)
+        samples = np.concatenate([none, *(compute(self.engine) for compute in windows)])
+        return self.like(samples[:, 0] if samples.shape[1] == 1 else samples)
 
 
 class TokenEncoder:
     """Samples in, ids out, as they come; made by `Codec.token_encoder`.
 
     Args:
-        model: A speech model.
+        model: A model of sound.
         engine: What computes it.
         rate: One of the model's rates.
         sample_rate: Hz of the samples.
@@ -104,15 +105,16 @@ class TokenEncoder:
     def reset(self) -> None:
         """Forget everything: the next samples begin another sound."""
         facts = self.model.facts
-        self.resampler = Resampler(self.sample_rate, facts.sample_rate, 1)
-        self.encoder = SpeechEncoder(facts, self.rate, 1, self.block)
+        self.resampler = Resampler(self.sample_rate, facts.sample_rate, facts.network.channels)
+        self.encoder = SpeechEncoder(facts, self.rate, facts.network.channels, self.block)
         self.like = same_kind(np.zeros(0))
 
     def push(self, samples: Any) -> Any:
         """Take in samples.
 
         Args:
-            samples: [n], any number of them, floating point at full scale 1 or integers at their own.
+            samples: [n], or [n, 2] of a model of two channels, any number of them, floating point at full scale 1 or
+                integers at their own.
 
         Returns:
             The ids [T] that they complete. numpy gives numpy, torch gives torch on the same device.
@@ -121,9 +123,12 @@ class TokenEncoder:
             InputError: One of them is not a number, infinite or far beyond full scale.
             ConfigError: They are not of one sound.
         """
-        new, self.like = line_of(samples)
+        channels = self.model.facts.network.channels
+        new, self.like = line_of(samples) if channels == 1 else (numbers(samples), same_kind(samples))
         block = columns(new)
-        sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, 1)
+        if block.shape[1] != channels:
+            raise ConfigError(f"samples of shape {list(new.shape)} are not the next of {channels} channels")
+        sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, channels)
         return self.computed(self.encoder.push(self.resampler.push(sound)))
 
     def finish(self) -> Any:

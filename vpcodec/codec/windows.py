@@ -14,8 +14,8 @@ spread over processes changes neither.
 
 from dataclasses import dataclass
 
-# Positions of a core along each axis: 12.3 s of speech, 1024 pixels.
-CORES = {"speech": 2048, "image": 128}
+# Positions of a core along each axis: 12.3 s of sound in hops of 6 ms, 1024 pixels.
+CORES = {"speech": 2048, "audio": 2048, "image": 128}
 
 
 @dataclass(frozen=True)

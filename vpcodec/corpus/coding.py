@@ -47,7 +47,7 @@ class Coder:
         wanted, names, lines, errors = self.settings.wanted, [self.settings.model], [], []
         if names == [None]:  # those that the inputs do not need may be missing
             chosen = wanted.asked or wanted.codebook is not None
-            fitting = (kind for kind, each in SIGNALS.items() if wanted.asked in (None, each.asked))
+            fitting = (kind for kind in DEFAULT_MODELS if wanted.asked in (None, SIGNALS[kind].asked))
             names = [DEFAULT_MODELS[kind] for kind in fitting] if chosen else []
         for model in map(find_model, filter(None, names)):
             signal = SIGNALS[model.facts.kind]
@@ -103,7 +103,7 @@ class Coder:
                 file_type, stream = peek_file_type(stream)
             kind = file_type.kind if file_type else "speech"
             model = find_model(settings.model or DEFAULT_MODELS[kind])
-            if file_type and model.facts.kind != kind:
+            if file_type and SIGNALS[model.facts.kind].media != kind:
                 what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
                 raise InputError(what, hint="choose another --model")
             rate = SIGNALS[model.facts.kind].choose(model, settings.wanted)
