@@ -51,7 +51,8 @@ class TokenDecoder:
 
         Returns:
             The samples [n], or [n, 2] of a model of two channels, that they complete: those of all ids but the last
-            `decoder_reach` of the model, rounded down to whole blocks. numpy gives numpy, torch gives torch on the same device.
+            `decoder_reach` of the model, rounded down to whole blocks. numpy gives numpy, torch gives
+            torch on the same device.
 
         Raises:
             InputError: An id is outside the vocabulary.
