@@ -56,7 +56,8 @@ TRAINING = (
     Mutant("vpcodec/graphs/writing.py", ".any(1).all())", ".any(1).any())", "tests/test_graphs.py"),
     Mutant("vpcodec/training/validation.py", "model.unquantized(crops)", "model(crops)[0]", ONE_STEP),
     Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_crops.py"),
-    Mutant(CROPS, "        self.skipped[index] = error\n", "", "tests/data/test_crops.py"),
+    Mutant(CROPS, "seconds * part / parts, stop", "seconds * part / parts + 1, stop", "tests/data/test_crops.py"),
+    Mutant(CROPS, "        self.skipped[place] = error\n", "", "tests/data/test_crops.py"),
     Mutant(
         GROUPED, "place *= part.vocabulary(self.codebooks[rate][1])", "place *= 2", "tests/quantizers/test_grouped.py"
     ),

@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.crops import NARROW_SHARE, ImageCrops, SpeechCrops, without_upper_band
+from vpcodec.data.audio import open_audio
+from vpcodec.data.crops import NARROW_SHARE, AudioCrops, ImageCrops, SpeechCrops, without_upper_band
 from vpcodec.data.level import TARGET
 from vpcodec.data.media import list_media
 from vpcodec.data.streams import Pieces
@@ -235,3 +236,79 @@ def test_recordings_without_a_sample_are_refused_before_training(tmp_path: Path)
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16_000)
     with pytest.raises(DataError, match="are empty"):
         SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+
+
+def long_recording(path: Path, sample_rate: int = 8_000, **options: str) -> None:
+    """70 s of stereo noise, each second louder than the one before."""
+    random = np.random.default_rng(0)
+    with soundfile.SoundFile(path, "w", sample_rate, 2, **options) as file:
+        for level in np.linspace(0.01, 0.2, 70):
+            file.write(random.uniform(-level, level, (sample_rate, 2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "sample_rate", "subtype", "off"),
+    [
+        ("a.flac", 16_000, "PCM_16", 0),
+        ("a.wav", 11_025, "PCM_24", 0),
+        ("a.wav", 8_000, "FLOAT", 0),
+        ("a.ogg", 11_025, "VORBIS", 1e-6),
+        ("a.opus", 8_000, "OPUS", 0.02),
+    ],
+)
+def test_parts_of_a_long_recording_are_what_decoding_all_of_it_gives(
+    tmp_path: Path, name: str, sample_rate: int, subtype: str, off: float
+) -> None:
+    long_recording(tmp_path / name, sample_rate, subtype=subtype, format="OGG" if name == "a.opus" else None)
+    with open_audio(tmp_path / name) as audio:
+        whole = audio.read_all()
+    crops = SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+    assert crops.parts(0) == 3
+    for part in range(3):
+        first = round(70 * part / 3 * sample_rate)
+        samples, rate = crops.read((0, part))
+        assert rate == sample_rate
+        assert (
+            len(samples) == min(len(whole), round((70 * (part + 1) / 3 + 0.3) * sample_rate)) - first
+        )  # a crop of 0.3 s beyond
+        np.testing.assert_allclose(samples, whole[first : first + len(samples)], rtol=0, atol=off)
+
+
+@pytest.mark.parametrize("kind", [SpeechCrops, AudioCrops])
+def test_a_crop_of_a_long_recording_reads_a_part_of_it_and_has_the_level_of_its_surroundings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[SpeechCrops]
+) -> None:
+    long_recording(tmp_path / "long.flac")
+    crops = kind(tmp_path, Data(batch=1, crop=500, augment=False), 96, seed=0)
+    read = Counter[str]()
+    readinto = Pieces.readinto
+    monkeypatch.setattr(Pieces, "readinto", lambda self, buffer: read.update(bytes=(n := readinto(self, buffer))) or n)
+    levels = [20 * np.log10(np.sqrt(np.square(crops.batch(step)).mean())) for step in range(12)]
+    assert len(crops.decoded) == 3  # crops come from everywhere
+    assert len(crops.fixed(1)) == 1
+    assert read["bytes"] < 1.5 * (tmp_path / "long.flac").stat().st_size  # each part once, and some seeking
+    assert np.ptp(levels) < 14  # of 26 dB in the whole recording
+
+
+def test_a_long_recording_with_a_bad_part_is_named_once_and_goes_on_elsewhere(tmp_path: Path) -> None:
+    long_recording(tmp_path / "00.flac")
+    content = Path(tmp_path, "00.flac").read_bytes()
+    for index in range(1, 12):
+        Path(tmp_path, f"{index:02}.flac").write_bytes(content[: len(content) // 2] if index == 3 else content)
+    crops = SpeechCrops(tmp_path, Data(batch=1, crop=500), 96, seed=0)
+    assert all(crops.load((3, part)) is None for part in (1, 2))
+    assert crops.load((3, 0)) is not None
+    assert {error.what.count("03.flac") for error in crops.skipped.values()} == {1}
+    assert np.isfinite(crops.batch(0)).all()
+
+
+GOLDEN = [
+    [0.0076956, 0.0033197, 0.0, -0.0076956, -0.0007545],
+    [-0.0129235, 0.0059047, -0.0177141, -0.0004456, -0.0662887],
+    [0.0008114, -0.0113594, 0.0348895, 0.043409, 0.0961488],
+]  # as the first version drew them, every thousandth sample
+
+
+def test_crops_of_a_short_recording_stay_what_they_were() -> None:
+    batch = SpeechCrops(MEDIA / "speech.flac", OPTIONS, 96, seed=0).batch(3)
+    np.testing.assert_allclose(batch[:, ::1000], GOLDEN, atol=1e-6)

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from vpcodec.data.media import list_media
 from vpcodec.registry import ModelFolder
 
 COMMON = ("--data", "media", "--device", "cpu", "--set", "data.batch=4", "--set", "training.fitting_positions=4000")
@@ -76,6 +77,26 @@ def test_a_run_of_two_processes_is_stopped_and_goes_on_with_one(folder: Path) ->
     reached = int((folder / "run" / "log.csv").read_text().splitlines()[-1].partition(",")[0])
     train(folder, 1, "--resume", "-o", "run", "--set", f"training.steps={reached + 20}")
     assert ModelFolder(folder / "run").facts.steps == reached + 20
+
+
+@pytest.mark.slow
+def test_files_that_any_process_skipped_are_named(folder: Path) -> None:
+    random = np.random.default_rng(1)
+    for index in range(3, 20):
+        Image.fromarray(random.integers(0, 256, (96, 96, 3), np.uint8)).save(folder / "media" / f"{index}.png")
+    media = list_media(folder / "media", "image")
+    first, second = (  # what each process draws in two steps and the one that is read ahead
+        [
+            int(np.random.default_rng((0, step, place)).choice(len(media), p=np.full(len(media), 1 / len(media))))
+            for step in range(3)
+            for place in places
+        ]
+        for places in ((0, 2), (1, 3))
+    )
+    bad = media[next(index for index in second[:4] if index not in first)].path
+    bad.write_bytes(bad.read_bytes()[:600])
+    train(folder, 2, "--recipe", "image-fsp-tiny", "--set", "training.steps=2", "-o", "run")
+    assert bad.name in (folder / "run" / "skipped.csv").read_text()
 
 
 def test_a_batch_that_does_not_divide_is_refused(folder: Path) -> None:

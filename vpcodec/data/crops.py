@@ -3,6 +3,9 @@
 A crop is decided by the seed, the number of the step and its place in the batch alone. So a resumed run sees what an
 uninterrupted one would have seen, on any number of processes. Decoded media stay in memory as far as a budget allows;
 the ones used longest ago go first. A file that cannot be read is skipped, and another one drawn in its place.
+
+Of a long FLAC, WAV or Ogg file only a part of some 20 seconds is read for a crop, and leveled as a recording of its
+own. Other files are decoded whole.
 """
 
 import io
@@ -19,13 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.config import Data
-from vpcodec.data.audio import open_audio
+from vpcodec.data.audio import open_audio, silence_strays
 from vpcodec.data.colors import to_signal
 from vpcodec.data.image import open_image, unlimited
 from vpcodec.data.kinds import Kind
 from vpcodec.data.level import gain_of, measure_level
 from vpcodec.data.media import MediaFile, Sources, list_media, measured
 from vpcodec.data.resample import resample
+from vpcodec.data.sndfile import read_between
 from vpcodec.errors import DataError, InputError
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
@@ -36,7 +40,11 @@ SLOPE = 200.0  # Hz, over which it ends
 ZOOM_SHARE = 0.8  # of the crops of photos are taken from a larger square and shrunk to
 ZOOM_RANGE = (0.25, 1.0)  # of its sides, so that a network sees small things sharp
 MEMORY = 1 << 30  # bytes of decoded media that are kept
+LONG = 60.0  # seconds; longer recordings are read in parts
+PART = 20.0  # seconds of a part, about; long enough to tell the level
+SEEKABLE = (".flac", ".wav", ".ogg", ".oga", ".opus")  # files in which libsndfile finds a sample without decoding all
 BAD_SHARE = 0.1  # of the files may be unreadable; more than that is no accident
+Place = tuple[int, int]  # of a part: the number of its file in `media`, and its own in the file
 
 
 class Crops(ABC):
@@ -51,7 +59,7 @@ class Crops(ABC):
 
     Attributes:
         amounts: Seconds or megapixels of each file, by its header; 0 where that does not tell.
-        skipped: Why files could not be read, by their place in `media`.
+        skipped: Why files could not be read, by their place in `media` and the part.
 
     Raises:
         DataError: There are no media, or more than `BAD_SHARE` of them cannot be read; from `batch` as well.
@@ -65,14 +73,14 @@ class Crops(ABC):
         self.hop, self.size = hop, options.crop * hop
         self.seed = seed
         self.memory = memory
-        self.decoded: OrderedDict[int, NDArray[np.generic]] = OrderedDict()  # the one used last at the end
+        self.decoded: OrderedDict[Place, NDArray[np.generic]] = OrderedDict()  # the one used last at the end
         self.held = 0  # bytes of them
-        self.skipped: dict[int, DataError] = {}
+        self.skipped: dict[Place, DataError] = {}
         self.places = range(options.batch)  # of the batch that this process draws
         self.amounts = np.zeros(len(self.media))
         for index, amount in enumerate(measured(self.media, self.kind, self.measure)):
             if isinstance(amount, DataError):
-                self.skip(index, amount)
+                self.skip((index, 0), amount)
             else:
                 self.amounts[index] = amount
         self.weights = self.weigh()
@@ -92,41 +100,52 @@ class Crops(ABC):
 
     def fixed(self, count: int) -> NDArray[np.float32]:
         """The same crops every time, one from the middle of each of the first media that can be read."""
-        media = (signal for index in range(len(self.media)) if (signal := self.load(index)) is not None)
+        places = ((index, self.parts(index) // 2) for index in range(len(self.media)))
+        media = (signal for place in places if (signal := self.load(place)) is not None)
         return np.stack([self.middle(signal) for signal in islice(media, count)])
 
     def readable(self, index: int, random: np.random.Generator) -> NDArray[np.generic]:
         """A decoded file; another one, drawn at random, where that one cannot be read."""
-        while (signal := self.load(index)) is None:
+        while (signal := self.load((index, self.part(index, random)))) is None:
             index = int(random.choice(len(self.media), p=self.weights))
         return signal
 
-    def load(self, index: int) -> NDArray[np.generic] | None:
-        """A decoded file; None for one that cannot be read."""
-        if index in self.skipped:
+    def part(self, index: int, random: np.random.Generator) -> int:
+        """A random one of the parts of a file."""
+        parts = self.parts(index)
+        return int(random.integers(parts)) if parts > 1 else 0
+
+    def parts(self, index: int) -> int:
+        """How many parts a file is read in; 1 for one that is decoded whole."""
+        return 1
+
+    def load(self, place: Place) -> NDArray[np.generic] | None:
+        """A part of a file, decoded; None for one that cannot be read."""
+        if place in self.skipped:
             return None
-        if index in self.decoded:
-            self.decoded.move_to_end(index)
-            return self.decoded[index]
+        if place in self.decoded:
+            self.decoded.move_to_end(place)
+            return self.decoded[place]
         try:
-            with named(self.media[index]):
-                signal = self.decode(self.media[index].read())
+            with named(self.media[place[0]]):
+                signal = self.decode(place)
         except DataError as error:
-            self.skip(index, error)
+            self.skip(place, error)
             return None
-        self.decoded[index] = signal
+        self.decoded[place] = signal
         self.held += signal.nbytes
         while self.held > self.memory and len(self.decoded) > 1:
             self.held -= self.decoded.popitem(last=False)[1].nbytes
         return signal
 
-    def skip(self, index: int, error: DataError) -> None:
+    def skip(self, place: Place, error: DataError) -> None:
         """Note a file that cannot be read. Raises DataError where there are too many of them."""
-        self.skipped[index] = error
-        if len(self.skipped) > BAD_SHARE * len(self.media):
+        self.skipped[place] = error
+        bad = len({index for index, _ in self.skipped})
+        if bad > BAD_SHARE * len(self.media):
             first = next(iter(self.skipped.values()))
             raise DataError(
-                f"{len(self.skipped)} of {len(self.media)} {self.kind} files cannot be read; {first.what}",
+                f"{bad} of {len(self.media)} {self.kind} files cannot be read; {first.what}",
                 hint=first.hint,
             )
 
@@ -147,8 +166,8 @@ class Crops(ABC):
         """Chance of each file to be drawn."""
 
     @abstractmethod
-    def decode(self, content: bytes) -> NDArray[np.generic]:
-        """A decoded file: int16 samples, or uint8 pixels [H, W, 3]."""
+    def decode(self, place: Place) -> NDArray[np.generic]:
+        """A part of a file, decoded: int16 samples, or uint8 pixels [H, W, 3]."""
 
     @abstractmethod
     def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
@@ -184,10 +203,25 @@ class SpeechCrops(Crops):
     def extent(self) -> str:
         return f"{len(self.media):,} recordings, {self.amounts.sum() / 3600:.3g} hours"
 
-    def decode(self, content: bytes) -> NDArray[np.generic]:
-        with open_audio(io.BytesIO(content)) as audio:
-            mono = audio.read_all().mean(axis=1, keepdims=True)
-            mono = resample(mono, audio.info.sample_rate, self.sample_rate)[:, 0]
+    def parts(self, index: int) -> int:
+        seekable = self.media[index].name.lower().endswith(SEEKABLE) and self.amounts[index] > LONG
+        return max(1, int(self.amounts[index] / max(PART, 2 * self.size / self.sample_rate))) if seekable else 1
+
+    def read(self, place: Place) -> tuple[NDArray[np.float32], int]:
+        """Samples [n, channels] of a part of a file, and their rate. A part overlaps the next one by a crop."""
+        index, part = place
+        seconds, parts = float(self.amounts[index]), self.parts(index)
+        with self.media[index].open() as file:
+            if parts == 1:
+                with open_audio(io.BytesIO(file.read())) as audio:
+                    return audio.read_all(), audio.info.sample_rate
+            stop = min(seconds, seconds * (part + 1) / parts + self.size / self.sample_rate)
+            samples, sample_rate = read_between(file, seconds * part / parts, stop)
+            return silence_strays(samples)[0], sample_rate
+
+    def decode(self, place: Place) -> NDArray[np.generic]:
+        samples, sample_rate = self.read(place)
+        mono = resample(samples.mean(axis=1, keepdims=True), sample_rate, self.sample_rate)[:, 0]
         leveled = mono * gain_of(measure_level(mono))
         return np.asarray(np.rint(np.clip(leveled, -8, 8) * 4096), dtype=np.int16)  # room for peaks above full scale
 
@@ -215,9 +249,8 @@ class AudioCrops(SpeechCrops):
 
     sample_rate = 48_000
 
-    def decode(self, content: bytes) -> NDArray[np.generic]:
-        with open_audio(io.BytesIO(content)) as audio:
-            samples = resample(audio.read_all(), audio.info.sample_rate, self.sample_rate)
+    def decode(self, place: Place) -> NDArray[np.generic]:
+        samples = resample(*self.read(place), self.sample_rate)
         stereo = samples[:, :2] if samples.shape[1] > 1 else np.repeat(samples, 2, axis=1)
         return np.asarray(np.rint(np.clip(stereo, -8, 8) * 4096), dtype=np.int16)
 
@@ -260,8 +293,8 @@ class ImageCrops(Crops):
     def extent(self) -> str:
         return f"{len(self.media):,} photos, {self.amounts.sum():,.4g} megapixels"
 
-    def decode(self, content: bytes) -> NDArray[np.generic]:
-        pixels = open_image(io.BytesIO(content)).pixels
+    def decode(self, place: Place) -> NDArray[np.generic]:
+        pixels = open_image(io.BytesIO(self.media[place[0]].read())).pixels
         short = [max(0, self.size - length) for length in pixels.shape[:2]]
         return np.pad(pixels, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")
 

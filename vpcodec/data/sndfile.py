@@ -134,6 +134,27 @@ class Decoder:
         self.file.close()
 
 
+def read_between(stream: BinaryIO, start: float, stop: float) -> tuple[NDArray[np.float32], int]:
+    """Samples [n, channels] of FLAC, WAV or Ogg between two times in seconds, and their rate.
+
+    Nothing else of the file is read or checked. Raises InputError where it is damaged or truncated there.
+    """
+    callbacks = Callbacks(stream)
+    try:
+        with soundfile.SoundFile(callbacks) as file:
+            first, last = (min(file.frames, round(seconds * file.samplerate)) for seconds in (start, stop))
+            file.seek(first)
+            samples: NDArray[np.float32] = file.read(last - first, dtype="float32", always_2d=True)
+            order = ORDERS.get(file.channels) if file.format == "OGG" else None
+            sample_rate: int = file.samplerate
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
+        raise InputError(f"a recording: damaged or truncated ({callbacks.error or reason})") from None
+    if callbacks.error or not len(samples) == last - first > 0:
+        raise InputError(f"a recording: ends after {first + len(samples):,} of {last:,} samples")
+    return samples if order is None else samples[:, order], sample_rate
+
+
 class Chain:
     """The recordings of a file, one after the other, as one.
 

@@ -3,11 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from vpcodec.devices import choose_device
+from vpcodec.quantizers.ranks import world_size
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @contextmanager
@@ -29,3 +34,12 @@ def process_group(device: str) -> Iterator[None]:
         dist.barrier()  # nobody leaves before the model is written
     finally:
         dist.destroy_process_group()
+
+
+def merged(own: dict[Key, Value]) -> dict[Key, Value]:
+    """The entries of all processes, on each of them; all must call this."""
+    if world_size() == 1:
+        return own
+    found: list[dict[Key, Value]] = [{}] * world_size()
+    dist.all_gather_object(found, own)
+    return {key: value for each in found for key, value in each.items()}

@@ -100,7 +100,7 @@ class Journal:
 
     def note_skipped(self, errors: Iterable[DataError]) -> None:
         """Write which files of the training data cannot be read, and why."""
-        lines = [{"problem": error.what} for error in errors]
+        lines = [{"problem": what} for what in dict.fromkeys(error.what for error in errors)]  # a file may lack parts
         if lines:
             with (self.folder / SKIPPED).open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, ["problem"])

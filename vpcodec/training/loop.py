@@ -30,7 +30,7 @@ from vpcodec.plugins import allow
 from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
 from vpcodec.registry import load_weights, save_model
 from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
-from vpcodec.training.distributed import process_group
+from vpcodec.training.distributed import merged, process_group
 from vpcodec.training.journal import Journal
 from vpcodec.training.optimizer import build_optimizers, rate_factor
 from vpcodec.training.precision import matrix_precision
@@ -40,7 +40,6 @@ from vpcodec.training.validation import Validation, build_criterion
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_CROPS = 16
 Report = Callable[[int, float, float], None]
-Criterion = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +79,7 @@ class Trainer:
     Args:
         recipe: What to train.
         run: Where and how long.
-        report: Called after every step with the step, the progress and the last loss; may raise
-            KeyboardInterrupt or SystemExit to stop.
+        report: Called after every step with step, progress and loss; raises KeyboardInterrupt or SystemExit to stop.
     """
 
     def __init__(self, recipe: Recipe, run: Run, report: Report | None = None) -> None:
@@ -152,8 +150,8 @@ class Trainer:
             parameter.requires_grad_(True)
 
     def open_crops(self, sources: Sources) -> Crops:
-        hop = self.model.network.hop
-        return CROPS[self.recipe.kind](sources, self.recipe.data, hop, self.options.seed, self.run.memory)
+        crops, hop = CROPS[self.recipe.kind], self.model.network.hop
+        return crops(sources, self.recipe.data, hop, self.options.seed, self.run.memory)
 
     def batches(self) -> Generator[Tensor]:
         """The crops of this step and of those that follow, in the memory of the processor."""
@@ -199,7 +197,7 @@ class Trainer:
                 if time.monotonic() - validated > 60 * self.options.validate_minutes:
                     self.validate("last")
                     validated = time.monotonic()
-        self.save()
+        self.save(last=True)
         self.finish()
 
     def tell(self, progress: float, loss: float) -> None:
@@ -213,7 +211,7 @@ class Trainer:
         if world_size() > 1 and summed(torch.tensor(float(ending is not None), device=self.device)) > 0:
             ending = ending or SystemExit(143)
         if ending:
-            self.save()
+            self.save(last=True)
             raise ending
 
     def advance(self, crops: Tensor, progress: float) -> dict[str, float]:
@@ -274,8 +272,10 @@ class Trainer:
     def modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average}
 
-    def save(self) -> None:
-        """Write the checkpoint, and the log up to it; the first process does."""
+    def save(self, *, last: bool = False) -> None:
+        """Write the checkpoint, and the log up to it; the first process does, at last with what the others skipped."""
+        if last:
+            self.crops.skipped.update(merged(dict(self.crops.skipped)))
         if rank() > 0:
             return
         self.copy_buffers()

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from vpcodec.data.crops import Crops
+from vpcodec.data.crops import Crops, Place
 from vpcodec.devices import core_count
 from vpcodec.errors import DataError
 
 MOST = 8  # readers that are started where nobody says how many
-Read = tuple[Tensor, dict[int, DataError]]
+Read = tuple[Tensor, dict[Place, DataError]]
 
 
 class Batches(Dataset[Read | DataError]):
@@ -59,9 +59,9 @@ def batches(crops: Crops, first: int, readers: int, *, pin: bool = False) -> Gen
             if isinstance(found, DataError):
                 raise found
             batch, skipped = found
-            for index, error in skipped.items():
-                if index not in crops.skipped:
-                    crops.skip(index, error)
+            for place, error in skipped.items():
+                if place not in crops.skipped:
+                    crops.skip(place, error)
             yield batch
 
 
