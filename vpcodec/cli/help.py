@@ -9,6 +9,7 @@ from typer.core import TyperArgument, TyperCommand
 RARE = {
     *("--output-dir DIR", "--shard I/N", "--manifest FILE", "--skip-existing", "--rm", "--from T", "--to T", "--json"),
     *("--raw", "--sample-rate HZ", "--channels N", "--sample-format F", "--engine E", "--device D", "--no-progress"),
+    *("--ray ADDRESS", "--max-pixels N"),
 }
 
 
