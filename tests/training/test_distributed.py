@@ -11,12 +11,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from vpcodec.data.media import list_media
 from vpcodec.registry import ModelFolder
 
+LAUNCHER = ("torch.distributed.run", "--standalone")
 COMMON = ("--data", "media", "--device", "cpu", "--set", "data.batch=4", "--set", "training.fitting_positions=4000")
+
+
+NO_NOISE = ("--set", "quantizer.symmetric=false")  # of FSQ; each process would draw its own
+
+GRADIENTS = """
+import sys
+from pathlib import Path
+import torch
+from vpcodec.config import override
+from vpcodec.quantizers.ranks import rank
+from vpcodec.training.distributed import process_group
+from vpcodec.training.loop import Run, Trainer
+from vpcodec.training.recipes import find_recipe
+
+with process_group("cpu"):
+    recipe = override(find_recipe(f"{sys.argv[2]}-fsq-tiny"), ["data.batch=4", "quantizer.symmetric=false"])
+    trainer = Trainer(recipe, Run(data=Path("media"), out=Path(), device="cpu"))
+    seen = []
+    trainer.check_finite = lambda row: seen.append([each.grad.flatten() for each in trainer.model.parameters()])
+    trainer.advance(torch.from_numpy(trainer.crops.batch(0)), 0.0)
+    if rank() == 0:
+        torch.save(torch.cat(seen[0]), sys.argv[1])
+"""
 
 
 @pytest.fixture
@@ -30,9 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(folder: Path, processes: int, *options: str) -> subprocess.Popen[bytes]:
-    launcher = (
-        ("torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m") if processes > 1 else ()
-    )
+    launcher = (*LAUNCHER, "--nproc-per-node", str(processes), "-m") if processes > 1 else ()
     return subprocess.Popen(
         [sys.executable, "-m", *launcher, "vpcodec", "train", *COMMON, *options],
         cwd=folder,
@@ -55,8 +78,19 @@ def train(folder: Path, processes: int, *options: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["speech", "image"])
+def test_two_processes_have_the_first_gradients_of_one_with_the_same_batch(folder: Path, kind: str) -> None:
+    (folder / "gradients.py").write_text(GRADIENTS)
+    for name, launcher in (("one", []), ("two", ["-m", *LAUNCHER, "--nproc-per-node", "2"])):
+        command = [sys.executable, *launcher, "gradients.py", name, kind]
+        subprocess.run(command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    one, two = (torch.load(folder / name) for name in ("one", "two"))
+    assert (two - one).norm() < 3e-6 * one.norm()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["speech", "image"])
 def test_two_processes_follow_one_with_the_same_batch(folder: Path, kind: str) -> None:
-    recipe = ("--recipe", f"{kind}-fsq-tiny", "--set", "training.steps=60")  # it draws no random numbers
+    recipe = ("--recipe", f"{kind}-fsq-tiny", "--set", "training.steps=60", *NO_NOISE)
     recipe += ("--set", "training.matrix_rate=0.001", "--set", "training.rate=0.0005")  # few codes flip by a rounding
     said = train(folder, 2, *recipe, "-o", "two")
     train(folder, 1, *recipe, "-o", "one")
