@@ -274,6 +274,24 @@ CONTAINER_AND_CODEC = (
         "self.footer.length",
         "tests/container/test_resync.py",
     ),
+    Mutant(
+        "vpcodec/codec/speech_windows.py",
+        "samples[:, channels - 1 :].mean(axis=1)",
+        "samples[:, channels - 1]",
+        "tests/codec/test_audio.py",
+    ),
+    Mutant(
+        "vpcodec/codec/speech_windows.py",
+        "np.sqrt(np.square(rows).mean(axis=2))",
+        "rows[..., 0]",
+        "tests/codec/test_audio.py",
+    ),
+    Mutant(
+        "vpcodec/container/header.py",
+        "-(-self.channels // self.channels_per_token)",
+        "self.channels // self.channels_per_token",
+        "tests/container/test_header.py",
+    ),
     Mutant("vpcodec/codec/signals.py", "each <= asked * NEAR", "each <= asked * 1.2", "tests/codec/test_signals.py"),
     Mutant(
         "vpcodec/codec/token_files.py",

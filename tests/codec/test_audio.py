@@ -2,14 +2,21 @@
 
 import io
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.codec.test_speech import decoded
+from tests.conftest import MEDIA
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import Reading, Span, Writing
 from vpcodec.container import AudioFacts, Index, Reader
+from vpcodec.corpus.coding import Coder
+from vpcodec.corpus.plan import Item
+from vpcodec.corpus.result import Settings
 from vpcodec.errors import ConfigError, ContainerError
 from vpcodec.export import source_info
 from vpcodec.importing import sound_of
@@ -131,3 +138,20 @@ def test_what_is_exported_tells_the_channels_and_comes_back(audio: Codec) -> Non
     signal, samples = sound_of(ids, info, audio.model.facts)
     assert (signal.channels, signal.sample_rate, samples) == (3, 96_000, 20_000)
     assert sound_of(ids, {}, audio.model.facts)[0].channels == 4
+
+
+def test_a_model_of_any_sound_codes_files_of_sound_and_no_photos(audio: Codec, tmp_path: Path) -> None:
+    settings = {"model": str(audio.model.path), "engine": "torch"}
+    encoder = Coder(Settings(task="encode", **settings))
+    soundfile.write(tmp_path / "a.flac", sound(30_000, 3), 44_100)
+    shutil.copy(MEDIA / "cat.png", tmp_path / "b.png")
+    done = encoder.process(Item(0, str(tmp_path / "a.flac"), str(tmp_path / "a.tok"), False))
+    refused = encoder.process(Item(1, str(tmp_path / "b.png"), str(tmp_path / "b.tok"), False))
+    assert (done.error, done.kind) == ("", "audio")
+    assert refused.error == f"{tmp_path / 'b.png'}: is a photo, and {audio.name} codes audio"
+    back = Coder(Settings(task="decode", **settings)).process(
+        Item(2, str(tmp_path / "a.tok"), str(tmp_path / "c.wav"), False)
+    )
+    assert back.error == ""
+    info = soundfile.info(tmp_path / "c.wav")
+    assert (info.frames, info.channels, info.samplerate) == (30_000, 3, 44_100)
