@@ -1,6 +1,7 @@
 """What training takes from a machine: memory over time on much data, reading speed, and a run among bad files.
 
     python benchmarks/training.py --photos SHARDS --json docs/results/training.json
+    python benchmarks/training.py --json docs/results/training.json --plot docs/pictures/memory.svg   # draws it
 
 Photos are scaled to 12 megapixels; sound is generated. Each run lasts `--seconds`, in a process of its own without a
 terminal; memory is the resident set of the process and its readers, once a second.
@@ -22,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vpcodec.config import Data
@@ -37,10 +40,19 @@ MEMORY = "0.25"  # GB; little, so that a short run shows where it stays
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--photos", type=Path, required=True, help="folder or shard of photos to scale up")
+    parser.add_argument("--photos", type=Path, help="measure; folder or shard of photos to scale up")
     parser.add_argument("--seconds", type=float, default=70)
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--plot", type=Path, help="SVG file for the curves of memory in --json")
     options = parser.parse_args()
+    if options.photos:
+        measure(options)
+    if options.plot:
+        draw(json.loads(options.json.read_text(encoding="utf-8")), options.plot)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Do all runs and write what they showed."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_photos(folder / "photos", options.photos)
@@ -50,6 +62,18 @@ def main() -> None:
         for kind in ("photos", "sound"):
             results[kind] = run(folder, kind, options.seconds)
     options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Plot the resident memory of both runs over time, the same bytes for the same numbers."""
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.add_subplot(xlabel="seconds", ylabel="MB")
+    for kind, color in (("photos", "tab:blue"), ("sound", "tab:orange")):
+        axes.plot(results[kind]["megabytes"], color=color, label=kind)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "vpcodec"}):
+        figure.savefig(path, metadata={"Date": None})
 
 
 def make_photos(folder: Path, source: Path) -> None:
