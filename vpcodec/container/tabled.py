@@ -213,7 +213,7 @@ def grid(lookups: Lookups, shape: tuple[int, int], before: Ints | None = None) -
         last = before[:, -left:]
         cells[:, up:, left - last.shape[1] : left] = np.moveaxis(lookups.part_numbers(lookups.numbers(last)), -1, 0)
     inside = np.arange(cells[0].size).reshape(cells[0].shape)[up:, left : left + shape[1]]
-    return Grid(cells.reshape(len(cells), -1), inside.reshape(-1), near @ (cells.shape[2], 1))
+    return Grid(cells.reshape(len(cells), -1), inside.flatten(), near @ (cells.shape[2], 1))
 
 
 def filled_grid(tokens: Ints, lookups: Lookups, before: Ints | None = None) -> tuple[Grid, Ints, Ints]:
