@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from tables import put_table
 
 from vpcodec import load
-from vpcodec.codec.signals import Reading
+from vpcodec.codec.signals import Reading, Wanted
 
 MEDIA = Path(__file__).resolve().parent.parent / "tests" / "media"
 RATE = 16_000  # Hz
@@ -152,7 +152,7 @@ def costs(recordings: list[Path], latencies: list[float], codebooks: list[str]) 
             size, scores = 0, []
             for path in recordings:
                 content = io.BytesIO()
-                codec.encode_to(path, content, codebook=codebook, reading=Reading(latency=latency))
+                codec.encode_to(path, content, wanted=Wanted(codebook=codebook), reading=Reading(latency=latency))
                 samples, _rate = soundfile.read(path, dtype="float32")
                 decoded = codec.decode_recording(content.getvalue()).samples[:, 0]
                 size += len(content.getvalue())
@@ -183,7 +183,7 @@ def main() -> int:
     samples = np.resize(speech, options.seconds * RATE)
     rows: list[dict[str, object]] = []
     if options.recordings:
-        for row in costs(sorted(options.recordings.iterdir()), options.latency, options.codebook):
+        for row in costs(sorted(options.recordings.glob("*.flac")), options.latency, options.codebook):
             rows.append(row)
             print(json.dumps(row), flush=True)
     for block in options.block:
