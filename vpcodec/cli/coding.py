@@ -64,7 +64,7 @@ def encode(
             "--latency",
             metavar="S",
             min=0,
-            help="Seconds from microphone to loudspeaker, 0.25 or more; costs up to a tenth of the bytes. Default: 25.",
+            help="Seconds from microphone to loudspeaker, 0.25 or more. Files grow: by a tenth at 0.5, a third at 0.3.",
         ),
     ] = None,
     recursive: Recursive = False,
