@@ -299,7 +299,7 @@ CONTAINER_AND_CODEC = (
         "bisect_right(model.facts.rates, most - 1, key=size)",
         "tests/codec/test_signals.py",
     ),
-    Mutant("vpcodec/codec/speech.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
+    Mutant("vpcodec/codec/recordings.py", "LEAD = 4096 ", "LEAD = 0 ", "tests/codec/test_window_borders.py"),
     Mutant("vpcodec/codec/image.py", "8 if info.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
     Mutant("vpcodec/codec/speech_windows.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),
     Mutant("vpcodec/export.py", "vocabulary <= 1 << 16", "vocabulary <= 1 << 20", "tests/test_export.py"),

@@ -14,8 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import InMemory, bytes_of_array, columns, subtype_of_array
 from vpcodec.codec.engines import Engine
+from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder
 from vpcodec.codec.signals import Coding
-from vpcodec.codec.speech import RecordingDecoder, RecordingEncoder
 from vpcodec.codec.speech_windows import Samples
 from vpcodec.codec.token_files import check_model, prior_of
 from vpcodec.codec.workers import Computation
@@ -59,7 +59,8 @@ class EncoderState:
 class StreamEncoder:
     """Samples in, a token file out, piece by piece; made by `Codec.encoder`.
 
-    A window leaves once the one after it is in: 25 s of speech wait at most.
+    A long window leaves once the one after it is in: 25 s of speech wait at most. Short ones, for a latency that was
+    asked for, leave once the network has seen what it needs.
 
     Args:
         coding: Of the token file.

@@ -231,9 +231,12 @@ class SpeechCrops(Crops):
         if not self.options.augment:
             return piece
         decibels, sign = random.uniform(*LEVEL_RANGE), random.choice((-1.0, 1.0))
-        piece *= np.float32(sign * 10 ** (decibels / 20))
+        return self.varied(piece * np.float32(sign * 10 ** (decibels / 20)), random)
+
+    def varied(self, piece: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+        """A crop, some of them without the upper band."""
         if random.random() < NARROW_SHARE:
-            piece = without_upper_band(piece, random.uniform(*BAND_RANGE), self.sample_rate)
+            return without_upper_band(piece, random.uniform(*BAND_RANGE), self.sample_rate)
         return piece
 
     def middle(self, signal: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -254,13 +257,8 @@ class AudioCrops(SpeechCrops):
         stereo = samples[:, :2] if samples.shape[1] > 1 else np.repeat(samples, 2, axis=1)
         return np.asarray(np.rint(np.clip(stereo, -8, 8) * 4096), dtype=np.int16)
 
-    def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
-        start = int(random.integers(0, max(1, len(signal) - self.size + 1)))
-        piece = self.cut(signal, start)
-        if not self.options.augment:
-            return piece
-        decibels, sign = random.uniform(*LEVEL_RANGE), random.choice((-1.0, 1.0))
-        piece *= np.float32(sign * 10 ** (decibels / 20))
+    def varied(self, piece: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+        """A crop [samples, 2], some of them with equal channels, half of the others with its sides changed."""
         width = random.random()
         if width < MONO_SHARE:
             return np.repeat(piece.mean(axis=1, keepdims=True), 2, axis=1)
