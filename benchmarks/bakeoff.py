@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tables import COMPARED, put_table
+from figures import COMPARED, ROOT, markdown, put_table
 
 from vpcodec.config import Data, ImageLoss, Network, Recipe, SpeechLoss, Training, load_recipe
 from vpcodec.errors import VpcodecError
@@ -37,7 +37,6 @@ from vpcodec.quantizers import QUANTIZERS
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "bakeoff.json"
 DOMAINS = ROOT / "docs" / "results" / "bakeoff-domains.json"
 PAGE = ROOT / "docs" / "bakeoff.md"  # K = 1,024
@@ -118,7 +117,7 @@ class Cell:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of cells")
     parser.add_argument("--speech", type=Path, nargs="+", metavar="FOLDER", help="training set and test sets")
     parser.add_argument("--images", type=Path, nargs="+", metavar="FOLDER", help="training set and test sets")
@@ -262,7 +261,7 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
     paper = f"paper: {' / '.join(published[kind]['metrics'])}"
     heads = ["method", "seeds", *metrics.values(), "CVU", "entropy, bit"]
     heads = heads if short else ["K", *heads[:-2], "tokens", *heads[-2:], "file", paper]
-    rows = [f"| {' | '.join(heads)} |", "|" + "".join("---|" if head == "method" else "---:|" for head in heads)]
+    rows = []
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for cell, facts in results.items():
         if cell.kind == kind:
@@ -283,32 +282,28 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
                 row["entropy, bit"] = spread(bits)
             shares = [facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole]
             row["file"] = spread(shares, percent=True)
-        rows.append(f"| {' | '.join(row.get(head, '–') for head in heads)} |")
-    return "\n".join(rows) + "\n"
+        rows.append([row.get(head, "–") for head in heads])
+    return markdown(heads, rows, heads.index("method") + 1)
 
 
 def domains_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
     """Methods by test set: mean and range over seeds."""
     metrics = {name: metric.label for name, metric in COMPARED[kind].items()}
-    rows = [
-        f"| test set | method | seeds | {' | '.join(metrics.values())} |",
-        f"|---|---|---:|{'---:|' * len(metrics)}",
-    ]
+    rows = []
     groups: dict[tuple[str, str], list[dict[str, float]]] = {}
     for cell, facts in results.items():
         if cell.kind == kind and "failed" not in facts:
             for test, found in {"as trained": facts["metrics"], **facts["elsewhere"]}.items():
                 groups.setdefault((test, cell.quantizer), []).append(found)
     for (test, quantizer), found in sorted(groups.items(), key=lambda group: group[0][0] != "as trained"):
-        figures = [spread([each[name] for each in found]) for name in metrics]
-        rows.append(f"| {test} | {quantizer} | {len(found)} | {' | '.join(figures)} |")
-    return "\n".join(rows) + "\n"
+        rows.append((test, quantizer, len(found), *(spread([each[name] for each in found]) for name in metrics)))
+    return markdown(("test set", "method", "seeds", *metrics.values()), rows, 2)
 
 
 def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
     """Codes in use at the quarters of a training at K = 1024, means over seeds; of methods that have codes by then."""
     shares = (0.25, 0.5, 0.75, 1.0)
-    rows = [f"| method | {' | '.join(f'{share:.0%}' for share in shares)} |", f"|---|{'---:|' * len(shares)}"]
+    rows = []
     for quantizer in (*QUANTIZERS, *VARIANTS):
         if "rates" in VARIANTS.get(quantizer, {}):
             continue  # trainings with several sizes are watched at the largest
@@ -324,8 +319,8 @@ def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
         for share in shares:
             at = [used[min(used, key=lambda step: abs(int(step) - share * steps))] for used in found]
             columns.append(f"{statistics.mean(at):.0f}" if any(at) else "–")
-        rows.append(f"| {quantizer} | {' | '.join(columns)} |")
-    return "\n".join(rows) + "\n"
+        rows.append((quantizer, *columns))
+    return markdown(("method", *(f"{share:.0%}" for share in shares)), rows)
 
 
 def spread(values: list[float], percent: bool = False) -> str:

@@ -7,15 +7,13 @@ the smallest codebook's bits to the largest's. A request is met within 8 % if th
 A target size is asked for each file: every 1 % between its smallest and its largest token file.
 """
 
-import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures import deliver, markdown, parser_of
 from numpy.typing import NDArray
-from tables import put_table
 
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
 from vpcodec.codec.signals import Wanted
@@ -27,21 +25,13 @@ LIMITS = (0.03, 0.08)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder of recordings of one channel")
-    parser.add_argument("--images", type=Path, required=True, help="folder of photos")
+    parser = parser_of(__doc__, folders=True)
     parser.add_argument("--models", nargs="*", default=["speech-low", *DEFAULT_MODELS.values()])
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--markdown", type=Path, help="put the table into this page")
     options = parser.parse_args()
     folders = {"speech": options.speech, "image": options.images}
     codecs = [Codec.load(name) for name in options.models]
     figures = {codec.name: measure(codec, folders[codec.kind]) for codec in codecs}
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    if options.markdown:
-        put_table(options.markdown, "asked", table(figures))
+    deliver(options, figures, {"asked": table(figures)})
 
 
 def measure(codec: Codec, folder: Path) -> dict[str, Any]:
@@ -86,21 +76,16 @@ def summary(errors: NDArray[np.float64]) -> dict[str, float]:
 
 
 def table(figures: dict[str, dict[str, Any]]) -> str:
-    lines = [
-        "| model | asked | files | stated, each codebook | made | mean error | furthest | within 3 % | within 8 % |",
-        "|---|---|---:|---|---|---:|---:|---:|---:|",
-    ]
+    heads = ("model", "asked", "files", "stated, each codebook", "made", "mean error", "furthest")
+    rows = []
     for name, found in figures.items():
         stated, made = (", ".join(f"{each:.4g}" for each in found[part]) for part in ("stated", "made"))
-        for part, asked in (("asked", f"{found['unit']}"), ("target size", "bytes at most")):
+        for part, asked in (("asked", found["unit"]), ("target size", "bytes at most")):
             error = found[part]
             furthest = f"{error['least']:+.0%} to {error['most']:+.0%}"
-            shares = " | ".join(f"{error[f'within {limit:.0%}']:.0%}" for limit in LIMITS)
-            lines.append(
-                f"| {name} | {asked} | {found['files']} | {stated} | {made} | {error['mean']:.1%} | {furthest} "
-                f"| {shares} |"
-            )
-    return "\n".join(lines) + "\n"
+            shares = [f"{error[f'within {limit:.0%}']:.0%}" for limit in LIMITS]
+            rows.append((name, asked, found["files"], stated, made, f"{error['mean']:.1%}", furthest, *shares))
+    return markdown((*heads, *(f"within {100 * limit:.0f} %" for limit in LIMITS)), rows, 2)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ thread, so that other work on the machine hardly counts; the error is the mean s
 from their nearest code. Ours starts by AFK-MC2 and runs 50 iterations; the defaults of faiss are a random start and 25.
 """
 
-import argparse
 import importlib.util
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tables import put_table
+from figures import deliver, markdown, parser_of
 
 from vpcodec.quantizers.codebook import LATENTS_PER_CODE, fit_centroids, nearest
 
@@ -78,38 +76,33 @@ def measure(codes: int, rows: int, latents: Path | None) -> dict[str, Any]:
     return cells
 
 
-def markdown(results: dict[str, Any]) -> str:
-    lines = ["| K | rows | library | s | error | codes without rows |", "|---:|---:|---|---:|---:|---:|"]
-    for codes, cells in results["codes"].items():
-        lines += [
-            f"| {int(codes):,} | {cells['rows']:,} | {name} | {cells[name]['seconds']:.1f} | "
-            f"{cells[name]['error']:.4f} | {cells[name]['unused']} |"
-            for name in FITTERS
-            if name in cells
-        ]
-    return "\n".join(lines) + "\n"
+def table(results: dict[str, Any]) -> str:
+    rows = [
+        (
+            f"{int(codes):,}",
+            f"{cells['rows']:,}",
+            name,
+            f"{each['seconds']:.1f}",
+            f"{each['error']:.4f}",
+            each["unused"],
+        )
+        for codes, cells in results["codes"].items()
+        for name, each in cells.items()
+        if name in FITTERS
+    ]
+    return markdown(("K", "rows", "library", "s", "error", "codes without rows"), rows, 3)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--markdown", type=Path, help="page to put the table into")
+    parser = parser_of(__doc__)
     parser.add_argument("--codes", type=int, nargs="+", default=[256, 1024, 4096, 16384])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--latents", type=Path, help="array of latents to fit to instead of random numbers")
-    parser.add_argument("--from", dest="earlier", type=Path, help="take the figures of an earlier run")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {"machine": platform.machine(), "codes": {}}
-    if arguments.earlier:
-        results = json.loads(arguments.earlier.read_text())
-    for codes in [] if arguments.earlier else arguments.codes:
-        results["codes"][str(codes)] = measure(codes, arguments.rows, arguments.latents)
-        if arguments.json:
-            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-    if arguments.markdown:
-        put_table(arguments.markdown, "codebooks", markdown(results))
-    print(markdown(results))
+    found = {str(codes): measure(codes, options.rows, options.latents) for codes in options.codes}
+    results = {"machine": platform.machine(), "codes": found}
+    deliver(options, results, {"codebooks": table(results)})
 
 
 if __name__ == "__main__":

@@ -6,15 +6,13 @@ The engines `onnx` and `onnx-8-bits` decode the same tokens of the tests' media 
 of whole decoded files against the originals; `vpcodec evaluate --engine onnx-8-bits` measures it on more.
 """
 
-import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tables import put_table
+from figures import MEDIA, deliver, markdown, parser_of
 
 from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import Codec
@@ -23,23 +21,14 @@ from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.metrics.table import METRICS, score
 from vpcodec.registry import ModelFolder, list_models
 
-MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
 FILES = {"speech": "speech.flac", "image": "coffee.jpg"}
 MEASURED = {"speech": ("pesq_wb", "stoi"), "image": ("psnr", "ssim")}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="times that each decoder is run")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--markdown", type=Path, help="put the table into this page")
-    options = parser.parse_args()
+    options = parser_of(__doc__, rounds=7).parse_args()
     figures = {model.name: measure(model, MEDIA / FILES[model.facts.kind], options.rounds) for model in list_models()}
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    if options.markdown:
-        put_table(options.markdown, "eight bit", table(figures))
+    deliver(options, figures, {"eight bit": table(figures)})
 
 
 def measure(model: ModelFolder, media_file: Path, rounds: int) -> dict[str, Any]:
@@ -56,12 +45,9 @@ def measure(model: ModelFolder, media_file: Path, rounds: int) -> dict[str, Any]
             began = time.perf_counter()
             decoded[width] = decoder.decode(tokens, rate)
             taken[width].append(time.perf_counter() - began)
-    return {
-        width: {
-            "seconds": statistics.median(taken[width][1:]),  # the first one loads the graph
-            **quality(model.facts.kind, decoded[width], media_file),
-        }
-        for width in decoders
+    return {  # the first round loads the graphs
+        width: {"seconds": statistics.median(times[1:]), **quality(model.facts.kind, decoded[width], media_file)}
+        for width, times in taken.items()
     }
 
 
@@ -75,12 +61,12 @@ def quality(kind: str, decoded: np.ndarray, media_file: Path) -> dict[str, float
 
 
 def table(figures: dict[str, Any]) -> str:
-    rows = ["| decoder | ms | quality |\n|---|---:|---|\n"]
+    rows = []
     for name, widths in figures.items():
         for width, found in widths.items():
             scores = ", ".join(f"{key} {found[key]:.3f}" for key in found if key != "seconds")
-            rows.append(f"| {name}, {width} | {1000 * found['seconds']:.0f} | {scores} |\n")
-    return "".join(rows)
+            rows.append((f"{name}, {width}", f"{1000 * found['seconds']:.0f}", scores))
+    return markdown(("decoder", "ms", "quality"), rows)
 
 
 if __name__ == "__main__":

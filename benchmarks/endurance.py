@@ -22,11 +22,9 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from figures import MEDIA, ROOT, add_result, markdown, put_table, resident
 from PIL import Image
-from tables import put_table
 
-ROOT = Path(__file__).resolve().parents[1]
-MEDIA = ROOT / "tests" / "media"
 RESULTS = ROOT / "docs" / "results" / "endurance.json"
 PAGE = ROOT / "docs" / "endurance.md"
 COMMAND = (sys.executable, "-m", "vpcodec")
@@ -34,15 +32,6 @@ RATE = 16_000  # Hz
 PERIOD = 0.5  # seconds between two looks at the memory
 POINTS = 100  # of a curve that are kept
 CLIP_SECONDS = 10
-
-
-def resident(process: "subprocess.Popen[bytes]") -> float:
-    """MiB that a process holds in memory; 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
 class Watch:
@@ -63,7 +52,7 @@ class Watch:
 
     def look(self) -> None:
         while any(process.poll() is None for process in self.processes):
-            self.megabytes.append(sum(map(resident, self.processes)))
+            self.megabytes.append(sum(resident(process.pid) for process in self.processes) / 1.048576)
             self.seconds.append(time.monotonic() - self.began)
             time.sleep(PERIOD)
 
@@ -151,20 +140,8 @@ def corpus(clips: int, engine: str) -> dict[str, Any]:
             clip = long[begin : begin + CLIP_SECONDS * RATE]
             soundfile.write(folder / "in" / f"{number:05}.wav", clip, RATE, "PCM_16")
         manifest = folder / "manifest.jsonl"
-        measured = Watch(
-            start(
-                "encode",
-                "-r",
-                str(folder / "in"),
-                "--output-dir",
-                str(folder / "out"),
-                "-q",
-                "--engine",
-                engine,
-                "--manifest",
-                str(manifest),
-            )
-        ).finish()
+        where = (str(folder / "in"), "--output-dir", str(folder / "out"), "--manifest", str(manifest))
+        measured = Watch(start("encode", "-q", "--engine", engine, "-r", *where)).finish()
         rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     network = sum(row.get("network_seconds", 0.0) for row in rows)
     return {
@@ -178,14 +155,13 @@ def corpus(clips: int, engine: str) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """A row for every command: how long it took, and its memory on the way."""
     shares = (0.1, 0.5, 0.9)
-    heads = ["what", "engine", "minutes", *(f"MiB at {share:.0%}" for share in shares), "MiB at most"]
-    rows = [f"| {' | '.join(heads)} |", f"|---|---|{'---:|' * (len(heads) - 2)}"]
+    rows = []
     for title, found, engine in runs(results):
         curve = found["curve"]
         on_the_way = [f"{curve[int(share * (len(curve) - 1))][1]:,}" for share in shares]
-        cells = [title, engine, f"{found['seconds'] / 60:.1f}", *on_the_way, f"{found['peak_megabytes']:,}"]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+        rows.append((title, engine, f"{found['seconds'] / 60:.1f}", *on_the_way, f"{found['peak_megabytes']:,}"))
+    heads = ("what", "engine", "minutes", *(f"MiB at {share:.0%}" for share in shares), "MiB at most")
+    return markdown(heads, rows, 2)
 
 
 def runs(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -211,16 +187,11 @@ def main() -> None:
     parser.add_argument("--engine", default="onnx")
     parser.add_argument("--no-file", action="store_true", help="print only")
     options = parser.parse_args()
-    measured = {
-        "speech": lambda: speech(options.hours, options.engine),
-        "image": lambda: image(options.megapixels, options.engine),
-        "corpus": lambda: corpus(options.clips, options.engine),
-    }[options.what]()
+    how_much = {"speech": options.hours, "image": options.megapixels, "corpus": options.clips}[options.what]
+    measured = {"speech": speech, "image": image, "corpus": corpus}[options.what](how_much, options.engine)
     print({key: value for key, value in measured.items() if key != "curve"})
     if not options.no_file:
-        results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        results[options.what] = {**measured, "engine": options.engine}
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        results = add_result(RESULTS, options.what, {**measured, "engine": options.engine})
         put_table(PAGE, "endurance", table(results))
 
 

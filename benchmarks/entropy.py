@@ -10,7 +10,6 @@ docs/coding.md under that name.
 
 import argparse
 import io
-import json
 import math
 import time
 from dataclasses import replace
@@ -18,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures import ROOT, add_result, markdown, put_table
 from numpy.typing import NDArray
-from tables import put_table
 
 from vpcodec.container import Frame, Header, ImageFacts, Reader, SpeechFacts, Writer, prior_identity, tabled
 from vpcodec.training.prior import train_prior
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "entropy.json"
 PAGE = ROOT / "docs" / "coding.md"
 SECONDS_TOKENS = 1667  # of a clip of 10 s
@@ -100,16 +98,15 @@ def table(results: dict[str, Any]) -> str:
         "first": "with the prior, the first clip",
         "plain Python": "with the prior, plain Python",
     }
-    heads = ["tokens", *bits, *(f"{name}, M/s" for name in speeds)]
-    rows = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
+    rows = []
     for name, codings in results.items():
         figures = [f"{codings[coding]['bits_per_token']:.2f}" if coding in codings else "" for coding in bits.values()]
         for coding in speeds.values():
             found = codings.get(coding)
             both = [found[f"{way}_per_second"] / 1e6 for way in ("written", "read")] if found else []
             figures.append(" / ".join(f"{speed:.2f}" for speed in both))
-        rows.append(f"| {name} | {' | '.join(figures)} |")
-    return "\n".join(rows) + "\n"
+        rows.append((name, *figures))
+    return markdown(("tokens", *bits, *(f"{name}, M/s" for name in speeds)), rows)
 
 
 def main() -> None:
@@ -135,7 +132,7 @@ def main() -> None:
             options.save.write_bytes(prior)
     facts = SpeechFacts(16_000) if kind == "speech" else ImageFacts(256, 256)
     header = Header(f"{kind}-fsp-{rate}", bytes(8), rate, levels, facts)
-    named = Header(f"{kind}-fsp-{rate}", bytes(8), rate, levels, facts, prior=prior_identity(prior))
+    named = replace(header, prior=prior_identity(prior))
 
     clips = [[frame[:, :SECONDS_TOKENS]] for frame in frames] if kind == "speech" else [[frame] for frame in frames]
     largest = max(frame.shape for frame in frames)
@@ -160,10 +157,7 @@ def main() -> None:
         tabled.native = None
         found["with the prior, plain Python"] = measure("plain Python", clips[:PLAIN], named, prior, nominal)
     if options.name:
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        results[options.name] = found
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        put_table(PAGE, "codings", table(results))
+        put_table(PAGE, "codings", table(add_result(RESULTS, options.name, found)))
 
 
 if __name__ == "__main__":

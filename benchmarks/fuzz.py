@@ -8,7 +8,6 @@ program.
 """
 
 import argparse
-import json
 import random
 import resource
 import sys
@@ -19,14 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from figures import ROOT, add_result, markdown, put_table
+
 sys.path.insert(0, str(ROOT))
 
-from tables import put_table  # noqa: E402
-
-from tests.container import fuzzing as container_fuzzing  # noqa: E402
-from tests.container.golden_files import FOLDER, GOLDEN  # noqa: E402
-from tests.data import fuzzing as media_fuzzing  # noqa: E402
+from tests.container import fuzzing as container_fuzzing
+from tests.container.golden_files import FOLDER, GOLDEN
+from tests.data import fuzzing as media_fuzzing
 
 RESULTS = ROOT / "docs" / "results" / "fuzz.json"
 PAGE = ROOT / "docs" / "endurance.md"
@@ -85,14 +83,9 @@ def fuzz(target: str, minutes: float) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    heads = ["damaged", "minutes", "inputs tried", "crashes", "still read", "slowest, s of processor", "MiB at most"]
-    rows = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
-    rows += [
-        f"| {target} | {' | '.join(f'{value:,}' for value in results[target].values())} |"
-        for target in TARGETS
-        if target in results
-    ]
-    return "\n".join(rows) + "\n"
+    heads = ("damaged", "minutes", "inputs tried", "crashes", "still read", "slowest, s of processor", "MiB at most")
+    rows = [(name, *(f"{value:,}" for value in results[name].values())) for name in TARGETS if name in results]
+    return markdown(heads, rows)
 
 
 def main() -> int:
@@ -104,10 +97,7 @@ def main() -> int:
     found = fuzz(options.target, options.minutes)
     print(found)
     if not options.no_file:
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        results[options.target] = found
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        put_table(PAGE, "fuzz", table(results))
+        put_table(PAGE, "fuzz", table(add_result(RESULTS, options.target, found)))
     return int(found["crashes"] > 0)
 
 

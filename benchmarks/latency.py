@@ -14,7 +14,6 @@ pushes ids one by one, at the pace of speech, through `Codec.token_decoder`.
 
 import argparse
 import io
-import json
 import os
 import subprocess
 import sys
@@ -25,13 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from figures import MEDIA, deliver, markdown, parser_of
 from numpy.typing import NDArray
-from tables import put_table
 
 from vpcodec import load
 from vpcodec.codec.signals import Reading, Wanted
 
-MEDIA = Path(__file__).resolve().parent.parent / "tests" / "media"
 RATE = 16_000  # Hz
 BLOCK = RATE // 100  # samples pushed at a time
 
@@ -160,54 +158,39 @@ def costs(recordings: list[Path], latencies: list[float], codebooks: list[str]) 
             yield {"codebook": codebook, "latency": latency, "bytes": size, "pesq_wb": round(float(np.mean(scores)), 3)}
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """The rows in Markdown; `-` where a long window has no latency."""
-    names = [name.replace("_", " ") for name in rows[0]]
-    text = f"| {' | '.join(names)} |\n|{'---:|' * len(names)}\n"
-    return text + "".join(
-        f"| {' | '.join('-' if value is None else f'{value}' for value in row.values())} |\n" for row in rows
-    )
+def rows_of(options: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """What the options ask for, row by row."""
+    speech, _ = soundfile.read(MEDIA / "speech.flac", dtype="int16")
+    samples = np.resize(speech, options.seconds * RATE)
+    if options.recordings:
+        yield from costs(sorted(options.recordings.glob("*.flac")), options.latency, options.codebook)
+    elif options.block:
+        yield from (through_token_decoder(samples, block) for block in options.block)
+    else:
+        for latency in options.latency:
+            for way, measure in (("pipe", through_pipe), ("library", through_library)):
+                delays, share = measure(samples, latency)
+                figures = {"median": float(np.median(delays)), "worst": max(delays), "core_share": share}
+                yield {"latency": latency, "through": way, **{name: round(each, 3) for name, each in figures.items()}}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = parser_of(__doc__)
     parser.add_argument("--latency", type=float, nargs="+", default=[0.3, 0.4, 0.5, 1.0])
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path, help="put the table into this page")
     parser.add_argument("--recordings", type=Path, help="folder of mono recordings at 16 kHz")
     parser.add_argument("--codebook", nargs="+", default=["1024", "16384"])
     parser.add_argument("--block", type=int, nargs="+", default=[], help="ids that are decoded at a time")
     options = parser.parse_args()
-    speech, _ = soundfile.read(MEDIA / "speech.flac", dtype="int16")
-    samples = np.resize(speech, options.seconds * RATE)
-    rows: list[dict[str, object]] = []
-    if options.recordings:
-        for row in costs(sorted(options.recordings.glob("*.flac")), options.latency, options.codebook):
-            rows.append(row)
-            print(json.dumps(row), flush=True)
-    for block in options.block:
-        rows.append(through_token_decoder(samples, block))
-        print(json.dumps(rows[-1]), flush=True)
-    for latency in options.latency if not rows else []:
-        for way, measure in (("pipe", through_pipe), ("library", through_library)):
-            delays, share = measure(samples, latency)
-            row: dict[str, object] = {
-                "latency": latency,
-                "through": way,
-                "median": round(float(np.median(delays)), 3),
-                "worst": round(max(delays), 3),
-                "core_share": round(share, 3),
-            }
-            rows.append(row)
-            print(json.dumps(row), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-    if options.markdown:
-        name = "costs" if options.recordings else "blocks" if options.block else "latency"
-        put_table(options.markdown, name, table(rows))
-    return 0
+    rows = []
+    for row in rows_of(options):
+        rows.append(row)
+        print(row, flush=True)
+    heads = [name.replace("_", " ") for name in rows[0]]
+    cells = [["-" if value is None else value for value in row.values()] for row in rows]  # long windows: no latency
+    name = "costs" if options.recordings else "blocks" if options.block else "latency"
+    deliver(options, rows, {name: markdown(heads, cells, 0)})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

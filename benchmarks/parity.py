@@ -7,14 +7,12 @@ latents of the two engines differ in their last digits and a border between code
 searches answer differently for the same latents; both are counted.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from tables import put_table
+from figures import deliver, markdown, parser_of
 
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
@@ -26,19 +24,10 @@ from vpcodec.registry import ModelFolder, list_models
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder of recordings")
-    parser.add_argument("--images", type=Path, required=True, help="folder of photos")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--markdown", type=Path, help="put the table into this page")
-    options = parser.parse_args()
+    options = parser_of(__doc__, folders=True).parse_args()
     folders = {"speech": options.speech, "image": options.images}
     figures = {model.name: compare(model, folders[model.facts.kind]) for model in list_models()}
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    if options.markdown:
-        put_table(options.markdown, "parity", table(figures))
+    deliver(options, figures, {"parity": table(figures)})
 
 
 @torch.inference_mode()
@@ -75,18 +64,13 @@ def prepared(signal: Signal, hop: int) -> np.ndarray:
 
 
 def table(figures: dict[str, dict[str, Any]]) -> str:
-    lines = [
-        "| model | files | tokens | different latents | different search | largest latent difference "
-        "| largest signal difference |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
+    apart = ("different latents", "different search", "largest latent difference", "largest signal difference")
+    rows = []
     for name, found in figures.items():
-        furthest = found["furthest"]
-        lines.append(
-            f"| {name} | {found['files']} | {found['tokens']:,} | {found['latents apart']} | {found['searches apart']} "
-            f"| {furthest['latents']:.1e} | {furthest['signal']:.1e} |"
-        )
-    return "\n".join(lines) + "\n"
+        furthest = [f"{each:.1e}" for each in found["furthest"].values()]
+        counts = found["files"], f"{found['tokens']:,}", found["latents apart"], found["searches apart"]
+        rows.append((name, *counts, *furthest))
+    return markdown(("model", "files", "tokens", *apart), rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What the random move of VP-VAE costs: ours beside the published search, at every codebook size.
 
     python benchmarks/perturbation.py [--json FILE] [--markdown FILE] [--quick]
-    python benchmarks/perturbation.py --from FILE --markdown FILE         tables from an earlier run
 
 Times are processor seconds on one thread, so that other work on the machine hardly counts. Latents are
 standard normal in 5 channels, the queue holds 80 rows a code, as published. The published search takes
@@ -10,19 +9,16 @@ K = 16384) times the tokens there are. Every cell runs in a process of its own; 
 that process's peak.
 """
 
-import argparse
-import json
 import multiprocessing
 import platform
 import resource
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import scipy.spatial  # here, or the first cell would pay for the import
 import torch
-from tables import put_table
+from figures import deliver, markdown, parser_of
 
 from vpcodec.quantizers.codebook import fit_centroids, nearest
 from vpcodec.quantizers.perturbation import Neighbours
@@ -174,71 +170,56 @@ def measure(rates: tuple[int, ...]) -> dict[str, Any]:
     return results
 
 
-def markdown(results: dict[str, Any]) -> str:
-    """The tables of `docs/vp.md`."""
-    lines = [
-        "| K | tokens | published search, s | ours, s | ratio | published, MB | ours, MB | renewing the rows, s |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+def search_table(results: dict[str, Any]) -> str:
+    """Both searches by codebook size and number of tokens."""
+    rows = []
     for rate, published in results["published"].items():
         ours = results["ours"][rate]["as published"]
         for tokens in BATCHES:
-            theirs = published["token_seconds"] * tokens
-            move = ours[f"move_{tokens}_seconds"]
-            lines.append(
-                f"| {int(rate):,} | {tokens:,} | {theirs:.2f} | {move:.3f} | {theirs / move:.0f} | "
-                f"{published['megabytes']:.0f} | {ours['megabytes']:.0f} | {ours['renew_seconds']:.2f} |"
-            )
+            theirs, move = published["token_seconds"] * tokens, ours[f"move_{tokens}_seconds"]
+            times = f"{theirs:.2f}", f"{move:.3f}", f"{theirs / move:.0f}"
+            memory = f"{published['megabytes']:.0f}", f"{ours['megabytes']:.0f}", f"{ours['renew_seconds']:.2f}"
+            rows.append((f"{int(rate):,}", f"{tokens:,}", *times, *memory))
+    costs = ("published search, s", "ours, s", "ratio", "published, MB", "ours, MB", "renewing the rows, s")
+    return markdown(("K", "tokens", *costs), rows, 0)
+
+
+def tables(results: dict[str, Any]) -> str:
+    """The tables of `docs/vp.md`."""
     rates = list(results["published"])
     first, last = rates[0], rates[-1]
-    moves = {rate: results["ours"][rate]["as published"][f"move_{BATCHES[0]}_seconds"] for rate in rates}
+    move = f"move_{BATCHES[0]}_seconds"
     theirs = results["published"][last]["token_seconds"] / results["published"][first]["token_seconds"]
-    ours = moves[last] / moves[first]
+    ours = results["ours"][last]["as published"][move] / results["ours"][first]["as published"][move]
     worst = max(cell["largest_difference"] for cell in results["agreement"].values())
-    lines += [
-        "",
-        f"From K = {int(first):,} to {int(last):,} the queue becomes {int(last) // int(first)} times as long; "
-        f"the published search costs {theirs:.0f} times as much, ours {ours:.1f} times. "
-        f"The largest relative error of a distance, against brute force in float64, is {worst:.1e}.",
-        "",
-        f"Seconds of a move of {SPEECH_BATCH:,} tokens (one thread):",
-        "",
-        "| setting | " + " | ".join(f"K = {int(rate):,}" for rate in rates) + " |",
-        "|---|" + "---:|" * len(rates),
+    steps = [
+        (name, *(f"{results['ours'][rate][name][f'move_{SPEECH_BATCH}_seconds']:.3f}" for rate in rates))
+        for name in SETTINGS
     ]
-    for name in SETTINGS:
-        cells = [f"{results['ours'][rate][name][f'move_{SPEECH_BATCH}_seconds']:.3f}" for rate in rates]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "| variant, K = 256 | reach | accepted | energy | variance growth | after 5 moves in a row | s |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+    shown = {"reach": ".2f", "accepted": ".2f", "energy": ".2f"}
+    shown |= {"variance_growth": "+.4f", "variance_growth_of_5": "+.4f", "seconds": ".2f"}
+    variants = [
+        (name, *(format(cell[figure], form) for figure, form in shown.items()))
+        for name, cell in results["ablation"].items()
     ]
-    for name, cell in results["ablation"].items():
-        lines.append(
-            f"| {name} | {cell['reach']:.2f} | {cell['accepted']:.2f} | {cell['energy']:.2f} | "
-            f"{cell['variance_growth']:+.4f} | {cell['variance_growth_of_5']:+.4f} | {cell['seconds']:.2f} |"
-        )
-    return "\n".join(lines) + "\n"
+    growth = ("variance growth", "after 5 moves in a row", "s")
+    return f"""{search_table(results)}
+From K = {int(first):,} to {int(last):,} the queue becomes {int(last) // int(first)} times as long; \
+the published search costs {theirs:.0f} times as much, ours {ours:.1f} times. \
+The largest relative error of a distance, against brute force in float64, is {worst:.1e}.
+
+Seconds of a move of {SPEECH_BATCH:,} tokens (one thread):
+
+{markdown(("setting", *(f"K = {int(rate):,}" for rate in rates)), steps)}
+{markdown(("variant, K = 256", "reach", "accepted", "energy", *growth), variants)}"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--markdown", type=Path, help="page to put the tables into")
-    parser.add_argument("--from", dest="earlier", type=Path, help="take the figures of an earlier run")
+    parser = parser_of(__doc__)
     parser.add_argument("--quick", action="store_true", help="the two smaller codebooks only")
-    arguments = parser.parse_args()
-    results = (
-        json.loads(arguments.earlier.read_text())
-        if arguments.earlier
-        else measure(RATES[: 2 if arguments.quick else 4])
-    )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-    if arguments.markdown:
-        put_table(arguments.markdown, "perturbation", markdown(results))
-    print(markdown(results))
+    options = parser.parse_args()
+    results = measure(RATES[: 2 if options.quick else 4])
+    deliver(options, results, {"perturbation": tables(results)})
 
 
 if __name__ == "__main__":

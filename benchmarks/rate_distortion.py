@@ -11,14 +11,13 @@ much smaller a file is than theirs at the same value of each metric, on straight
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures import COMPARED, add_result, markdown, put_table
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
-from tables import COMPARED, put_table
 
 from vpcodec.codec.arrays import Picture, Recording
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
@@ -72,8 +71,7 @@ def main() -> None:
         row["smaller"] = {name: saving(row, rows, name) for name in COMPARED[model.facts.kind]}
     print(table(model, rows))
     if options.json:
-        found = json.loads(options.json.read_text()) if options.json.exists() else {}
-        options.json.write_text(json.dumps(found | {model.name: rows}, indent=1) + "\n")
+        add_result(options.json, model.name, rows)
     if options.markdown:
         put_table(options.markdown, f"{model.facts.kind} rate and distortion", table(model, rows))
 
@@ -185,14 +183,13 @@ def saving(row: dict[str, Any], rows: list[dict[str, Any]], metric: str) -> floa
 def table(model: ModelFolder, rows: list[dict[str, Any]]) -> str:
     metrics, scale = COMPARED[model.facts.kind], SIGNALS[model.facts.kind].rate
     smaller = [f"smaller at equal {metric.title}" for metric in metrics.values()]
-    heads = ["codebook", "weight", scale.unit, *(metric.label for metric in metrics.values()), *smaller]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---:|' * len(heads)}"]
+    heads = ("codebook", "weight", scale.unit, *(metric.label for metric in metrics.values()), *smaller)
+    lines = []
     for row in rows:
         values = [metric.shown(row[name]) for name, metric in metrics.items()]
         values += ["" if row["smaller"][name] is None else f"{row['smaller'][name]:.1%}" for name in metrics]
-        bits = scale.of(row["bits"])
-        lines.append(f"| {row['codebook']:,} | {row['weight']:g} | {bits:.4g} | {' | '.join(values)} |")
-    return "\n".join(lines) + "\n"
+        lines.append((f"{row['codebook']:,}", f"{row['weight']:g}", f"{scale.of(row['bits']):.4g}", *values))
+    return markdown(heads, lines, 0)
 
 
 if __name__ == "__main__":

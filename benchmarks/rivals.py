@@ -8,22 +8,17 @@ such as opusenc are started anew each time, as they are by whoever uses them. En
 even packed into bytes. What is not installed is left out. Every codec may use all cores.
 """
 
-import argparse
 import importlib.util
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
+from figures import MEDIA, conditions, deliver, markdown, parser_of
 from PIL import Image
-from tables import put_table
 
 from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.candidates import Candidate, ModelCandidate
@@ -32,7 +27,6 @@ from vpcodec.evaluation.signals import SAMPLE_RATE
 from vpcodec.metrics.table import Signal
 from vpcodec.registry import find_model
 
-MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
 SECONDS = 10
 SIDE = 256
 MODELS = {"speech": "speech-vp", "image": "image-vp"}
@@ -43,23 +37,11 @@ Steps = tuple[Callable[[], Any], Callable[[Any], Any]]  # encode; decode of what
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="times that each codec is run")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--markdown", type=Path, help="put the tables into this page")
-    options = parser.parse_args()
-    figures: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "rounds": options.rounds,
-        "load": os.getloadavg()[0],
-    }
+    options = parser_of(__doc__, rounds=7).parse_args()
+    figures = conditions(options.rounds)
     for kind, signal in (("speech", clip()), ("image", photo())):
         figures[kind] = measure(dict(codecs(kind, signal)), options.rounds)
-        print(table(kind, figures))
-        if options.markdown:
-            put_table(options.markdown, f"{kind} rivals", table(kind, figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    deliver(options, figures, {f"{kind} rivals": table(kind, figures) for kind in ("speech", "image")})
 
 
 def clip() -> Signal:
@@ -126,12 +108,13 @@ def measure(codecs: dict[str, Steps], rounds: int) -> dict[str, dict[str, float]
 
 def table(kind: str, figures: dict[str, Any]) -> str:
     what = f"{SECONDS} s of speech" if kind == "speech" else f"a {SIDE}x{SIDE} photo"
-    rows = [f"| {what} | encode, s | decode, s | both, times the first |\n|---|---:|---:|---:|\n"]
     first = sum(next(iter(figures[kind].values())).values())
-    for name, taken in figures[kind].items():
-        both = sum(taken.values()) / first
-        rows.append(f"| {name} | {taken['encode']:.3f} | {taken['decode']:.3f} | {both:.2f} |\n")
-    return "".join(rows) + f"\n{figures['machine']}, median of {figures['rounds']}, load {figures['load']:.1f}.\n"
+    rows = [
+        (name, f"{taken['encode']:.3f}", f"{taken['decode']:.3f}", f"{sum(taken.values()) / first:.2f}")
+        for name, taken in figures[kind].items()
+    ]
+    text = markdown((what, "encode, s", "decode, s", "both, times the first"), rows)
+    return f"{text}\n{figures['machine']}, median of {figures['rounds']}, load {figures['load']:.1f}.\n"
 
 
 if __name__ == "__main__":

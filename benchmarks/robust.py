@@ -10,7 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from tables import COMPARED, put_table
+from figures import COMPARED, ROOT, markdown, put_table
 
 from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
@@ -19,7 +19,6 @@ from vpcodec.evaluation.results import Results, Row
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.registry import find_model
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "robust.md"
 RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif")}
 MODELS = {"speech": ("speech-vp", (1024, 16384)), "image": ("image-vp", (1024, 16384))}
@@ -51,23 +50,22 @@ def table(results: Results, kind: str, notes: dict[str, str]) -> str:
     """One row an item; in a cell the figures of all candidates, in the order of the head."""
     names = list(dict.fromkeys(row.candidate for row in results.rows))
     metrics, rate = COMPARED[kind], SIGNALS[kind].rate
-    heads = ["file", "what", rate.unit, *(metric.label for metric in metrics.values())]
-    lines = [f"In each cell: {', '.join(names)}.\n\n| {' | '.join(heads)} |\n|---|---{'|---:' * (len(heads) - 2)}|\n"]
     by_item: dict[str, dict[str, Row]] = {}
     for row in results.rows:
         by_item.setdefault(row.item, {})[row.candidate] = row
+    lines = []
     for item, rows in by_item.items():
         found = [rows[name] for name in names]
         refused = next((reason for row in found for reason in row.failures.values() if row.size is None), None)
-        cells = [item, notes.get(item, "")]
         if refused and all(row.size is None for row in found):
-            cells += [f"refused: {refused}", *[""] * len(metrics)]
+            cells = [f"refused: {refused}", *[""] * len(metrics)]
         else:
-            cells.append(", ".join("–" if row.rate is None else f"{rate.of(row.rate):.2f}" for row in found))
+            cells = [", ".join("–" if row.rate is None else f"{rate.of(row.rate):.2f}" for row in found)]
             for name, metric in metrics.items():
                 cells.append(", ".join(metric.shown(row.values[name]) if name in row.values else "–" for row in found))
-        lines.append(f"| {' | '.join(cells)} |\n")
-    return "".join(lines)
+        lines.append((item, notes.get(item, ""), *cells))
+    heads = ("file", "what", rate.unit, *(metric.label for metric in metrics.values()))
+    return f"In each cell: {', '.join(names)}.\n\n{markdown(heads, lines, 2)}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tables import COMPARED, put_table
+from figures import COMPARED, ROOT, markdown, put_table
 
 from vpcodec.config import Recipe, override
 from vpcodec.evaluation.candidates import ModelCandidate
@@ -25,7 +25,6 @@ from vpcodec.registry import ModelFolder
 from vpcodec.training.loop import Run, train
 from vpcodec.training.recipes import find_recipe
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "search.json"
 PAGE = ROOT / "docs" / "experiments.md"
 QUANTIZER = {"method": "fsp", "rates": [1024]}
@@ -126,16 +125,11 @@ def collect(out: Path) -> None:
 
 
 def table(kind: str, trials: dict[str, dict[str, Any]]) -> str:
-    metrics = COMPARED[kind]
-    rows = [
-        f"| trial | changed | steps | {' | '.join(metric.label for metric in metrics.values())} |",
-        f"|---|---|---:|{'---:|' * len(metrics)}",
-    ]
+    rows = []
     for name, facts in trials.items():
         changed = ", ".join(f"`{setting}`" for setting in TRIALS[kind][name])
-        figures = " | ".join(metric.shown(facts[name]) for name, metric in metrics.items())
-        rows.append(f"| {name} | {changed} | {facts['steps']} | {figures} |")
-    return "\n".join(rows) + "\n"
+        rows.append((name, changed, facts["steps"], *(each.shown(facts[key]) for key, each in COMPARED[kind].items())))
+    return markdown(("trial", "changed", "steps", *(metric.label for metric in COMPARED[kind].values())), rows, 2)
 
 
 if __name__ == "__main__":

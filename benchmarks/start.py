@@ -8,21 +8,16 @@ processor time by what it was spent on. Several `--tree` compare checkouts. One 
 since Python keeps compiled modules in a folder of this run. Elapsed time needs an idle machine, processor time less so.
 """
 
-import argparse
-import json
 import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from tables import put_table
+from figures import MEDIA, ROOT, conditions, deliver, markdown, parser_of, process
 
-ROOT = Path(__file__).resolve().parents[1]
 TRACER = ROOT / "benchmarks" / "tracer.py"
 NOTHING, LIBRARIES = "python -c pass", 'python -c "import numpy, onnxruntime"'
 # The command that pip installs.
@@ -33,14 +28,8 @@ SHOWN = 0.5  # milliseconds that a row has somewhere
 
 def run(arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """Milliseconds of processor time and elapsed time of one Python process."""
-    began = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *arguments], env=environment, cwd=ROOT.anchor, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    elapsed = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"failed: python {' '.join(arguments)}")
-    return 1000 * (usage.ru_utime + usage.ru_stime), 1000 * elapsed
+    elapsed, processor, _ = process(arguments, env=environment, cwd=ROOT.anchor, stdout=subprocess.DEVNULL)
+    return 1000 * processor, 1000 * elapsed
 
 
 def make_tasks(folder: Path) -> dict[str, list[str]]:
@@ -48,7 +37,7 @@ def make_tasks(folder: Path) -> dict[str, list[str]]:
     import numpy as np
     import soundfile
 
-    samples, rate = soundfile.read(ROOT / "tests" / "media" / "speech.flac", dtype="float32")
+    samples, rate = soundfile.read(MEDIA / "speech.flac", dtype="float32")
     tasks = {"--help": ["--help"]}
     for seconds in (4, 10):
         clip, tokens, back = (str(folder / f"{seconds}{suffix}") for suffix in (".wav", ".tok", ".out.wav"))
@@ -80,10 +69,8 @@ def measure(trees: dict[str, Path], rounds: int) -> dict[str, Any]:
                 for task, pair in figures.items():
                     whole.setdefault(tree, {}).setdefault(task, []).append(pair)
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        **conditions(rounds),
         "python": platform.python_version(),
-        "rounds": rounds,
-        "load": round(os.getloadavg()[0], 1),
         "whole": {tree: {task: medians(pairs) for task, pairs in by.items()} for tree, by in whole.items()},
         "parts": {tree: {task: by_label(rows[1:]) for task, rows in by.items()} for tree, by in traced.items()},
     }
@@ -112,18 +99,15 @@ def by_label(rows: list[dict[str, float]]) -> dict[str, float]:
 def whole_table(figures: dict[str, Any]) -> str:
     """Whole processes: milliseconds, and ratios to both references."""
     nothing, libraries = figures["whole"][""][NOTHING], figures["whole"][""][LIBRARIES]
-    kinds = ("processor", "elapsed")
-    text = (
-        "| process | processor ms | elapsed ms | against `pass` | against both imports |\n|---|---:|---:|---:|---:|\n"
-    )
+    kinds, rows = ("processor", "elapsed"), []
     for tree, tasks in figures["whole"].items():
         for task, spent in tasks.items():
             label = f"{tree}: {task}" if tree and len(figures["parts"]) > 1 else task
-            cells = [f"{spent[kind]:.0f}" for kind in kinds]
-            cells += [", ".join(f"{spent[kind] / base[kind]:.2f}" for kind in kinds) for base in (nothing, libraries)]
-            text += f"| `{label}` | {' | '.join(cells)} |\n"
+            ratios = [", ".join(f"{spent[kind] / base[kind]:.2f}" for kind in kinds) for base in (nothing, libraries)]
+            rows.append((f"`{label}`", *(f"{spent[kind]:.0f}" for kind in kinds), *ratios))
+    heads = ("process", "processor ms", "elapsed ms", "against `pass`", "against both imports")
     about = f"{figures['machine']}, Python {figures['python']}, median of {figures['rounds']}, load {figures['load']}"
-    return f"{text}\n{about}.\n"
+    return f"{markdown(heads, rows)}\n{about}.\n"
 
 
 def parts_table(figures: dict[str, Any], tree: str) -> str:
@@ -134,28 +118,17 @@ def parts_table(figures: dict[str, Any], tree: str) -> str:
         for label, milliseconds in spent.items():
             order[label] = max(order.get(label, 0.0), milliseconds)
     labels = [label for label in sorted(order, key=lambda label: -order[label]) if order[label] >= SHOWN]
-    text = f"| ms | {' | '.join(tasks)} |\n|---|{'---:|' * len(tasks)}\n"
-    for label in labels:
-        text += f"| {label} | {' | '.join(f'{spent.get(label, 0.0):.1f}' for spent in tasks.values())} |\n"
-    return text + f"| all | {' | '.join(f'{sum(spent.values()):.0f}' for spent in tasks.values())} |\n"
+    rows = [(label, *(f"{spent.get(label, 0.0):.1f}" for spent in tasks.values())) for label in labels]
+    return markdown(("ms", *tasks), [*rows, ("all", *(f"{sum(spent.values()):.0f}" for spent in tasks.values()))])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="processes of each kind")
+    parser = parser_of(__doc__, rounds=15)
     parser.add_argument("--tree", action="append", metavar="NAME=FOLDER", help="a checkout; default: this one")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--markdown", type=Path, help="put the tables into this page, of the last tree the parts")
     options = parser.parse_args()
     trees = dict(each.split("=", 1) for each in options.tree or [f"now={ROOT}"])
     figures = measure({name: Path(folder).resolve() for name, folder in trees.items()}, options.rounds)
-    last = list(trees)[-1]
-    print(whole_table(figures), *(f"{tree}\n{parts_table(figures, tree)}" for tree in trees), sep="\n")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    if options.markdown:
-        put_table(options.markdown, "processes", whole_table(figures))
-        put_table(options.markdown, "start", parts_table(figures, last))
+    deliver(options, figures, {"processes": whole_table(figures), "start": parts_table(figures, list(trees)[-1])})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Absolute figures belong to the machine and the moment; compare figures of one ru
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -23,34 +22,31 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from figures import MEDIA, deliver, markdown, parser_of
 from PIL import Image
-from tables import put_table
 
 from vpcodec import Codec, load
 from vpcodec.codec.engines import open_engine
 from vpcodec.codec.windows import CORES
 from vpcodec.registry import ModelFolder, find_model, list_models
 
-MEDIA = Path(__file__).resolve().parents[1] / "tests" / "media"
 ROUNDS = 3
+SPEEDS = ("encode", "decode", "both")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="length of the speech that is coded")
     parser.add_argument("--images", type=int, default=16, help="number of 256x256 pictures that are coded")
     parser.add_argument("--engine", nargs="+", default=["onnx", "onnx-8-bits"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", nargs="+", default=[model.name for model in list_models()])
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--markdown", type=Path, help="put the table into this page")
     parser.add_argument("--batch", type=int, help="signals that are computed together: 2 s of speech, a picture")
     options = parser.parse_args()
     if options.batch:
         figures = [batches(load(name, engine="torch", device=options.device), options.batch) for name in options.model]
-        print("\n".join(map(json.dumps, figures)))
-        if options.json:
-            options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        print("\n".join(map(str, figures)))
+        deliver(options, figures, {})
         return
     rows = [
         measure(folder, rate, engine, options)
@@ -60,11 +56,7 @@ def main() -> None:
     ]
     figures = {"help_seconds": help_seconds(), "rows": rows}
     print(f"vpcodec --help: {figures['help_seconds']} s")
-    print(table(rows))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if options.markdown:
-        put_table(options.markdown, "throughput", table(rows))
+    deliver(options, figures, {"throughput": table(rows)})
 
 
 def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -109,13 +101,11 @@ def batches(codec: Codec, count: int) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| model | K | engine | encode | decode | both | |", "|---|---:|---|---:|---:|---:|---|"]
-    lines += [
-        f"| {row['model']} | {row['rate']:,} | {row['engine']} | {row['encode']:.1f} | {row['decode']:.1f} "
-        f"| {row['both']:.1f} | {row['unit']} |"
+    rows = [
+        (row["model"], f"{row['rate']:,}", row["engine"], *(f"{row[name]:.1f}" for name in SPEEDS), row["unit"])
         for row in rows
     ]
-    return "\n".join(lines) + "\n"
+    return markdown(("model", "K", "engine", *SPEEDS, ""), rows)
 
 
 def speech_windows(seconds: float, hop: int, count: int) -> list[np.ndarray]:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from figures import resident
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
@@ -124,7 +125,7 @@ def run(folder: Path, kind: str, seconds: float) -> dict[str, Any]:
     process = start(folder, kind, f"{kind}-run")
     megabytes = []
     while time.monotonic() - began < seconds and process.poll() is None:
-        megabytes.append(resident(process.pid))
+        megabytes.append(round(resident(process.pid)))
         time.sleep(1)
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[1].splitlines()
@@ -134,17 +135,6 @@ def run(folder: Path, kind: str, seconds: float) -> dict[str, Any]:
         "largest": max(megabytes),
         "said": [line.replace(f"{folder}/", "") for line in said],
     }
-
-
-def resident(pid: int) -> int:
-    """Megabytes of a process and its children."""
-    found = 0
-    for each in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
-        try:
-            found += int(Path(f"/proc/{each}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except OSError:
-            continue
-    return found >> 20
 
 
 def run_among_bad(folder: Path, seconds: float) -> dict[str, Any]:
