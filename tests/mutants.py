@@ -180,7 +180,7 @@ LOSSES_AND_METRICS = (
     Mutant("vpcodec/losses/image.py", "0.02**2, 0.06**2", "0.2**2, 0.6**2", "tests/losses/test_losses.py"),
     Mutant("vpcodec/metrics/image.py", "(-10 * error.log10())", "(-20 * error.log10())", "tests/metrics/test_image.py"),
     Mutant("vpcodec/metrics/speech.py", "target *= ours @ target / energy", "pass", "tests/metrics/test_speech.py"),
-    Mutant("vpcodec/metrics/usage.py", "math.exp(self.entropy)", "2**self.entropy", "tests/metrics/test_usage.py"),
+    Mutant("vpcodec/metrics/usage.py", "perplexity=2**bits", "perplexity=bits", "tests/metrics/test_usage.py"),
     Mutant("vpcodec/metrics/fid.py", "- 2 * shared", "- shared", "tests/metrics/test_fid.py"),
 )
 
@@ -383,8 +383,8 @@ CORPUS_EVALUATION_AND_COMMAND = (
     ),
     Mutant(
         "vpcodec/evaluation/summary.py",
-        "usage.tokens * usage.entropy_bits / extent",
-        "usage.tokens * usage.entropy / extent",
+        "usage.tokens * usage.figures().entropy_bits / extent",
+        "usage.tokens * usage.figures().perplexity / extent",
         "tests/evaluation/test_evaluate.py",
     ),
     Mutant(

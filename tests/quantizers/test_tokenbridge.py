@@ -38,7 +38,7 @@ def test_four_bins_a_channel_make_the_codebook(golden, rate):
 def test_normal_numbers_use_all_bins_alike():
     evenly = torch.special.ndtri((torch.arange(20_000) + 0.5) / 20_000).tolist()
     quantizer, latents = one_number(evenly)
-    assert Usage.of(quantizer.encode(latents).numpy(), 4).cvu == pytest.approx(1.0, abs=1e-3)
+    assert Usage.of(quantizer.encode(latents).numpy(), 4).figures().cvu == pytest.approx(1.0, abs=1e-3)
 
 
 def test_values_lie_inside_of_their_bins_and_mirror_each_other():
@@ -87,9 +87,9 @@ def test_means_of_another_scale_are_standardized_at_the_end_of_training():
     generator = torch.Generator().manual_seed(0)
     latents = torch.cat([7 + 5 * torch.randn(4000, 4, generator=generator), torch.zeros(4000, 4)], -1)
     quantizer = TokenBridge([256]).eval()
-    assert Usage.of(quantizer.encode(latents).numpy(), 256).cvu < 0.2
+    assert Usage.of(quantizer.encode(latents).numpy(), 256).figures().cvu < 0.2
     quantizer.finish(iter(latents.split(1000)))
-    assert Usage.of(quantizer.encode(latents).numpy(), 256).cvu > 0.9
+    assert Usage.of(quantizer.encode(latents).numpy(), 256).figures().cvu > 0.9
     error = quantizer(latents[None]).latents - latents[None, :, :4]
     assert error.var() < 0.25 * 25
 

@@ -57,13 +57,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """A file on the web that anybody may download.
-
-    Attributes:
-        address: Where it is.
-        size: About how large, for the one who waits.
-        sha256: Of its content; None where its source states none.
-    """
+    """A file on the web that anybody may download; no checksum where its source states none."""
 
     address: str
     size: str
@@ -95,21 +89,23 @@ class Layout:
     downloads: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
 
 
-def first_folder(*places: Path) -> Path | None:
-    return next((place for place in places if place.is_dir()), None)
+def media(kind: Kind, patterns: Sequence[str], *places: Path) -> list[Path]:
+    """Files of a kind in the first folder that exists, by the first pattern that finds any; ** for all below it."""
+    for folder in [place for place in places if place.is_dir()][:1]:
+        for pattern in patterns:
+            found = [path for path in folder.glob(pattern) if is_named(path.name, SUFFIXES[kind]) and path.is_file()]
+            if found:
+                return found
+    return []
 
 
-def media(folder: Path | None, kind: Kind, pattern: str = "*") -> list[Path]:
-    """Files of a kind in one folder, or below it for a pattern with **."""
-    if folder is None:
-        return []
-    return [path for path in folder.glob(pattern) if is_named(path.as_posix(), SUFFIXES[kind]) and path.is_file()]
+def named_like(root: Path, split: str) -> list[Path]:
+    """The root itself, if it is the folder of the split."""
+    return [root] if root.name == split else []
 
 
 def librispeech(root: Path, split: str) -> list[Path]:
-    inside = [root] if root.name == split else []
-    folder = first_folder(root / "LibriSpeech" / split, root / split, *inside)
-    return media(folder, "speech", "*/*/*")
+    return media("speech", ["*/*/*"], root / "LibriSpeech" / split, root / split, *named_like(root, split))
 
 
 def common_voice(root: Path, split: str) -> list[Path]:
@@ -127,23 +123,21 @@ def common_voice(root: Path, split: str) -> list[Path]:
 
 
 def coco(root: Path, split: str) -> list[Path]:
-    inside = [root] if root.name == split else []
-    return media(first_folder(root / split, root / "images" / split, *inside), "image")
+    return media("image", ["*"], root / split, root / "images" / split, *named_like(root, split))
 
 
 def imagenet(root: Path, split: str) -> list[Path]:
-    inside = [root] if root.name == split else []
-    folder = first_folder(root / split, root / "ILSVRC" / "Data" / "CLS-LOC" / split, *inside)
-    return media(folder, "image") or media(folder, "image", "n[0-9]*/*")
+    places = root / split, root / "ILSVRC" / "Data" / "CLS-LOC" / split, *named_like(root, split)
+    return media("image", ["*", "n[0-9]*/*"], *places)
 
 
 def celeba_hq(root: Path, split: str) -> list[Path]:
-    folder = first_folder(root / "CelebA-HQ-img", root / "CelebAMask-HQ" / "CelebA-HQ-img", root / "celeba_hq" / "val")
-    return media(folder, "image") or media(folder, "image", "*/*") or media(root, "image")
+    places = root / "CelebA-HQ-img", root / "CelebAMask-HQ" / "CelebA-HQ-img", root / "celeba_hq" / "val"
+    return media("image", ["*", "*/*"], *places) or media("image", ["*"], root)
 
 
 def kodak(root: Path, split: str) -> list[Path]:
-    return [path for path in media(first_folder(root), "image") if re.fullmatch(r"kodim\d\d", path.stem)]
+    return [path for path in media("image", ["*"], root) if re.fullmatch(r"kodim\d\d", path.stem)]
 
 
 LIBRISPEECH = {  # size and SHA-256 of each split
@@ -273,7 +267,7 @@ def open_folder(name: str, root: Path | None, fetch: bool) -> Dataset:
             f"{folder} is a folder, not the name of a data set",
             hint="--root and --download are for data sets with a name",
         )
-    found = {kind: sorted(media(folder, kind, "**/*")) for kind in SUFFIXES}
+    found = {kind: sorted(media(kind, ["**/*"], folder)) for kind in SUFFIXES}
     kinds = [kind for kind, files in found.items() if files]
     if len(kinds) != 1:
         what = "both speech and images" if kinds else "neither speech nor images"

@@ -188,8 +188,8 @@ def usage_section(results: Results) -> str:
     for number, (name, usage) in enumerate(results.usage.items()):
         even = usage.tokens / len(usage.counts)
         curves.append((number, [float(value) / even for value in usage.counts]))
-        used = f"{usage.used:,} of {len(usage.counts):,} codes used by {usage.tokens:,} tokens"
         true = usage.figures()
+        used = f"{true.used:,} of {true.vocabulary:,} codes used by {true.tokens:,} tokens"
         share = TOO_FEW
         if true.cvu_corrected is not None:
             share = f"CVU {true.cvu_corrected:.4f}, {true.entropy_bits_corrected:.2f} bits a token"

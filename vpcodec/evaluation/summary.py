@@ -141,7 +141,7 @@ def bitrate(candidate: Candidate, coded: Sequence[Row], signal: SignalType, usag
     nominal, entropy = candidate.nominal_rate, None
     if usage:
         nominal = usage.tokens * np.log2(usage.nominal) / extent
-        entropy = usage.tokens * usage.entropy_bits / extent
+        entropy = usage.tokens * usage.figures().entropy_bits / extent
     rates = [signal.rate.of((row.size or 0) * 8 / row.extent) for row in coded]
     return Bitrate(
         unit=signal.rate.unit,

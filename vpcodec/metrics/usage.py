@@ -22,12 +22,41 @@ from vpcodec.errors import ConfigError, DataError
 TOKENS_A_CODE = 4
 
 
+@dataclass(frozen=True)
+class UsageFigures:
+    """What follows from counted tokens.
+
+    Entropy, perplexity and CVU are those of the counts. They are too low for few tokens: an evenly used codebook
+    shows a CVU of about exp(-(K - 1) / 2N) with N tokens. The corrected ones are not, and None for too few tokens.
+
+    Attributes:
+        tokens: How many were counted.
+        vocabulary: Codes that can occur.
+        entropy_bits: Of a token: what an ideal coder that knows these counts would need.
+        perplexity: Size of an evenly used codebook with this entropy.
+        cvu: Perplexity over the codes that can occur: 1/K where only one is used, 1 where all are used evenly.
+        cvu_target: Perplexity over the nominal codebook size, as a published table may have it.
+        used: Codes that occurred,
+        dead: those that never did, and
+        usage_rate: the share of those that did.
+    """
+
+    tokens: int
+    vocabulary: int
+    entropy_bits: float
+    perplexity: float
+    cvu: float
+    cvu_target: float
+    used: int
+    dead: int
+    usage_rate: float
+    entropy_bits_corrected: float | None = None
+    cvu_corrected: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Usage:
     """How often each code occurred.
-
-    Entropy, perplexity and CVU are those of the counts. They are too low for few tokens: an evenly used codebook
-    shows a CVU of about exp(-(K - 1) / 2N) with N tokens. `figures` also has them with the bias taken away.
 
     Attributes:
         counts: [K] int64. K is the number of codes that can occur, which is not always the nominal size.
@@ -64,82 +93,28 @@ class Usage:
         """How many tokens were counted."""
         return int(self.counts.sum())
 
-    @property
-    def used(self) -> int:
-        """Codes that occurred."""
-        return int(np.count_nonzero(self.counts))
-
-    @property
-    def dead(self) -> int:
-        """Codes that never occurred."""
-        return len(self.counts) - self.used
-
-    @property
-    def usage_rate(self) -> float:
-        """Share of the codes that occurred."""
-        return self.used / len(self.counts)
-
-    @property
-    def entropy(self) -> float:
-        """Of a token, in nats. Raises DataError where nothing was counted."""
+    def figures(self) -> UsageFigures:
+        """What follows from the counts. Raises DataError where nothing was counted."""
         if not self.tokens:
             raise DataError("codebook usage: no tokens were counted")
+        size = len(self.counts)
         shares = self.counts[self.counts > 0] / self.tokens
-        return max(0.0, -float((shares * np.log(shares)).sum()))
-
-    @property
-    def entropy_bits(self) -> float:
-        """Of a token, in bits: what an ideal coder that knows these counts would need."""
-        return self.entropy / math.log(2)
-
-    @property
-    def perplexity(self) -> float:
-        """Size of an evenly used codebook with this entropy."""
-        return math.exp(self.entropy)
-
-    @property
-    def cvu(self) -> float:
-        """Perplexity over the codes that can occur: 1/K where only one is used, 1 where all are used evenly."""
-        return self.perplexity / len(self.counts)
-
-    @property
-    def cvu_target(self) -> float:
-        """Perplexity over the nominal codebook size, as a published table may have it."""
-        return self.perplexity / self.nominal
-
-    def figures(self) -> "UsageFigures":
-        """All of the above, as results hold them. Raises DataError where nothing was counted."""
-        bits = corrected(self.tokens, len(self.counts), self.used, self.entropy_bits)
+        used = len(shares)
+        bits = max(0.0, -float((shares * np.log2(shares)).sum()))
+        better = corrected(self.tokens, size, used, bits)
         return UsageFigures(
             tokens=self.tokens,
-            vocabulary=len(self.counts),
-            entropy_bits=self.entropy_bits,
-            perplexity=self.perplexity,
-            cvu=self.cvu,
-            cvu_target=self.cvu_target,
-            used=self.used,
-            dead=self.dead,
-            usage_rate=self.usage_rate,
-            entropy_bits_corrected=bits,
-            cvu_corrected=None if bits is None else 2**bits / len(self.counts),
+            vocabulary=size,
+            entropy_bits=bits,
+            perplexity=2**bits,
+            cvu=2**bits / size,
+            cvu_target=2**bits / self.nominal,
+            used=used,
+            dead=size - used,
+            usage_rate=used / size,
+            entropy_bits_corrected=better,
+            cvu_corrected=None if better is None else 2**better / size,
         )
-
-
-@dataclass(frozen=True)
-class UsageFigures:
-    """What a `Usage` says, each under the name that it has there; corrected ones are None for too few tokens."""
-
-    tokens: int
-    vocabulary: int
-    entropy_bits: float
-    perplexity: float
-    cvu: float
-    cvu_target: float
-    used: int
-    dead: int
-    usage_rate: float
-    entropy_bits_corrected: float | None = None
-    cvu_corrected: float | None = None
 
 
 def corrected(tokens: int, vocabulary: int, used: int, entropy_bits: float) -> float | None:
