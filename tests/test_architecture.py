@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": {"config"},
     "autoencoder": {"config", "networks", "quantizers"},
     "registry": {"config", "autoencoder"},
-    "testing": {"quantizers"},
+    "testing": {"networks", "quantizers"},
     "codec": {"autoencoder", "config", "container", "data", "registry"},
     "graphs": {"autoencoder", "codec", "networks", "quantizers", "registry"},
     "training": {

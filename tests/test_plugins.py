@@ -10,15 +10,20 @@ import torch
 
 from vpcodec import plugins
 from vpcodec.codec.onnx_engine import OnnxEngine
-from vpcodec.config import override
+from vpcodec.config import Network, override
 from vpcodec.errors import ConfigError
+from vpcodec.networks import build_network
 from vpcodec.quantizers import build_quantizer
 from vpcodec.registry import FACTS, ModelFolder
-from vpcodec.testing import CHECKS, Subject
+from vpcodec.testing.networks import CHECKS as NETWORK_CHECKS
+from vpcodec.testing.quantizers import CHECKS, Subject
 from vpcodec.training.loop import Run, train
 from vpcodec.training.recipes import find_recipe
 
 MODULE = '''
+import torch
+
+from vpcodec.networks.blocks import SignalNetwork
 from vpcodec.quantizers.fsp import FSP
 
 
@@ -27,8 +32,27 @@ class Halved(FSP):
 
     def __init__(self, rates=(256,)):
         super().__init__(rates, reach=0.5)
+
+
+class Linear(SignalNetwork):
+    """One matrix each way, at a token per hop."""
+
+    axes, channels, encoder_reach, decoder_reach = 1, 1, 0, 0
+
+    def __init__(self, options, latent_inputs, latent_channels):
+        super().__init__()
+        self.hop = options.hop
+        self.encoder = torch.nn.Linear(self.hop, latent_inputs)
+        self.decoder = torch.nn.Linear(latent_channels, self.hop)
+
+    def encode(self, signal):
+        return self.encoder(signal.unflatten(1, (-1, self.hop)))
+
+    def decode(self, latents, condition=None):
+        return self.decoder(latents).flatten(1)
 '''
 ENTRY_POINTS = "[vpcodec.quantizers]\nhalved = my_methods:Halved\nbroken = my_methods:Missing\n"
+ENTRY_POINTS += "[vpcodec.networks]\nlinear = my_methods:Linear\n"
 
 
 @pytest.fixture
@@ -55,16 +79,24 @@ def test_a_method_of_an_installed_package_is_found_by_its_name_and_keeps_the_con
         check(subject)
 
 
+def test_a_network_of_an_installed_package_is_found_by_its_name_and_keeps_the_contract(package: Path) -> None:
+    network = build_network("speech", Network(architecture="linear"), 4, 4)
+    assert (type(network).__name__, network.hop) == ("Linear", 96)
+    for check in NETWORK_CHECKS:
+        check(network)
+
+
+@pytest.mark.parametrize("setting", ["quantizer.method=my_methods:Halved", "network.architecture=my_methods:Linear"])
 def test_a_dotted_name_in_a_recipe_trains_a_model_that_no_other_process_imports(
-    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
     soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
-    recipe = override(find_recipe("speech-fsp-tiny"), ["quantizer.method=my_methods:Halved", "training.steps=2"])
+    recipe = override(find_recipe("speech-fsp-tiny"), [setting, "training.steps=2"])
     folder = train(recipe, Run(data=tmp_path / "noise.wav", out=tmp_path / "model", device="cpu"))
     monkeypatch.setattr(plugins, "ALLOWED", set())  # as in another process
     monkeypatch.delitem(sys.modules, "my_methods")
     model = ModelFolder(folder)
-    with pytest.raises(ConfigError, match="my_methods:Halved is not part of vpcodec, and a model folder may not"):
+    with pytest.raises(ConfigError, match=r"my_methods:\w+ is not part of vpcodec, and a model folder may not"):
         model.autoencoder()
     assert "my_methods" not in sys.modules
     assert OnnxEngine(model).encode(np.zeros(960, np.float32), 256).shape == (10,)  # its graphs need no module
@@ -98,3 +130,17 @@ def test_a_name_that_leads_nowhere_is_a_wrong_recipe(package: Path, name: str, m
     plugins.allow(name)
     with pytest.raises(ConfigError, match=message):
         build_quantizer(name, rates=[256])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("my_methods:Linear", "image", "1 axes of positions, which is not for kind 'image'"),
+        ("my_methods:Halved", "speech", r"no subclass of vpcodec\.networks\.blocks\.SignalNetwork"),
+        ("no-such-name", "speech", "unknown network 'no-such-name'"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_a_wrong_recipe(package: Path, name: str, kind: str, message: str) -> None:
+    plugins.allow(name)
+    with pytest.raises(ConfigError, match=message):
+        build_network(kind, Network(architecture=name), 4, 4)

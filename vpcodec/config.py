@@ -19,6 +19,9 @@ KINDS = ("speech", "audio", "image")
 class Network:
     """Sizes of the network."""
 
+    architecture: Annotated[
+        str, "A network of another package: its installed name or package.module:Class; empty for the one of the kind."
+    ] = ""
     width: Annotated[int, "Channels of every block."] = 256
     encoder_blocks: Annotated[int, "Blocks before the quantizer."] = 4
     decoder_blocks: Annotated[int, "Blocks after the quantizer."] = 8

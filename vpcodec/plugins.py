@@ -17,12 +17,13 @@ from vpcodec.errors import ConfigError
 ALLOWED: set[str] = set()  # dotted names that this process may import
 
 
-def allow(name: str) -> None:
-    """Let this process import a dotted name; modules of the working directory are found, too."""
-    if ":" in name:
-        ALLOWED.add(name)
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())
+def allow(*names: str) -> None:
+    """Let this process import dotted names; modules of the working directory are found, too."""
+    for name in names:
+        if ":" in name:
+            ALLOWED.add(name)
+            if os.getcwd() not in sys.path:
+                sys.path.append(os.getcwd())
 
 
 def load_class(name: str, what: str, table: Mapping[str, str], group: str) -> Any:

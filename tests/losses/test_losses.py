@@ -48,6 +48,24 @@ def test_the_sum_is_the_terms_times_their_weights(speech: torch.Tensor) -> None:
     torch.testing.assert_close(total, wanted)
 
 
+def test_a_step_of_training_compares_left_and_right_or_middle_and_side_and_a_validation_both(
+    speech: torch.Tensor,
+) -> None:
+    criterion = SoundCriterion(SpeechLoss(loudness=0.0), 16_000)
+    stereo = speech.T[None]  # two different voices
+    noisy = stereo + 0.05 * torch.randn(stereo.shape, generator=torch.Generator().manual_seed(1))
+    middle_and_side = torch.stack((stereo.sum(2), stereo[..., 0] - stereo[..., 1]), dim=2) * 0.5**0.5
+    turned = torch.stack((noisy.sum(2), noisy[..., 0] - noisy[..., 1]), dim=2) * 0.5**0.5
+    pairs = [
+        criterion(one.transpose(1, 2)[0], other.transpose(1, 2)[0])[0]
+        for one, other in ((noisy, stereo), (turned, middle_and_side))
+    ]
+    torch.manual_seed(0)
+    losses = {round(criterion(noisy.requires_grad_(), stereo)[0].item(), 3) for _ in range(20)}
+    assert losses == {round(pair.item(), 3) for pair in pairs}
+    torch.testing.assert_close(criterion(noisy.detach(), stereo)[0], sum(pairs) / 2)
+
+
 def test_gradients_stay_finite_on_silence() -> None:
     silence = torch.zeros(1, 16000, requires_grad=True)
     SoundCriterion(SpeechLoss(), 16_000)(silence, torch.zeros(1, 16000))[0].backward()

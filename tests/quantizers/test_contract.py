@@ -1,4 +1,4 @@
-"""What every quantizer promises, whatever its method (`vpcodec.testing`), and what differs from method to method."""
+"""What every quantizer promises (`vpcodec.testing.quantizers`), and what differs from method to method."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from vpcodec.errors import ConfigError, DependencyError
 from vpcodec.quantizers import QUANTIZERS, build_quantizer
 from vpcodec.quantizers.base import Noise
 from vpcodec.quantizers.fsp import UNIFORM_STD
-from vpcodec.testing import CHECKS, Subject
+from vpcodec.testing.quantizers import CHECKS, Subject
 
 SIZES = (256, 1024, 4096, 16384)
 LEVELS = (240, 1000, 4375, 15360)  # the products of the levels that the scalar methods have at these sizes

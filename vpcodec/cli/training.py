@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from vpcodec.config import Recipe
 
 EVERY = 60  # seconds between two lines where no progress bar is shown
-SECONDS_PER_SPECTRUM = 0.006  # of speech; a position holds as many spectra as the network's stride
 
 
 def train(
@@ -151,9 +150,10 @@ class Watch:
     def __init__(self, recipe: "Recipe", messages: Messages) -> None:
         self.messages = messages
         self.per_step, self.unit = float(recipe.data.batch), "images"
-        if recipe.kind == "speech":
-            self.per_step *= recipe.data.crop * recipe.network.stride * SECONDS_PER_SPECTRUM
-            self.unit = "seconds of speech"
+        if recipe.kind != "image":
+            network = recipe.network
+            self.per_step *= recipe.data.crop * network.stride * network.hop / network.sample_rate
+            self.unit = "seconds of sound"
         self.step, self.progress, self.loss = 0, 0.0, float("nan")
         self.stopped = False
         self.ending: BaseException | None = None

@@ -34,7 +34,7 @@ from vpcodec.errors import ModelError
 from vpcodec.graphs.eight_bits import with_eight_bits
 from vpcodec.graphs.operations import OPSET, registered
 from vpcodec.graphs.transforms import compute_transforms
-from vpcodec.networks import SignalNetwork
+from vpcodec.networks.blocks import SignalNetwork
 from vpcodec.networks.sound import SoundNetwork
 from vpcodec.quantizers.base import Quantizer
 from vpcodec.quantizers.codebook import CELLS
@@ -245,8 +245,6 @@ def stands_eight_bits(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoe
 def example(network: SignalNetwork) -> Tensor:
     """A signal that is the same every time: noise that changes in strength."""
     random = np.random.default_rng(0)
-    shape: tuple[int, ...] = (1, POSITIONS * network.hop, (POSITIONS + 1) * network.hop, 3)
-    if isinstance(network, SoundNetwork):
-        shape = shape[:2] if network.channels == 1 else (*shape[:2], network.channels)
+    shape = network.shape(POSITIONS)
     noise = random.uniform(-1, 1, shape) * np.linspace(0.01, 1, shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
     return torch.from_numpy(noise.astype(np.float32))

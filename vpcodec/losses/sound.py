@@ -1,6 +1,7 @@
 """What training on sound reduces: spectral and waveform distances; for speech, loudness and envelopes as well."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,10 @@ class SoundCriterion(nn.Module):
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Both [B, N], or [B, N, 2] in stereo -> the weighted sum and the terms by name."""
-        reconstruction, target = channels_of(reconstruction.float()), channels_of(target.float())
+        if target.ndim == 3:
+            views = stereo_views(reconstruction.requires_grad)
+            reconstruction, target = views(reconstruction), views(target)
+        reconstruction, target = reconstruction.float(), target.float()
         terms = {name: target.new_zeros(()) for name in ("mel", "spectrum", "complex_spectrum")}
         for window in self.resolutions:
             if window // 2 >= target.shape[1]:
@@ -76,12 +80,19 @@ class SoundCriterion(nn.Module):
         return torch.stft(signal, window, window // 4, window=taper / taper.sum(), return_complex=True)
 
 
-def channels_of(signal: Tensor) -> Tensor:
-    """What is compared of a signal: [B, N] itself; of [B, N, 2] left, right, middle and side, [4*B, N]."""
-    if signal.ndim == 2:
-        return signal
-    left, right = signal.unbind(2)
-    return torch.cat((left, right, (left + right) * 0.5**0.5, (left - right) * 0.5**0.5))
+def stereo_views(training: bool) -> Callable[[Tensor], Tensor]:
+    """How [B, N, 2] is compared: as left and right and as middle and side, [4*B, N].
+
+    A step of training draws one of the two, [2*B, N]: the same on average at half the work.
+    """
+    drawn = int(torch.randint(2, ())) if training else None
+
+    def views(stereo: Tensor) -> Tensor:
+        left, right = stereo.unbind(2)
+        both = (left, right), ((left + right) * 0.5**0.5, (left - right) * 0.5**0.5)
+        return torch.cat([view for index, pair in enumerate(both) if drawn in (None, index) for view in pair])
+
+    return views
 
 
 def mel_filters(window: int, bands: int, sample_rate: int) -> Tensor:

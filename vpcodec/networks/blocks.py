@@ -27,7 +27,8 @@ class SignalNetwork(nn.Module, ABC):
         encoder: All that is learned of the way from signal to latents, and
         decoder: of the way back.
         hop: Samples of signal per position, along each axis of positions.
-        axes: Number of position axes: 1 for speech, 2 for images.
+        axes: Number of position axes: 1 for sound, 2 for images.
+        channels: Numbers per sample of sound, 1 or 2, or per pixel, 3.
         encoder_reach: A latent sees the signal of at most this many positions to either side of its own.
         decoder_reach: A position of signal is made from at most this many latents to either side of its own.
     """
@@ -36,12 +37,18 @@ class SignalNetwork(nn.Module, ABC):
     decoder: nn.Module
     hop: int
     axes: ClassVar[int]
+    channels: int
     encoder_reach: int
     decoder_reach: int
 
+    def shape(self, positions: int) -> tuple[int, ...]:
+        """Of a batch of one signal with so many positions, and one more along a second axis."""
+        sizes = [positions * self.hop, (positions + 1) * self.hop][: self.axes]
+        return (1, *sizes) if self.channels == 1 else (1, *sizes, self.channels)
+
     @abstractmethod
     def encode(self, signal: Tensor) -> Tensor:
-        """Speech [B, T*hop] or image [B, H*hop, W*hop, 3] -> latents [B, T, C] or [B, H, W, C], float32."""
+        """Sound [B, T*hop] or [B, T*hop, 2], image [B, H*hop, W*hop, 3] -> latents [B, T, C], [B, H, W, C], float32."""
 
     @abstractmethod
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -28,6 +28,7 @@ class ImageNetwork(SignalNetwork):
 
     hop = HOP
     axes: ClassVar[int] = 2
+    channels = COLOURS
 
     def __init__(self, options: Network, latent_inputs: int, latent_channels: int) -> None:
         super().__init__()

@@ -99,7 +99,7 @@ class Quantizer(HostState, ABC):
     draws no random number and changes no state; equal latents get equal tokens, ties go to the lowest id;
     everything that influences the future is in the `state_dict`. What must stay fixed is a buffer; what is
     learned is a parameter, and no parameter of a quantizer may be decayed by the optimizer: to shrink a code is
-    to move it. `vpcodec.testing` holds these tests for methods of your own.
+    to move it. `vpcodec.testing.quantizers` holds these tests for methods of your own.
     """
 
     packages: tuple[str, ...] = ()  # beside torch, what training and `finish` import

@@ -89,7 +89,7 @@ class Trainer:
         self.options: Training = recipe.training
         self.device = torch.device(choose_device(run.device))
         torch.manual_seed(self.options.seed)
-        allow(recipe.quantizer["method"])
+        allow(recipe.quantizer["method"], recipe.network.architecture)
         self.model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).to(self.device)
         self.model.quantizer.check_packages()
         if run.start is not None:

@@ -86,12 +86,15 @@ def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.
     ]
     owned = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in owned]
-    muon = Muon(matrices, options.matrix_rate, weight_decay=options.weight_decay)
-    adamw = torch.optim.AdamW(rest, options.rate, betas=(0.9, 0.95), weight_decay=0.0)
-    for optimizer in (muon, adamw):
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, options.rate, betas=(0.9, 0.95), weight_decay=0.0)
+    ]
+    if matrices:  # a network of another package need not have such blocks
+        optimizers.insert(0, Muon(matrices, options.matrix_rate, weight_decay=options.weight_decay))
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
-    return [muon, adamw]
+    return optimizers
 
 
 def rate_factor(progress: float, options: Training) -> float:

@@ -1,6 +1,6 @@
 """What every quantizer promises, as checks that a method of your own can run, too.
 
-    from vpcodec.testing import CHECKS, Subject
+    from vpcodec.testing.quantizers import CHECKS, Subject
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_promises(check):

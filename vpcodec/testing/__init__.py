@@ -1,0 +1,1 @@
+"""Checks of the contracts, for quantizers and networks of your own as for those of the package."""
