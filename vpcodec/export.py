@@ -24,13 +24,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.sound import levels_in
 from vpcodec.codec.tensors import split_ids
-from vpcodec.codec.token_files import joined, model_to_read, prior_of
-from vpcodec.container import Frame, ImageFacts, Reader, SpeechFacts
-from vpcodec.data.level import QUIETEST, STEP, levels_of
+from vpcodec.codec.token_files import SIGNALS, joined, model_to_read, prior_of
+from vpcodec.container import Reader
 from vpcodec.data.streams import open_input
 from vpcodec.errors import ConfigError, DependencyError
-from vpcodec.registry import ModelFolder, groups_of
+from vpcodec.registry import groups_of
 
 ROW_GROUP = 1000  # files whose tokens Parquet keeps together
 
@@ -72,13 +72,16 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
         reader = Reader(stream)
         header = reader.header
         folder = model_to_read(header, model, source)
-        frames = list(reader.frames(prior_of(header, folder) if folder else None))
+        frames = list(reader.frames(prior_of(header, folder)))
         ids = joined(frames, header, folder)
     codebook = folder.codebook_name(header.rate) if folder else header.rate
     groups = groups_of(codebook)
     vocabulary = round(header.vocabulary ** (1 / groups))
     if groups > 1:
         ids = split_ids(ids, groups, vocabulary)
+    signal = SIGNALS[header.kind]
+    facts = dict.fromkeys(("sample_rate", "samples", "width", "height"), 0) | vars(header.signal)
+    facts.pop("channels_per_token", None)  # the model tells it
     info = {
         "name": name,
         "kind": header.kind,
@@ -88,27 +91,14 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
         "vocabulary": vocabulary,
         "length": ids.size,
         "shape": list(ids.shape),
-        **source_info(header.signal, reader.length, folder, frames),
+        "tokens_per_second": signal.tokens_per_unit(folder.facts) if folder and signal.streams else 0.0,
+        **(facts | {"samples": reader.length}),
+        "levels": [level for frame in frames for level in levels_in(frame)],
         "window": header.columns,
         "group": header.group,
         "metadata": json.dumps({key: b64encode(content).decode() for key, content in header.metadata}),
     }
     return Tokens(ids.astype(np.uint16 if vocabulary <= 1 << 16 else np.uint32), info)
-
-
-def source_info(
-    signal: SpeechFacts | ImageFacts, length: int, model: ModelFolder | None, frames: list[Frame]
-) -> dict[str, Any]:
-    """What a token file says of the recording or photo that it was made of; see `Tokens`."""
-    speech, empty = isinstance(signal, SpeechFacts), {"sample_rate": 0, "samples": 0, "width": 0, "height": 0}
-    levels = [level for frame in frames for level in levels_of(frame.side, len(frame.tokens))] if speech else []
-    return {
-        "tokens_per_second": model.facts.sample_rate / model.facts.hop if model and speech else 0.0,
-        **empty,
-        **{key: value for key, value in vars(signal).items() if key != "channels_per_token"},  # the model tells it
-        "samples": length,
-        "levels": [QUIETEST + STEP * level for level in levels],
-    }
 
 
 def write_npz(tokens: Iterable[Tokens], out: BinaryIO) -> None:

@@ -21,17 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import checked_tokens
-from vpcodec.codec.image import positions, tiles
-from vpcodec.codec.tensors import join_ids, side_of
+from vpcodec.codec.signals import Signal
+from vpcodec.codec.tensors import join_ids
 from vpcodec.codec.token_files import SIGNALS, new_header
-from vpcodec.codec.windows import CORES
-from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
+from vpcodec.container import Writer
 from vpcodec.data.level import TARGET
-from vpcodec.data.resample import resampled_length
 from vpcodec.data.streams import peek, seekable
 from vpcodec.errors import ConfigError, InputError, ModelError
 from vpcodec.export import ROW_GROUP, Tokens, parquet_modules
-from vpcodec.registry import ModelFacts, ModelFolder, find_model
+from vpcodec.registry import ModelFolder, find_model
 
 
 def read_ids(stream: BinaryIO) -> Iterator[Tokens]:
@@ -138,7 +136,7 @@ class Importer:
         rate = model.checked_codebook(self.codebook or info.get("codebook"))
         groups, size = model.codes(rate)
         try:
-            for ids in separate(tokens, model.facts.kind, groups):
+            for ids in separate(tokens, SIGNALS[model.facts.kind], groups):
                 found = join_ids(ids, groups, size) if groups > 1 else checked_tokens(ids, size)
                 yield str(info.get("name", "")), self.token_file(found, info, model, rate)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -146,34 +144,27 @@ class Importer:
 
     def token_file(self, ids: NDArray[np.int64], info: dict[str, Any], model: ModelFolder, rate: int) -> bytes:
         """The token file of ids [C, T] or [H, W]."""
-        speech = SIGNALS[model.facts.kind].streams
-        signal, length = (sound_of if speech else picture_of)(ids, info, model.facts)
+        signal = SIGNALS[model.facts.kind]
+        facts, length = signal.described(ids, info, model.facts)
         metadata = {name: b64decode(content) for name, content in json.loads(info.get("metadata") or "{}").items()}
         out = io.BytesIO()
-        header = new_header(model, rate, signal, metadata)
-        if speech and info.get("window"):
+        header = new_header(model, rate, facts, metadata)
+        if info.get("window"):
             header = replace(header, columns=int(info["window"]), group=int(info["group"]))
         writer = Writer(out, header, model.prior(rate))
-        for frame in self.frames(ids, info, header.columns or CORES[header.kind]) if speech else tiles_of(ids):
+        levels = np.array(list(info.get("levels") or []) or [self.level] * len(ids), float)
+        for frame in signal.split(ids, levels.reshape(-1, len(ids)), header.columns):
             writer.write(frame)
         writer.close(length)
         return out.getvalue()
 
-    def frames(self, ids: NDArray[np.int64], info: dict[str, Any], window: int) -> Iterator[Frame]:
-        """Frames of speech [C, T]; the last level known goes on where ids were added."""
-        rows, columns = ids.shape
-        levels = list(info.get("levels") or []) or [self.level] * rows
-        for number, start in enumerate(range(0, columns, window)):
-            own = levels[number * rows : (number + 1) * rows] or levels[-rows:]
-            yield Frame(np.ascontiguousarray(ids[:, start : start + window]), side_of(np.array(own)))
 
-
-def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:
+def separate(tokens: Tokens, signal: Signal, groups: int) -> Iterator[NDArray[Any]]:
     """The arrays [C, T], [H, W] or, with groups, those with a last axis of G, that one may hold. Raises InputError."""
     ids, last = tokens.ids, [groups] * (groups > 1)
     if "shape" in tokens.info:
         shape = [*tokens.info["shape"][:2], *last]
-        if np.prod(shape) != ids.size and SIGNALS[kind].streams and shape[0] == 1:
+        if np.prod(shape) != ids.size and signal.streams and shape[0] == 1:
             shape[1] = ids.size // math.prod(last)  # a language model has gone on, or stopped early
         if np.prod(shape) != ids.size:
             raise InputError(f"has {ids.size:,} ids, and its shape is {tokens.info['shape']}")
@@ -181,40 +172,11 @@ def separate(tokens: Tokens, kind: str, groups: int) -> Iterator[NDArray[Any]]:
         return
     if ids.size == 0:
         raise InputError("holds no ids")
-    axes = ("T", "B, T") if SIGNALS[kind].streams else ("H, W", "B, H, W")
-    single = len(last) + len(axes[0].split(", "))
+    single = len(signal.axes) + len(last)
     if ids.ndim not in (single, single + 1) or list(ids.shape[ids.ndim - len(last) :]) != last:
-        ends = f", {groups}" if last else ""
-        expected = " or ".join(f"[{each}{ends}]" for each in axes)
-        raise InputError(f"holds an array of shape {list(ids.shape)}, expected {expected} of {kind}")
+        axes = ", ".join([*signal.axes, *map(str, last)])
+        raise InputError(
+            f"holds an array of shape {list(ids.shape)}, expected [{axes}] or [B, {axes}] of {signal.kind}"
+        )
     for each in ids if ids.ndim > single else [ids]:
-        yield each[None] if SIGNALS[kind].streams else each
-
-
-def sound_of(ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[SpeechFacts, int]:
-    """What the header says of a recording of ids [C, T], and its samples: those of the info where they fit."""
-    rate, most = int(info.get("sample_rate") or facts.sample_rate), ids.shape[1] * facts.hop
-    together, channels = facts.network.channels, int(info.get("channels") or 0)
-    if -(-channels // together) != len(ids):
-        channels = len(ids) * together
-    signal = SpeechFacts(rate, channels, info.get("bit_depth", 16), info.get("floating", False))
-    samples = int(info.get("samples") or 0)
-    if not most - facts.hop < resampled_length(samples, rate, facts.sample_rate) <= most:
-        samples = most * rate // facts.sample_rate
-    return signal, samples
-
-
-def picture_of(ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[ImageFacts, int]:
-    """What the header says of an image of ids [H, W]; its size is that of the info where it fits."""
-    height, width = int(info.get("height") or 0), int(info.get("width") or 0)
-    if positions(height, width, facts.hop) != ids.shape:
-        height, width = ids.shape[0] * facts.hop, ids.shape[1] * facts.hop
-    more = {key: info[key] for key in ("channels", "bit_depth", "floating") if key in info}
-    return ImageFacts(width, height, **more), 0
-
-
-def tiles_of(ids: NDArray[np.int64]) -> Iterator[Frame]:
-    """Frames of an image [H, W], tile by tile."""
-    for row, column in tiles(ids.shape[0], ids.shape[1], 0):
-        tile = ids[row.core_start : row.core_stop, column.core_start : column.core_stop]
-        yield Frame(np.ascontiguousarray(tile))
+        yield each.reshape([1] * (2 - len(signal.axes)) + list(each.shape))

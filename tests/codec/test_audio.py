@@ -18,8 +18,7 @@ from vpcodec.corpus.coding import Coder
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.result import Settings
 from vpcodec.errors import ConfigError, ContainerError
-from vpcodec.export import source_info
-from vpcodec.importing import sound_of
+from vpcodec.export import read_tokens
 
 RATES = [8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000]
 
@@ -76,8 +75,7 @@ def test_both_channels_of_a_pair_get_one_gain(audio: Codec) -> None:
 def test_a_range_is_what_the_whole_has_there(audio: Codec, latency: float | None) -> None:
     samples = sound(132_300, 3)
     out = io.BytesIO()
-    with audio.signal.open_array(samples, 44_100) as opened:
-        audio.encode_opened(opened, out, audio.model.checked_codebook(None), Reading(latency=latency))
+    audio.encode_to(samples, out, reading=Reading(latency=latency, sample_rate=44_100))
     whole = decoded(audio, out.getvalue())
     index, cut = Index(io.BytesIO(out.getvalue())), io.BytesIO()
     audio.decode_to(index, cut, "raw", Writing(span=Span(1.2, 2.1)))
@@ -129,15 +127,20 @@ def test_damage_becomes_silence_of_both_channels(audio: Codec) -> None:
     assert (np.abs(found[20_000:36_000]).max(axis=0) < 1e-3).all()
 
 
-def test_what_is_exported_tells_the_channels_and_comes_back(audio: Codec) -> None:
-    reader = Reader(io.BytesIO(audio.encode(sound(20_000, 3), sample_rate=96_000)))
-    frames = list(reader.frames())
-    info = source_info(reader.header.signal, reader.length, audio.model, frames)
-    assert len(info["levels"]) == 2 * len(frames)
-    ids = np.concatenate([frame.tokens for frame in frames], axis=1)
-    signal, samples = sound_of(ids, info, audio.model.facts)
-    assert (signal.channels, signal.sample_rate, samples) == (3, 96_000, 20_000)
-    assert sound_of(ids, {}, audio.model.facts)[0].channels == 4
+def test_what_is_exported_tells_the_channels_and_comes_back(audio: Codec, tmp_path: Path) -> None:
+    path = tmp_path / "a.tok"
+    path.write_bytes(audio.encode(sound(20_000, 3), sample_rate=96_000))
+    exported = read_tokens(str(path), "a", str(audio.model.path))
+    ids, info = exported.ids.astype(np.int64), exported.info
+    assert info["levels"] == audio.encode_tokens(pairs(sound(20_000, 3)), sample_rate=96_000).levels.T.ravel().tolist()
+    facts, samples = audio.signal.described(ids, info, audio.model.facts)
+    assert (facts.channels, facts.sample_rate, samples) == (3, 96_000, 20_000)
+    assert audio.signal.described(ids, {}, audio.model.facts)[0].channels == 4
+
+
+def pairs(samples: np.ndarray) -> list[np.ndarray]:
+    """Three channels as two pairs, the last channel beside its copy."""
+    return [samples[:, :2], samples[:, [2, 2]]]
 
 
 def test_a_model_of_any_sound_codes_files_of_sound_and_no_photos(audio: Codec, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import soundfile
 
 from tests.conftest import MEDIA
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.signals import Reading, Span, Writing
+from vpcodec.codec.signals import Reading, Span, Wanted, Writing
 from vpcodec.container import Index
 from vpcodec.errors import ConfigError
 
@@ -46,8 +46,7 @@ def test_a_stream_of_any_latency_decodes_to_the_sound_at_its_length(
 def test_a_file_and_a_stream_cut_anyhow_give_the_same_bytes(codec: Codec, sound: np.ndarray) -> None:
     sound = sound[:RATE]
     out = io.BytesIO()
-    with codec.signal.open_array(sound, RATE) as opened:
-        codec.encode_opened(opened, out, 1024, Reading(latency=0.4))
+    codec.encode_to(sound, out, wanted=Wanted(codebook=1024), reading=Reading(latency=0.4, sample_rate=RATE))
     for chunk in (1, 100, 10_000):
         assert live(codec, sound, 0.4, chunk) == out.getvalue()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import MEDIA, ROOT
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import Wanted
-from vpcodec.codec.speech import Speech
+from vpcodec.codec.sound import Sound
 from vpcodec.data.audio import open_audio
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
@@ -41,17 +41,17 @@ def codec() -> Codec:
     [(580, 256), (1300, 256), (1500, 1024), (1680, 1024), (1690, 4096), (1950, 4096), (2000, 16384), (4314, 16384)],
 )
 def test_bits_choose_the_nearest_codebook_that_takes_at_most_8_percent_more(bitrate: float, rate: int) -> None:
-    assert Speech().choose(measured(MEASURED), Wanted(bitrate=bitrate)) == rate
+    assert Sound("speech").choose(measured(MEASURED), Wanted(bitrate=bitrate)) == rate
 
 
 @pytest.mark.parametrize("bitrate", [579, 4315])
 def test_less_than_half_or_more_than_twice_what_a_model_makes_is_an_error(bitrate: float) -> None:
     with pytest.raises(ConfigError, match=r"speech-vp makes 1.16 kbit/s to 2.16 kbit/s, not"):
-        Speech().choose(measured(MEASURED), Wanted(bitrate=bitrate))
+        Sound("speech").choose(measured(MEASURED), Wanted(bitrate=bitrate))
 
 
 def test_a_model_that_was_not_measured_goes_by_the_sizes_of_its_codebooks() -> None:
-    assert Speech().bits(measured([])) == pytest.approx([16_000 / 96 * bits for bits in (8, 10, 12, 14)])
+    assert Sound("speech").bits(measured([])) == pytest.approx([16_000 / 96 * bits for bits in (8, 10, 12, 14)])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from tests.conftest import MEDIA
 from vpcodec.codec import windows
 from vpcodec.codec.arrays import Recording
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.recordings import decode_range
 from vpcodec.codec.signals import Span, Writing
+from vpcodec.codec.sound import decode_range
 from vpcodec.codec.speech_windows import SpeechDecoder, SpeechEncoder, gain_curve
 from vpcodec.codec.token_files import new_header
 from vpcodec.container import Frame, Index, Reader, SpeechFacts, Writer

@@ -293,6 +293,19 @@ def test_what_is_wrong_with_ids_is_told_with_its_place() -> None:
             call()
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_recording_whose_channels_stand_last_is_not_taken_for_a_batch_of_tiny_sounds(channels: int) -> None:
+    codec = Codec.load("speech-vp")
+    recording = np.zeros((4800, channels), np.float32)
+    for same in (recording, torch.from_numpy(recording), recording.tolist()):
+        with pytest.raises(
+            ConfigError, match=rf"\[4800, {channels}\] is read as \[B, n\]: 4,800 sounds of {channels} s"
+        ):
+            codec.encode_tokens(same, sample_rate=16_000)
+    assert codec.encode_tokens(recording.T, sample_rate=16_000).ids.shape == (channels, 50)
+    assert codec.encode_tokens(recording[:2, :1].T, sample_rate=16_000).ids.shape == (1, 1)
+
+
 def test_a_codec_says_what_it_is() -> None:
     codec = Codec.load("speech-vp")
     assert repr(codec).startswith("<Codec speech-vp: speech, 166.667 tokens per second, codebooks 256, 1024")

@@ -8,8 +8,8 @@ import soundfile
 
 from tests.conftest import MEDIA
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.recordings import decode_range
 from vpcodec.codec.signals import Span
+from vpcodec.codec.sound import decode_range
 from vpcodec.container import Index
 
 WINDOW = 64 * 96 / 16_000  # seconds, of the codec that the fixture makes

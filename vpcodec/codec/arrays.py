@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.data.audio import LOUDEST
+from vpcodec.data.pcm import samples_of
 from vpcodec.errors import ConfigError, InputError
-
-if TYPE_CHECKING:
-    from vpcodec.data.image import Photo
 
 MOST_CHANNELS = 32  # as many as a frame of a token file can hold
 
@@ -30,6 +28,8 @@ class Recording:
         sample_rate: Hz.
     """
 
+    noun: ClassVar[str] = "a recording"
+
     samples: NDArray[np.float32]
     sample_rate: int
 
@@ -42,6 +42,8 @@ class Picture:
         pixels: [height, width, 3] uint8.
     """
 
+    noun: ClassVar[str] = "a picture"
+
     pixels: NDArray[np.uint8]
 
 
@@ -51,26 +53,31 @@ def is_array(signal: object) -> TypeGuard[InMemory]:
 
 
 def array_of(signal: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
-    """The array that a signal in memory is or becomes.
+    """The array that a signal in memory is or becomes; 16-bit floating point as 32 bits.
 
     Args:
-        signal: An array or a tensor, or a list, whose numbers have no type of their own.
+        signal: An array, a tensor on any device, or a list, whose numbers have no type of their own.
         dtype: What the numbers of a list become, where they fit; None for what numpy makes of them.
 
     Raises:
         ConfigError: It becomes no array of numbers.
     """
+    if hasattr(signal, "detach"):
+        signal = signal.detach().cpu()
+        signal = signal.float() if signal.is_floating_point() and signal.element_size() < 4 else signal
     try:
         array = np.asarray(signal)
         if dtype is not None and isinstance(signal, list | tuple) and np.can_cast(array.dtype, dtype, "same_kind"):
             array = np.asarray(signal, dtype)
-        return array
+        return array.astype(np.float32) if array.dtype == np.float16 else array
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise ConfigError(f"a {type(signal).__name__} is not an array of numbers ({error})") from None
 
 
-def whole_rate(sample_rate: float) -> int:
+def whole_rate(sample_rate: float | None) -> int:
     """Hz as an integer, also of 44100.0 and of numpy's numbers. Raises ConfigError for what is none."""
+    if sample_rate is None:
+        raise ConfigError("the sample rate of an array is unknown", hint="add sample_rate=16_000, for example")
     try:
         whole = int(sample_rate)
         fits = bool(whole == sample_rate)
@@ -124,16 +131,6 @@ def bytes_of_array(samples: NDArray[Any]) -> bytes:
     return samples.astype(samples.dtype.newbyteorder("<")).tobytes()
 
 
-def photo_of(pixels: NDArray[Any]) -> "Photo":
-    """A photo from pixels [height, width] or [height, width, 3], uint8. Raises ConfigError for anything else."""
-    if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
-        raise ConfigError(
-            f"an array of {pixels.dtype} and shape {list(pixels.shape)} is not a photo",
-            hint="use uint8, [height, width] or [height, width, 3]",
-        )
-    from PIL import Image
-
-    from vpcodec.data.image import Photo, info_of
-
-    stored = Image.fromarray(pixels)
-    return Photo(stored, info_of(stored, orientation=1, bits=8))
+def floats_of(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples [n, channels] at full scale 1. Raises ConfigError for a type that samples do not have."""
+    return samples_of(bytes_of_array(samples), subtype_of_array(samples.dtype)).reshape(samples.shape)

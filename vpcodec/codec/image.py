@@ -10,16 +10,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from vpcodec.codec.arrays import InMemory, Picture, array_of, photo_of
+from vpcodec.codec.arrays import Picture, array_of, is_array
 from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import WHOLE, Coding, Reading, Signal, Span, Writing
+from vpcodec.codec.tensors import of_equal_size
 from vpcodec.codec.windows import CORES, Window, cut
 from vpcodec.codec.workers import Computation, in_order
 from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, Writer
 from vpcodec.container.header import fitting
 from vpcodec.data.colors import is_srgb, to_pixels, to_signal
-from vpcodec.data.image import ImageInfo, ImageSink, Photo, open_image
+from vpcodec.data.image import ImageInfo, ImageSink, Photo, info_of, open_image
 from vpcodec.data.kinds import MOST_PIXELS, FileType
 from vpcodec.errors import ConfigError, ContainerError, InputError
 from vpcodec.registry import ModelFacts, ModelFolder
@@ -33,7 +35,6 @@ Tile = tuple[Pixels, int, int]  # pixels [..., h, w, 3] of a part of a picture o
 class Pictures(Signal):
     """Photos and other pictures."""
 
-    kind = "image"
     media = "image"
     noun = "a photo"
     unit = "bit/pixel"
@@ -41,16 +42,15 @@ class Pictures(Signal):
     per = "pixel"
     streams = False
     needs_model = True  # the grid of its tiles follows from the hop
+    axes = ("H", "W")
+    dtype = np.uint8
 
-    def open(
-        self, stream: BinaryIO, reading: Reading, file_type: FileType | None = None
-    ) -> AbstractContextManager[Photo]:
-        return nullcontext(open_image(stream, reading.most_pixels, file_type))
-
-    def open_array(self, array: InMemory, sample_rate: float | None) -> AbstractContextManager[Photo]:
-        if sample_rate is not None:
+    def open(self, source: Any, reading: Reading, file_type: FileType | None = None) -> AbstractContextManager[Photo]:
+        if not is_array(source):
+            return nullcontext(open_image(source, reading.most_pixels, file_type))
+        if reading.sample_rate is not None:
             raise ConfigError("sample_rate is for samples in an array", hint="remove it; a photo has none")
-        return nullcontext(photo_of(array_of(array)))
+        return nullcontext(photo_of(array_of(source)))
 
     def header(self, opened: Photo) -> tuple[ImageFacts, dict[str, bytes], tuple[str, ...]]:
         info = opened.info
@@ -111,6 +111,59 @@ class Pictures(Signal):
         facts = image_facts(header)
         return join(list(frames), *positions(facts.height, facts.width, model.facts.hop))
 
+    def split(self, tokens: NDArray[np.int64], levels: NDArray[Any], columns: int) -> Iterator[Frame]:
+        for row, column in tiles(tokens.shape[0], tokens.shape[1], 0):
+            yield Frame(
+                np.ascontiguousarray(tokens[row.core_start : row.core_stop, column.core_start : column.core_stop])
+            )
+
+    def described(self, ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[ImageFacts, int]:
+        height, width = int(info.get("height") or 0), int(info.get("width") or 0)
+        if positions(height, width, facts.hop) != ids.shape:
+            height, width = ids.shape[0] * facts.hop, ids.shape[1] * facts.hop
+        more = {key: info[key] for key in ("channels", "bit_depth", "floating") if key in info}
+        return ImageFacts(width, height, **more), 0
+
+    def shape(self, facts: ModelFacts) -> tuple[int, ...]:
+        return 0, 0, 3
+
+    def encode_arrays(
+        self, model: ModelFolder, engine: Engine, rows: list[NDArray[Any]], sample_rate: float | None, rate: int
+    ) -> list[tuple[NDArray[np.int64], list[int], list[float]]]:
+        if sample_rate is not None:
+            raise ConfigError("sample_rate is for samples in an array", hint="remove it; a photo has none")
+        found: dict[int, NDArray[np.int64]] = {}
+        for places in of_equal_size([row.shape for row in rows]):
+            photos = [photo_of(rows[place]) for place in places]
+            coding = coding_of(model, engine, rate, photos[0].info.height, photos[0].info.width)
+            parts = [compute(engine) for compute in encode_tiles(coding, photos)]
+            for number, place in enumerate(places):
+                found[place] = self.join(coding.header, [Frame(part[number]) for part in parts], model)
+        return [(found[place], list(row.shape[:2]), []) for place, row in enumerate(rows)]
+
+    def decode_arrays(
+        self,
+        model: ModelFolder,
+        engine: Engine,
+        rows: list[NDArray[np.int64]],
+        levels: NDArray[np.float32],
+        sizes: list[list[int]],
+        rate: int,
+    ) -> list[NDArray[Any]]:
+        hop, found = model.facts.hop, dict[int, Pixels]()
+        sizes = [size or [side * hop for side in row.shape] for size, row in zip(sizes, rows, strict=True)]
+        for row, (height, width) in zip(rows, sizes, strict=True):
+            if not (0 < height <= row.shape[0] * hop and 0 < width <= row.shape[1] * hop):
+                raise InputError(f"ids of shape {list(row.shape)} are not a picture of {width}x{height} pixels")
+        for places in of_equal_size(sizes):
+            height, width = sizes[places[0]]
+            used = tuple(slice(side) for side in positions(height, width, hop))
+            coding = coding_of(model, engine, rate, height, width)
+            grids = np.stack([rows[place][used] for place in places])
+            parts = (compute(engine) for compute in decode_tiles(coding, grids))
+            found.update(zip(places, pixels_of(parts, image_facts(coding.header), len(places)), strict=True))
+        return [found[place] for place in range(len(rows))]
+
     def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:
         facts = image_facts(header)
         info = open_image(target, facts.width * facts.height).info
@@ -134,6 +187,23 @@ class Pictures(Signal):
 
     def rate_text(self, bits: float) -> str:
         return f"{bits:.3f} bits per pixel"
+
+
+def photo_of(pixels: NDArray[Any]) -> Photo:
+    """A photo from pixels [height, width] or [height, width, 3], uint8. Raises ConfigError for anything else."""
+    if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
+        raise ConfigError(
+            f"an array of {pixels.dtype} and shape {list(pixels.shape)} is not a photo",
+            hint="use uint8, [height, width] or [height, width, 3]",
+        )
+    stored = Image.fromarray(pixels)
+    return Photo(stored, info_of(stored, orientation=1, bits=8))
+
+
+def coding_of(model: ModelFolder, engine: Engine, rate: int, height: int, width: int) -> Coding:
+    """What ids of pictures of a size are made or decoded with."""
+    facts = ImageFacts(width, height, 3, 8)
+    return Coding(engine, model, Header(model.name, model.checksum, rate, model.radices(rate), facts))
 
 
 def image_facts(header: Header) -> ImageFacts:

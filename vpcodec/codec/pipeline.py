@@ -5,10 +5,11 @@ Speech streams: bytes leave before the last sample is in, and memory does not gr
 
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,10 +23,10 @@ from vpcodec.codec.arrays import (
     subtype_of_array,
     whole_rate,
 )
-from vpcodec.codec.engines import open_engine
+from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
 from vpcodec.codec.token_calls import Codebook, TokenCalls
-from vpcodec.codec.token_files import check_model, new_header, tokens_of, write_fitting
+from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 
     from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
 
-Device: TypeAlias = "str | torch.device"
-
 DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}  # those that encode where none is named
+
+Decoded = TypeVar("Decoded", Recording, Picture)
 
 
 class Codec(TokenCalls):
@@ -51,6 +52,11 @@ class Codec(TokenCalls):
         model: The model.
         engine: What computes it.
     """
+
+    def __init__(self, model: ModelFolder, engine: Engine) -> None:
+        self.model = model
+        self.engine = engine
+        self.signal = SIGNALS[model.facts.kind]
 
     @classmethod
     def load(
@@ -68,6 +74,10 @@ class Codec(TokenCalls):
         """
         folder = model if isinstance(model, ModelFolder) else find_model(model)
         return cls(folder, open_engine(folder, engine, str(device), threads))
+
+    def to(self, device: "str | torch.device") -> Self:
+        """This model on another device, computed by torch. Raises ConfigError for one that is not there."""
+        return type(self)(self.model, open_engine(self.model, "torch", str(device)))
 
     @property
     def name(self) -> str:
@@ -110,17 +120,7 @@ class Codec(TokenCalls):
         """
         wanted = Wanted(codebook=codebook, bitrate=bitrate, bpp=bpp, target_size=target_size)
         out = io.BytesIO()
-        if is_array(signal):
-
-            def write(rate: int, out: BinaryIO) -> Coded:
-                with self.signal.open_array(signal, sample_rate) as opened:
-                    return self.encode_opened(opened, out, rate, Reading())
-
-            coded = self.write_sized(wanted, out, write)
-        elif sample_rate is not None:
-            raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
-        else:
-            coded = self.encode_to(cast(Source, signal), out, wanted=wanted)
+        coded = self.encode_to(signal, out, wanted=wanted, reading=Reading(sample_rate=sample_rate))
         for note in coded.notes:
             warnings.warn(note, stacklevel=2)
         return out.getvalue()
@@ -215,7 +215,7 @@ class Codec(TokenCalls):
 
     def encode_to(
         self,
-        source: Source,
+        source: Source | InMemory,
         out: BinaryIO,
         *,
         wanted: Wanted = ANY_SIZE,
@@ -225,7 +225,7 @@ class Codec(TokenCalls):
         """Write the token file of a recording or photo to a stream.
 
         Args:
-            source: Path, `-` for standard input, or a binary stream.
+            source: Path, `-` for standard input, binary stream or array.
             out: Where the bytes go; need not seek.
             wanted: How large the token file is to be. For a target size, a pipe is read to its end first.
             reading: How the source is read; None for a file as it is, all of it.
@@ -236,31 +236,50 @@ class Codec(TokenCalls):
             DependencyError: The optional package that reads it is not installed.
             ConfigError: The model lacks the codebook or rate.
         """
-        self.signal.choose(self.model, wanted)
-        reading = reading or Reading()
-        with open_input(source) as given, seekable(given) if wanted.target_size else nullcontext(given) as stream:
-            live = not at_start(stream)
+        rate, reading = self.signal.choose(self.model, wanted), reading or Reading()
+        if wanted.target_size is not None:
+            return self.encode_fitting(source, out, wanted.target_size, reading, file_type)
+        stored = not is_array(source)
+        if stored and reading.sample_rate is not None:
+            raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
+        with opened_signal(source) as stream:
+            live = stored and not at_start(stream)
+            with self.signal.open(stream, reading, file_type) as signal:
+                facts, metadata, notes = self.signal.header(signal)
+                coding = self.coding(new_header(self.model, rate, facts, metadata, reading.latency))
+                length = self.signal.encode(coding, signal, out, reading.span, live=live)
+                notes = (*signal.notes, *notes)
+        return Coded(rate, length, coding.header.amount(length), notes, coding.timer.seconds)
 
-            def write(rate: int, out: BinaryIO) -> Coded:
-                if not live:
+    def encode_fitting(
+        self, source: Source | InMemory, out: BinaryIO, most: int, reading: Reading, file_type: FileType | None
+    ) -> Coded:
+        """Write the token file of the largest codebook that fits into so many bytes; two or three of four are tried.
+
+        Raises InputError where even the smallest takes more.
+        """
+        made: dict[int, tuple[bytes, Coded]] = {}
+        with opened_signal(source) as given, nullcontext(given) if is_array(given) else seekable(given) as stream:
+
+            def size(rate: int) -> int:
+                if hasattr(stream, "seek"):
                     stream.seek(0)
-                with self.signal.open(stream, reading, file_type) as opened:
-                    return self.encode_opened(opened, out, rate, reading, live=live)
+                content = io.BytesIO()
+                coded = self.encode_to(
+                    stream, content, wanted=Wanted(codebook=rate), reading=reading, file_type=file_type
+                )
+                made[rate] = content.getvalue(), coded
+                return len(made[rate][0])
 
-            return self.write_sized(wanted, out, write)
-
-    def write_sized(self, wanted: Wanted, out: BinaryIO, write: Callable[[int, BinaryIO], Coded]) -> Coded:
-        """Write the token file that is wanted by `write`, which writes it at a rate. Raises as `write_fitting`."""
-        if wanted.target_size is None:
-            return write(self.signal.choose(self.model, wanted), out)
-        return write_fitting(self.model, wanted.target_size, out, write)
-
-    def encode_opened(self, opened: Any, out: BinaryIO, rate: int, reading: Reading, *, live: bool = False) -> Coded:
-        """Write the token file of what `Signal.open` gave; see there and `Signal.encode`."""
-        facts, metadata, notes = self.signal.header(opened)
-        coding = self.coding(new_header(self.model, rate, facts, metadata, reading.latency))
-        length = self.signal.encode(coding, opened, out, reading.span, live=live)
-        return Coded(rate, length, coding.header.amount(length), (*opened.notes, *notes), coding.timer.seconds)
+            rates = self.model.facts.rates
+            fitting = bisect_right(rates, most, key=size)
+        if not fitting:
+            least = len(made[rates[0]][0])
+            hint = f"{self.name} makes {least:,} at least; choose a smaller model or a larger size"
+            raise InputError(f"does not fit into {most:,} bytes", hint=hint)
+        content, coded = made[rates[fitting - 1]]
+        out.write(content)
+        return coded
 
     def coding(self, header: Header) -> Coding:
         """What a token file with this header is coded with."""
@@ -288,16 +307,17 @@ class Codec(TokenCalls):
 
     def decode_recording(self, content: bytes | Source) -> Recording:
         """The sound of a token file; raises as `decode`, and InputError for a photo."""
-        decoded = self.decode(content)
-        if not isinstance(decoded, Recording):
-            raise InputError("this token file holds a picture, not a recording")
-        return decoded
+        return self.decoded_as(Recording, content)
 
     def decode_picture(self, content: bytes | Source) -> Picture:
         """The picture of a token file; raises as `decode`, and InputError for a recording."""
+        return self.decoded_as(Picture, content)
+
+    def decoded_as(self, wanted: type[Decoded], content: bytes | Source) -> Decoded:
+        """What is in a token file, if it is of this class; raises InputError otherwise."""
         decoded = self.decode(content)
-        if not isinstance(decoded, Picture):
-            raise InputError("this token file holds a recording, not a picture")
+        if not isinstance(decoded, wanted):
+            raise InputError(f"this token file holds {decoded.noun}, not {wanted.noun}")
         return decoded
 
     def decode_batch(self, contents: Iterable[bytes | Source], *, jobs: int = 1) -> list[Recording | Picture]:
@@ -332,6 +352,7 @@ class Codec(TokenCalls):
             ContainerError: The token file is damaged, or with `resync` nothing is left of it.
             InputError: There is no such range.
         """
+        check_model(self.model, reader.header)
         coding = self.coding(reader.header)
         notes = self.signal.decode(coding, reader, out, form or self.signal.formats[0], writing or Writing())
         return Coded(
@@ -342,3 +363,8 @@ class Codec(TokenCalls):
 def opened(content: bytes | Source) -> AbstractContextManager[BinaryIO]:
     """A token file as a stream."""
     return open_input(io.BytesIO(content) if isinstance(content, bytes | bytearray | memoryview) else content)
+
+
+def opened_signal(source: Source | InMemory) -> AbstractContextManager[Any]:
+    """A media file as a stream, an array as it is."""
+    return nullcontext(source) if is_array(source) else open_input(cast(Source, source))

@@ -1,19 +1,12 @@
-"""Recordings as streams: blocks of sound to frames and back, whole or a range, at the rate and length they had."""
-
-import math
-from collections.abc import Iterator
+"""Recordings as streams: blocks of sound to frames and back, at the rate that they had."""
 
 from vpcodec.codec.arrays import MOST_CHANNELS
-from vpcodec.codec.signals import Coding, Span
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
-from vpcodec.codec.windows import CORES
-from vpcodec.codec.workers import Computation, in_order
-from vpcodec.container import Frame, Header, Index, Reader, Resync, SpeechFacts
+from vpcodec.codec.workers import Computation
+from vpcodec.container import Frame, Header, SpeechFacts
 from vpcodec.data.resample import Resampler, resampled_length
 from vpcodec.errors import ContainerError, InputError
 from vpcodec.registry import ModelFacts
-
-LEAD = 4096  # samples at the model's rate around a range, more than the resampler's filter needs
 
 
 class RecordingEncoder:
@@ -85,84 +78,6 @@ class RecordingDecoder:
         return self.decoder.finish(resampled_length(length, self.signal.sample_rate, self.facts.sample_rate))
 
 
-def decode_whole(
-    coding: Coding, reader: Reader, *, live: bool = False, on_damage: Resync | None = None
-) -> Iterator[Samples]:
-    """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
-
-    Args:
-        coding: What with.
-        reader: Of the token file.
-        live: Whether to compute frame by frame, instead of many at once, which is faster.
-        on_damage: What stands for lost frames; None where damage is to raise ContainerError.
-
-    Raises:
-        ContainerError: The token file is damaged.
-    """
-    decoder = RecordingDecoder(coding.facts, coding.header)
-
-    def computations() -> Iterator[Computation[Samples]]:
-        for frame in reader.frames(coding.prior, on_damage=on_damage):
-            yield from decoder.push(frame)
-        yield from decoder.finish(reader.length)
-
-    for window in in_order(coding.engine, computations(), coding.timer, live=live):
-        yield decoder.resampler.push(window)
-    yield decoder.resampler.finish(reader.length)
-
-
-def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
-    """Blocks [n, channels] of a range of a recording; only the frames around it are read.
-
-    Raises:
-        InputError: The recording ends before the range begins.
-        ContainerError: The token file is damaged, or its frames end before the range does.
-    """
-    signal, rate = speech_facts(index.header), coding.facts.sample_rate
-    start, stop = span.samples(signal.sample_rate)
-    stop = min(index.length, index.length if stop is None else stop)
-    if start >= stop:
-        raise InputError(f"the recording ends before second {span.start:g}")
-    # Resampling starts where a sample at the model's rate and one at the source's fall on the same instant.
-    step = rate // math.gcd(rate, signal.sample_rate)
-    core = (index.header.columns or CORES[index.header.kind]) * coding.facts.hop
-    first = max(0, start * rate // signal.sample_rate - LEAD - step) // core
-    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns, signal.channels)
-    begin = decoder.begin(first) * coding.facts.hop
-    skipped = -begin % step
-    offset = (begin + skipped) * signal.sample_rate // rate
-    ends = resampled_length(index.length, signal.sample_rate, rate) - begin
-    computations = windows_of(coding, index, decoder, resampled_length(stop, signal.sample_rate, rate) + LEAD)
-    windows = cut_out(in_order(coding.engine, computations, coding.timer), skipped, ends)
-    missing = stop - start
-    for block in cut_out(resample_windows(windows, rate, signal), start - offset, stop - offset):
-        missing -= len(block)
-        yield block
-    if missing:
-        raise ContainerError(f"the frames end {missing:,} samples before the end that the footer states")
-
-
-def windows_of(coding: Coding, index: Index, decoder: SpeechDecoder, stop: int) -> Iterator[Computation[Samples]]:
-    """What computes the windows [n, channels] at the model's rate up to sample `stop`, or to the end.
-
-    Raises ContainerError.
-    """
-    signal = speech_facts(index.header)
-    for number in range(decoder.received, len(index)):
-        yield from decoder.push(checked(index.read(number, coding.prior), signal))
-        if decoder.begin(decoder.decoded) * coding.facts.hop > stop:
-            return
-    yield from decoder.finish()
-
-
-def resample_windows(windows: Iterator[Samples], rate: int, signal: SpeechFacts) -> Iterator[Samples]:
-    """Windows at the model's rate as blocks at the recording's."""
-    resampler = Resampler(rate, signal.sample_rate, signal.channels)
-    for window in windows:
-        yield resampler.push(window)
-    yield resampler.finish()
-
-
 def speech_facts(header: Header) -> SpeechFacts:
     """The header's facts about a recording.
 
@@ -183,15 +98,3 @@ def checked(frame: Frame, signal: SpeechFacts) -> Frame:
     if len(frame.tokens) != signal.rows:
         raise ContainerError(f"a frame has {len(frame.tokens)} rows of tokens, the header says {signal.rows}")
     return frame
-
-
-def cut_out(blocks: Iterator[Samples], start: int, stop: int | None) -> Iterator[Samples]:
-    """The part of a signal from sample `start` to `stop`; nothing behind it is read."""
-    place = 0
-    for block in blocks:
-        piece = block[max(0, start - place) : None if stop is None else max(0, stop - place)]
-        if len(piece):
-            yield piece
-        place += len(block)
-        if stop is not None and place >= stop:
-            return

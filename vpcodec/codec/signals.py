@@ -1,22 +1,23 @@
-"""What differs between speech and images above the network: one object a signal answers the same questions for each.
+"""What differs between sound and images above the network: one object a kind of signal answers the same questions.
 
-`speech.py` and `image.py` hold one each, and `pipeline.SIGNALS` lists them. Whoever works on signals of any sort asks
+`sound.py` and `image.py` hold one each, and `token_files.SIGNALS` lists them. Whoever works on signals of any kind asks
 that table instead of comparing kinds.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from vpcodec.codec.arrays import InMemory, Picture, Recording
+from vpcodec.codec.arrays import Picture, Recording
 from vpcodec.codec.engines import Engine
+from vpcodec.codec.windows import CORES
 from vpcodec.codec.workers import Timer
 from vpcodec.container import Facts, Frame, Header, Index, Reader, Resync
 from vpcodec.data.audio import RawFormat
@@ -88,6 +89,7 @@ class Reading:
 
     Attributes:
         raw: What the samples are, for sound without a header.
+        sample_rate: Hz, of samples in an array.
         span: Range of a recording to encode.
         most_pixels: That a photo may have.
         salvage: Whether to take what is there of a recording that is damaged or truncated.
@@ -96,6 +98,7 @@ class Reading:
     """
 
     raw: RawFormat | None = None
+    sample_rate: float | None = None
     span: Span = WHOLE
     most_pixels: int = MOST_PIXELS
     salvage: bool = False
@@ -157,7 +160,7 @@ class Coded:
 
 
 class Signal(ABC):
-    """A sort of signal.
+    """A kind of signal.
 
     Attributes:
         kind: Of its models and token files.
@@ -168,9 +171,11 @@ class Signal(ABC):
         per: What tokens are counted by.
         streams: Whether it has a beginning and an end, so that parts of it can be coded as they come.
         needs_model: Whether its tokens cannot be read from a token file without the model.
+        axes: Of the ids of a signal, or of a channel.
+        dtype: Of decoded signals in arrays.
     """
 
-    kind: ClassVar[str]
+    kind: str
     media: ClassVar[Kind]
     noun: ClassVar[str]
     unit: ClassVar[str]
@@ -178,25 +183,37 @@ class Signal(ABC):
     per: ClassVar[str]
     streams: ClassVar[bool]
     needs_model: ClassVar[bool]
+    axes: ClassVar[tuple[str, ...]]
+    dtype: ClassVar[DTypeLike]
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
 
     @property
     def formats(self) -> tuple[str, ...]:
         """What it can be written as; the first is the default."""
         return WRITTEN[self.media]
 
-    @abstractmethod
-    def open(
-        self, stream: BinaryIO, reading: Reading, file_type: FileType | None = None
-    ) -> AbstractContextManager[Any]:
-        """A media file, opened; `file_type` where it was recognized before. It has `notes`. Raises InputError."""
+    @property
+    def core(self) -> int:
+        """Positions of a window along each axis, without its context."""
+        return CORES[self.kind]
 
     @abstractmethod
-    def open_array(self, array: InMemory, sample_rate: float | None) -> AbstractContextManager[Any]:
-        """A signal in memory, as `open` gives it. Raises ConfigError for anything else, InputError for its numbers."""
+    def open(self, source: Any, reading: Reading, file_type: FileType | None = None) -> AbstractContextManager[Any]:
+        """A media file as a stream, or an array, opened; it has `notes`. `file_type` is what was recognized before.
+
+        Raises InputError, and ConfigError for an array that is no such signal.
+        """
 
     @abstractmethod
     def header(self, opened: Any) -> tuple[Facts, dict[str, bytes], tuple[str, ...]]:
         """The facts for the header of a token file, metadata, and notes on what is left out of these."""
+
+    def facts_for(self, facts: Any, model: ModelFacts) -> Facts:
+        """Facts of a signal as the token files of a model state them."""
+        found: Facts = facts
+        return found
 
     @abstractmethod
     def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:
@@ -228,7 +245,7 @@ class Signal(ABC):
 
         Raises:
             ContainerError: The token file is damaged, or with `resync` nothing is left of it.
-            InputError: It holds another sort of signal, or has no such range.
+            InputError: It has no such range.
         """
 
     @abstractmethod
@@ -242,6 +259,54 @@ class Signal(ABC):
     @abstractmethod
     def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
         """The tokens of all frames as one array: [rows, T], as frames have rows, or [H, W]. Raises ContainerError."""
+
+    @abstractmethod
+    def split(self, tokens: NDArray[np.int64], levels: NDArray[Any], columns: int) -> Iterator[Frame]:
+        """The inverse of `join`.
+
+        Args:
+            tokens: [rows, T] or [H, W].
+            levels: dBFS [windows, rows] of sound; the last ones hold for the windows behind them, too.
+            columns: Of a frame, as the header says.
+        """
+
+    @abstractmethod
+    def described(self, ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[Facts, int]:
+        """What the header says of a signal with such tokens, and its length; both as an export's info says, if it fits.
+
+        Args:
+            ids: [rows, T] or [H, W].
+            info: As in `export.Tokens`, all of it or nothing.
+            facts: Of the model.
+        """
+
+    @abstractmethod
+    def shape(self, facts: ModelFacts) -> tuple[int, ...]:
+        """Of the smallest array that may hold a signal: (0,) for sound of a channel."""
+
+    @abstractmethod
+    def encode_arrays(
+        self, model: ModelFolder, engine: Engine, rows: list[NDArray[Any]], sample_rate: float | None, rate: int
+    ) -> list[tuple[NDArray[np.int64], list[int], list[float]]]:
+        """Ids, lengths (one for each axis) and levels of each signal; those of one size are computed together.
+
+        Raises ConfigError for arrays that are no such signals, InputError for their numbers.
+        """
+
+    @abstractmethod
+    def decode_arrays(
+        self,
+        model: ModelFolder,
+        engine: Engine,
+        rows: list[NDArray[np.int64]],
+        levels: NDArray[np.float32],
+        sizes: list[list[int]],
+        rate: int,
+    ) -> list[NDArray[Any]]:
+        """The inverse of `encode_arrays`; an empty size leaves a signal as long as its ids make it.
+
+        Raises InputError for a size that the ids are too few for.
+        """
 
     @abstractmethod
     def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:

@@ -1,31 +1,30 @@
 """What those who train generators call: ids as arrays or tensors, in both directions, and the latents behind them."""
 
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.arrays import whole_rate
-from vpcodec.codec.engines import Engine, open_engine
+from vpcodec.codec.arrays import array_of, whole_rate
+from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import Signal
 from vpcodec.codec.tensors import (
     Tokens,
     codebook_vectors,
-    decode_tokens,
-    encode_tokens,
-    form_of,
     join_ids,
-    numbers,
+    levels_for,
+    padded,
+    rows_of,
     same_kind,
+    sizes_for,
     split_ids,
 )
-from vpcodec.codec.token_files import SIGNALS
 from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
+from vpcodec.data.level import TARGET
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from vpcodec.autoencoder import Autoencoder
@@ -34,16 +33,17 @@ Codebook: TypeAlias = int | str | None  # a codebook size, 1024 or "2x1024"; Non
 
 
 class TokenCalls:
-    """The part of `Codec` that goes without token files.
+    """The part of `Codec` that goes without token files: ids and signals are those that token files hold, bit for bit.
 
-    Args:
+    Attributes:
         model: The model.
         engine: What computes it.
+        signal: What is known of all signals of this kind.
     """
 
-    def __init__(self, model: ModelFolder, engine: Engine) -> None:
-        self.model = model
-        self.engine = engine
+    model: ModelFolder
+    engine: Engine
+    signal: Signal
 
     def encode_tokens(self, signal: Any, *, sample_rate: float | None = None, codebook: Codebook = None) -> Tokens:
         """The ids of a batch of signals, equal to those in their token files.
@@ -64,7 +64,14 @@ class TokenCalls:
             ConfigError: It has another shape, its sample rate is missing, or the model lacks the codebook.
             InputError: It holds what is no number.
         """
-        return encode_tokens(self.model, self.engine, signal, sample_rate, self.model.checked_codebook(codebook))
+        least, axes = self.signal.shape(self.model.facts), len(self.signal.axes)
+        rows, rate = rows_of(signal, len(least), "a signal"), self.model.checked_codebook(codebook)
+        found = self.signal.encode_arrays(self.model, self.engine, rows, sample_rate, rate)
+        ids = padded([each for each, _, _ in found], (0,) * axes, np.int64)
+        lengths = padded([np.array(length) for _, length, _ in found], (axes,), np.int64)
+        levels = padded([np.array(level) for _, _, level in found], (0,), np.float32, TARGET)
+        like = same_kind(signal)
+        return Tokens(like(ids), like(lengths), like(levels))
 
     def decode_tokens(
         self, ids: Any, *, codebook: Codebook = None, level: Any = -20.0, lengths: Any | None = None
@@ -82,7 +89,13 @@ class TokenCalls:
             InputError: An id is outside the vocabulary, or there are fewer than the lengths need.
             ConfigError: Ids, levels or lengths have another shape, or the model lacks the codebook.
         """
-        return decode_tokens(self.model, self.engine, ids, self.model.checked_codebook(codebook), level, lengths)
+        axes, rate = len(self.signal.axes), self.model.checked_codebook(codebook)
+        rows, vocabulary = rows_of(ids, axes, "an array of ids"), self.model.vocabulary(rate)
+        many = len(rows) > 1
+        rows = [checked_tokens(row, vocabulary, (place,) * many) for place, row in enumerate(rows)]
+        levels, sizes = levels_for(level, len(rows)), sizes_for(lengths, len(rows), axes)
+        signals = self.signal.decode_arrays(self.model, self.engine, rows, levels, sizes, rate)
+        return same_kind(ids)(padded(signals, self.signal.shape(self.model.facts), self.signal.dtype))
 
     def token_decoder(self, codebook: Codebook = None, *, level: float = -20.0, block: int = 2) -> TokenDecoder:
         """What turns ids into sound while they come; the samples do not depend on how the ids are pushed.
@@ -136,10 +149,11 @@ class TokenCalls:
 
         Raises ConfigError on another engine, and for another shape.
         """
-        network, form = self.autoencoder.network, form_of(self.model)
-        given = self.on_device(signal)
-        sides = given.shape[1 : 1 + form.ids_axes]
-        if given.ndim != len(form.least) + 1 or any(side % self.hop or not side for side in sides):
+        network, given = self.autoencoder.network, self.on_device(signal)
+        sides = given.shape[1 : 1 + len(self.signal.axes)]
+        if given.ndim != len(self.signal.shape(self.model.facts)) + 1 or any(
+            side % self.hop or not side for side in sides
+        ):
             raise ConfigError(
                 f"a tensor of shape {list(given.shape)} is no batch of whole hops", hint=f"a hop is {self.hop}"
             )
@@ -155,25 +169,16 @@ class TokenCalls:
     def split_ids(self, ids: Any, codebook: Codebook = None) -> Any:
         """Ids [...] as those of their G codes [..., G]: of "2x1024", ids below 1,048,576 as two below 1,024."""
         codes = self.model.codes(self.model.checked_codebook(codebook))
-        return same_kind(ids)(split_ids(numbers(ids), *codes))
+        return same_kind(ids)(split_ids(array_of(ids), *codes))
 
     def join_ids(self, codes: Any, codebook: Codebook = None) -> Any:
         """The inverse of `split_ids`: [..., G] to [...] int64. Raises InputError for what these codes cannot be."""
         sizes = self.model.codes(self.model.checked_codebook(codebook))
-        return same_kind(codes)(join_ids(numbers(codes), *sizes))
+        return same_kind(codes)(join_ids(array_of(codes), *sizes))
 
     def vocabulary(self, codebook: Codebook = None) -> int:
         """Number of ids that can occur, 0 to one less."""
         return self.model.vocabulary(self.model.checked_codebook(codebook))
-
-    def to(self, device: "str | torch.device") -> Self:
-        """This model on another device, computed by torch. Raises ConfigError for one that is not there."""
-        return type(self)(self.model, open_engine(self.model, "torch", str(device)))
-
-    @property
-    def signal(self) -> Signal:
-        """What is known of all signals of this kind."""
-        return SIGNALS[self.model.facts.kind]
 
     @property
     def codebooks(self) -> tuple[int | str, ...]:

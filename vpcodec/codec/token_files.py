@@ -1,47 +1,34 @@
 """A token file and the model that made it: which one that is, whether both fit, and the ids in the file."""
 
-import io
 import os
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import checked_tokens
-from vpcodec.codec.signals import Coded, Signal
-from vpcodec.container import AudioFacts, Facts, Frame, Header, Reader, SpeechFacts, prior_identity
+from vpcodec.codec.signals import Signal
+from vpcodec.container import Facts, Frame, Header, Reader, prior_identity
 from vpcodec.data.streams import Source
-from vpcodec.errors import ContainerError, InputError, ModelError
+from vpcodec.errors import ContainerError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
 
 CLASSES = {
-    "speech": ("vpcodec.codec.speech", "Speech"),
-    "audio": ("vpcodec.codec.speech", "Audio"),
+    "speech": ("vpcodec.codec.sound", "Sound"),
+    "audio": ("vpcodec.codec.sound", "Audio"),
     "image": ("vpcodec.codec.image", "Pictures"),
 }
 
 
-class Signals(Mapping[str, Signal]):
+class Signals(dict[str, Signal]):
     """What is known of each kind of signal, imported when it is first asked for: a recording needs no Pillow."""
 
-    def __init__(self) -> None:
-        self.made: dict[str, Signal] = {}
-
-    def __getitem__(self, kind: str) -> Signal:
-        if kind not in self.made:
-            module, name = CLASSES[kind]
-            self.made[kind] = getattr(import_module(module), name)()
-        return self.made[kind]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(CLASSES)
-
-    def __len__(self) -> int:
-        return len(CLASSES)
+    def __missing__(self, kind: str) -> Signal:
+        module, name = CLASSES[kind]
+        self[kind] = getattr(import_module(module), name)(kind)
+        return self[kind]
 
 
 SIGNALS = Signals()
@@ -85,63 +72,31 @@ def check_model(model: ModelFolder, header: Header) -> None:
             f"not with this {model.name} ({model.checksum.hex()})",
             hint="install the version of the model that made it, or give its folder with -m",
         )
-    fits = header.kind == model.facts.kind and header.rate in model.facts.rates
-    if isinstance(header.signal, AudioFacts):
-        fits = fits and header.signal.channels_per_token == model.facts.network.channels
-    if not fits:
+    kind = model.facts.kind
+    fits = header.kind == kind and header.rate in model.facts.rates
+    if not fits or header.signal != SIGNALS[kind].facts_for(header.signal, model.facts):
         raise ContainerError(f"the token file does not fit the model {header.model}")
     if header.levels != model.radices(header.rate):
         raise ContainerError(f"levels {header.levels} are not those of {header.model} with codebook {header.rate}")
 
 
 def new_header(
-    model: ModelFolder, rate: int, signal: Facts, metadata: dict[str, bytes], latency: float | None = None
+    model: ModelFolder, rate: int, facts: Facts, metadata: dict[str, bytes], latency: float | None = None
 ) -> Header:
     """The header of a token file that a model makes. Raises ConfigError for a latency that it cannot have."""
-    if isinstance(signal, SpeechFacts) and model.facts.kind == "audio":
-        signal = AudioFacts(**vars(signal), channels_per_token=model.facts.network.channels)
-    columns, group = (0, 1) if latency is None else SIGNALS[model.facts.kind].windows(model.facts, latency)
+    signal = SIGNALS[model.facts.kind]
+    columns, group = (0, 1) if latency is None else signal.windows(model.facts, latency)
     return Header(
         model=model.name,
         weights=model.checksum,
         rate=rate,
         levels=model.radices(rate),
-        signal=signal,
+        signal=signal.facts_for(facts, model.facts),
         metadata=tuple(metadata.items()),
         prior=prior_identity(model.prior(rate)),
         columns=columns,
         group=group,
     )
-
-
-def write_fitting(model: ModelFolder, most: int, out: BinaryIO, write: Callable[[int, BinaryIO], Coded]) -> Coded:
-    """Write the token file of the largest codebook that fits into so many bytes.
-
-    Args:
-        model: Makes it; files grow with its rates.
-        most: Bytes.
-        out: Where the bytes go, once they are known to fit.
-        write: Writes the token file at a rate; called for two or three of four.
-
-    Raises:
-        InputError: Even the smallest takes more.
-    """
-    made: dict[int, tuple[bytes, Coded]] = {}
-
-    def size(rate: int) -> int:
-        content = io.BytesIO()
-        coded = write(rate, content)
-        made[rate] = content.getvalue(), coded
-        return len(made[rate][0])
-
-    fitting = bisect_right(model.facts.rates, most, key=size)
-    if not fitting:
-        least = len(made[model.facts.rates[0]][0])
-        hint = f"{model.name} makes {least:,} at least; choose a smaller model or a larger size"
-        raise InputError(f"does not fit into {most:,} bytes", hint=hint)
-    content, coded = made[model.facts.rates[fitting - 1]]
-    out.write(content)
-    return coded
 
 
 def prior_of(header: Header, model: ModelFolder | None) -> bytes | None:

@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.arrays import bytes_of_array, columns, subtype_of_array
+from vpcodec.codec.arrays import array_of, columns, floats_of
 from vpcodec.codec.engines import Engine, checked_tokens
+from vpcodec.codec.sound import levels_in, side_of
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
-from vpcodec.codec.tensors import line_of, numbers, same_kind, side_of
+from vpcodec.codec.tensors import line_of, same_kind
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame
-from vpcodec.data.level import QUIETEST, STEP, levels_of
-from vpcodec.data.pcm import samples_of
 from vpcodec.data.resample import Resampler, checked_rate
 from vpcodec.errors import ConfigError
 from vpcodec.registry import ModelFolder
@@ -58,7 +57,7 @@ class TokenDecoder:
             InputError: An id is outside the vocabulary.
             ConfigError: They are not of one sound.
         """
-        new, self.like = line_of(ids)
+        new, self.like = line_of(ids), same_kind(ids)
         self.waiting = np.concatenate((self.waiting, checked_tokens(new, self.model.vocabulary(self.rate))))
         windows = []
         while len(self.waiting) >= self.block:
@@ -125,12 +124,11 @@ class TokenEncoder:
             ConfigError: They are not of one sound.
         """
         channels = self.model.facts.network.channels
-        new, self.like = line_of(samples) if channels == 1 else (numbers(samples), same_kind(samples))
+        new, self.like = line_of(samples) if channels == 1 else array_of(samples), same_kind(samples)
         block = columns(new)
         if block.shape[1] != channels:
             raise ConfigError(f"samples of shape {list(new.shape)} are not the next of {channels} channels")
-        sound = samples_of(bytes_of_array(block), subtype_of_array(block.dtype)).reshape(-1, channels)
-        return self.computed(self.encoder.push(self.resampler.push(sound)))
+        return self.computed(self.encoder.push(self.resampler.push(floats_of(block))))
 
     def finish(self) -> Any:
         """The ids [T] of the last samples; the next ones begin another sound."""
@@ -141,7 +139,7 @@ class TokenEncoder:
     def computed(self, windows: list[Computation[Frame]]) -> Any:
         """The ids [T] of windows, as samples were given."""
         frames = [compute(self.engine) for compute in windows]
-        self.levels = [QUIETEST + STEP * levels_of(frame.side, 1)[0] for frame in frames]
+        self.levels = [levels_in(frame)[0] for frame in frames]
         return self.like(np.concatenate([np.zeros(0, np.int64), *(frame.tokens[0] for frame in frames)]))
 
 
