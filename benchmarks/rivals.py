@@ -23,7 +23,7 @@ from PIL import Image
 from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.candidates import Candidate, ModelCandidate
 from vpcodec.evaluation.rivals import parse_rival
-from vpcodec.evaluation.signals import SAMPLE_RATE
+from vpcodec.metrics.speech import SAMPLE_RATE
 from vpcodec.metrics.table import Signal
 from vpcodec.registry import find_model
 

@@ -1,10 +1,11 @@
 """Pages to listen and to look: originals, our models, and the codecs that people use at the same size.
 
-    python scripts/gallery.py [--out docs/gallery] [--speech FOLDER] [--images FOLDER]
+    python scripts/gallery.py [--out docs/gallery] [--speech FOLDER] [--image FOLDER] [--audio FOLDER]
 
 Writes `listen.html` and `look.html`, the reports of an evaluation: self-contained pages with players, spectrograms and
 sliders. By default of the recording and the photos that the tests have, and kept in the checkout; a page says at its
-end which weights it was made with, so that `scripts/docs.py --check` can tell when it is stale.
+end which weights it was made with, so that `scripts/docs.py --check` can tell when it is stale. `music.html` needs a
+folder of recordings, for the tests have no music.
 """
 
 import argparse
@@ -25,20 +26,26 @@ from scripts.pictures import identity, released  # noqa: E402
 
 MEDIA = ROOT / "tests" / "media"
 FOLDER = ROOT / "docs" / "gallery"
-PAGES = {"speech": "listen.html", "image": "look.html"}
-RIVALS = {"speech": ("opus:6", "codec2:3200"), "image": ("avif", "webp", "jpeg")}  # images: as large as our files
+PAGES = {"speech": "listen.html", "image": "look.html", "audio": "music.html"}
+BUNDLED = {"speech": ["speech.flac"], "image": ["cat.png", "coffee.jpg"]}
+RIVALS = {
+    "speech": ("opus:6", "codec2:3200"),
+    "image": ("avif", "webp", "jpeg"),  # as large as our files, as all without a number
+    "audio": ("opus", "opus:12", "opus:24", "aac", "mp3"),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=FOLDER)
-    parser.add_argument("--speech", type=Path, help="folder of recordings")
-    parser.add_argument("--images", type=Path, help="folder of photos")
+    for kind in PAGES:
+        parser.add_argument(f"--{kind}", type=Path, metavar="FOLDER", help="media to show instead")
     options = parser.parse_args()
-    for kind, folder in (("speech", options.speech), ("image", options.images)):
-        page = options.out / PAGES[kind]
-        write_page(page, kind, open_dataset(str(folder)) if folder else bundled(kind))
-        print(f"{page}: {page.stat().st_size:,} bytes")
+    for kind, name in PAGES.items():
+        folder, page = getattr(options, kind), options.out / name
+        if folder or kind in BUNDLED:
+            write_page(page, kind, open_dataset(str(folder)).seen_as(kind) if folder else bundled(kind))
+            print(f"{page}: {page.stat().st_size:,} bytes")
 
 
 def write_page(page: Path, kind: str, dataset: Dataset) -> None:
@@ -54,8 +61,7 @@ def write_page(page: Path, kind: str, dataset: Dataset) -> None:
 
 def bundled(kind: str) -> Dataset:
     """The tests' own media of a kind."""
-    names = {"speech": ["speech.flac"], "image": ["cat.png", "coffee.jpg"]}[kind]
-    return Dataset("bundled", kind, tuple(Item(name, MEDIA / name) for name in names))
+    return Dataset("bundled", kind, tuple(Item(name, MEDIA / name) for name in BUNDLED[kind]))
 
 
 def installed(kind: str) -> list[str]:
@@ -77,8 +83,8 @@ def mark(kind: str) -> str:
 
 
 def stale_pages() -> list[str]:
-    """Kinds whose page is missing or was made with other models."""
-    pages = {kind: FOLDER / name for kind, name in PAGES.items()}
+    """Kinds whose page of bundled media is missing or was made with other models."""
+    pages = {kind: FOLDER / PAGES[kind] for kind in BUNDLED}
     return [
         kind for kind, page in pages.items() if not page.is_file() or not page.read_text("utf-8").endswith(mark(kind))
     ]

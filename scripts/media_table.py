@@ -50,8 +50,8 @@ writes and reads a file of each kind.
 
 ## Extras
 
-The table of formats names the extras for further formats. Other extras are `full` (training and evaluation), `export`
-(export to Parquet) and `ray` (a Ray cluster): `pip install 'vpcodec[full,export]'`.
+The table of formats names the extras for further formats. Other extras are `full` (training and evaluation), `visqol`
+(a metric of music), `export` (export to Parquet) and `ray` (a Ray cluster): `pip install 'vpcodec[full,export]'`.
 
 ## Conversions
 

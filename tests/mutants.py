@@ -377,6 +377,32 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "tests/evaluation/test_matched_rate.py",
     ),
     Mutant(
+        "vpcodec/evaluation/candidates.py",
+        "if len(content) <= budget:",
+        "if len(content) < budget:",
+        "tests/evaluation/test_matched_rate.py",
+    ),
+    Mutant("vpcodec/metrics/audio.py", "* (4 / WINDOW)", "* (2 / WINDOW)", "tests/metrics/test_audio.py"),
+    Mutant("vpcodec/metrics/audio.py", "(hertz >= low) & ", "", "tests/metrics/test_audio.py"),
+    Mutant(
+        "vpcodec/metrics/audio.py",
+        "ours * theirs.conj(), deg=True",
+        "ours * theirs, deg=True",
+        "tests/metrics/test_audio.py",
+    ),
+    Mutant(
+        "vpcodec/metrics/audio.py",
+        "decoded.T.ravel(), original.T.ravel()",
+        "decoded[:, 0], original[:, 0]",
+        "tests/metrics/test_audio.py",
+    ),
+    Mutant(
+        "vpcodec/evaluation/programs.py",
+        '"--speech", "--music"',
+        '"--speech", "--downmix-mono"',
+        "tests/evaluation/test_audio.py",
+    ),
+    Mutant(
         "vpcodec/evaluation/summary.py",
         "estimate(rates, [row.extent for row in coded], seed)",
         "estimate(rates, None, seed)",

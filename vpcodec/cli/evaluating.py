@@ -29,14 +29,16 @@ def evaluate(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="CODEC,...", help="Codecs to compare with: opus:6, avif:0.15, webp:q20..."),
+        typer.Option(
+            "--against", metavar="CODEC,...", help="Codecs to compare with: opus:6, mp3, avif:0.15, webp:q20..."
+        ),
     ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
             "--metrics",
             metavar="NAME,...",
-            help="Metrics to measure. Default: all except rfid.",
+            help="Metrics to measure. Default: all except rfid, visqol_speech and pesq_wb_16.",
         ),
     ] = None,
     report: Annotated[
@@ -57,7 +59,11 @@ def evaluate(
     """Measure models on a data set: rate, quality and speed.
 
     An interrupted evaluation resumes from NAME.items.jsonl, which stands next to NAME.json, .csv or .html until the
-    end. Items are coded one at a time, so that their times are comparable; --jobs applies to the metrics of speech.
+    end. Items are coded one at a time, so that their times are comparable; --jobs applies to the metrics of sound.
+
+    The first model decides how recordings are measured: as speech, of one channel at 16 kHz, or as any sound, of one or
+    two channels at 48 kHz. For any sound, --against takes opus, aac and mp3, in stereo; a codec without a number is
+    matched to our bytes. ViSQOL needs pip install 'vpcodec[visqol]'.
     """
     codebooks = parse_codebooks(codebook)
 
@@ -74,8 +80,11 @@ def evaluate(
     outputs.check(force=force)
     data = open_dataset(dataset, Path(root) if root else None, fetch=download)
     folders = [find_model(name) for name in model or [DEFAULT_MODELS[data.kind]]]
+    data = data.seen_as(folders[0].facts.kind)
     candidates = [
-        ModelCandidate(folder, each, engine=engine, device=device) for folder in folders for each in codebooks
+        ModelCandidate(folder, each, engine=engine, device=device, kind=data.kind)
+        for folder in folders
+        for each in codebooks
     ]
     messages = Messages(quiet=quiet, progress=not no_progress)
     done, total = 0, 1

@@ -1,15 +1,15 @@
 """What is evaluated: anything that turns a signal into bytes and bytes into a signal, such as this package's models."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.arrays import Picture
 from vpcodec.codec.pipeline import Codec
+from vpcodec.codec.token_files import SIGNALS as CODED
 from vpcodec.container import prior_identity
-from vpcodec.evaluation.signals import SAMPLE_RATE
+from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.metrics.table import Signal
 from vpcodec.registry import ModelFacts, ModelFolder
 
@@ -19,7 +19,7 @@ class Candidate(Protocol):
 
     Attributes:
         name: Unique in a run: "speech-fsp-1024", "opus:6".
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         family: Settings of one codec share it; plots join them with a line.
         identity: Changes whenever results may: checksums of a model's files, the engine and its device, the version
             of a program. Results of an interrupted run are taken up only where it is the same.
@@ -29,7 +29,7 @@ class Candidate(Protocol):
         nominal_rate: Bits per second or per pixel asked for, where tokens do not tell; None for neither.
         matched: Whether it is to be given the first candidate's size for each item.
         parameters: Number of weights; None for a codec without.
-        multiplications: Multiply-adds per second of speech or per pixel, encoding and decoding together.
+        multiplications: Multiply-adds per second of sound or per pixel, encoding and decoding together.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Candidate(Protocol):
         """The file that a signal becomes. Raises VpcodecError where it cannot be encoded.
 
         Args:
-            signal: Speech [N] float32 at 16 kHz, or an image [H, W, 3] uint8.
+            signal: As `evaluation.signals` prepares it.
             budget: Bytes that the first candidate needed for it, where this one is matched to that.
         """
 
     def decode(self, content: bytes) -> Signal:
-        """The signal of a file, of the shape of the one encoded; speech may be up to 0.1 s longer or shorter.
+        """The signal of a file, of the shape of the one encoded; sound may be up to 0.1 s longer or shorter.
 
         Raises VpcodecError for a broken file.
         """
@@ -61,6 +61,26 @@ class Candidate(Protocol):
     def tokens(self, content: bytes) -> NDArray[Any] | None:
         """Integer ids in a file, of any shape, without padding; None for a codec without tokens."""
         return None
+
+
+def largest_within(write: Callable[[int], bytes], settings: Sequence[int], budget: int) -> bytes:
+    """The file of the highest setting that is at most `budget` bytes; of the lowest where none is.
+
+    Args:
+        write: Makes the file of a setting; higher ones give larger files.
+        settings: In ascending order.
+        budget: Bytes.
+    """
+    low, high = 0, len(settings) - 1
+    best = write(settings[0])
+    while low < high:
+        middle = (low + high + 1) // 2
+        content = write(settings[middle])
+        if len(content) <= budget:
+            low, best = middle, content
+        else:
+            high = middle - 1
+    return best
 
 
 class ModelCandidate(Candidate):
@@ -71,17 +91,24 @@ class ModelCandidate(Candidate):
         codebook: Codebook size, 1024 or "2x1024"; None for the largest.
         engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
         device: "auto", "cpu" or "cuda".
+        kind: What it is to code, as a model of speech can code any sound; the model's own by default.
     """
 
     ours = True
 
     def __init__(
-        self, model: ModelFolder, codebook: int | str | None = None, *, engine: str = "auto", device: str = "auto"
+        self,
+        model: ModelFolder,
+        codebook: int | str | None = None,
+        *,
+        engine: str = "auto",
+        device: str = "auto",
+        kind: str = "",
     ) -> None:
         self.codec = Codec.load(model, engine=engine, device=device)
         self.rate = model.checked_codebook(codebook)
         facts = model.facts
-        self.kind = facts.kind
+        self.kind = kind if kind and SIGNALS[kind].media == SIGNALS[facts.kind].media else facts.kind
         self.family = model.name
         self.name = model.name if len(facts.rates) == 1 else f"{model.name}@{model.codebook_name(self.rate)}"
         self.identity = f"{files_of(model, self.rate)}, {self.codec.engine.name}"
@@ -91,14 +118,12 @@ class ModelCandidate(Candidate):
         self.multiplications = multiplications(facts)
 
     def encode(self, signal: Signal, budget: int | None = None) -> bytes:
-        sample_rate = SAMPLE_RATE if self.codec.signal.streams else None
-        return self.codec.encode(signal, sample_rate=sample_rate, codebook=self.rate)
+        return self.codec.encode(signal, sample_rate=SIGNALS[self.kind].sample_rate, codebook=self.rate)
 
     def decode(self, content: bytes) -> Signal:
-        decoded = self.codec.decode(content)
-        return decoded.pixels if isinstance(decoded, Picture) else np.ascontiguousarray(decoded.samples[:, 0])
+        return SIGNALS[self.kind].of_codec(self.codec.decode(content))
 
-    def tokens(self, content: bytes) -> NDArray[np.int64]:
+    def tokens(self, content: bytes) -> NDArray[Any]:
         return self.codec.tokens(content)
 
 
@@ -110,13 +135,13 @@ def files_of(model: ModelFolder, rate: int) -> str:
 
 
 def multiplications(facts: ModelFacts) -> float:
-    """Multiply-adds per second of speech or per pixel, encoder and decoder together.
+    """Multiply-adds per second of sound or per pixel, encoder and decoder together.
 
     Every weight is used once a position, or once a spectrum where it works at that rate; the fixed Fourier matrices
-    of the speech network are not weights and come on top.
+    of the sound network are not weights and come on top.
     """
-    if facts.kind == "speech":
-        fourier = 2 * 386 * 384
-        at_tokens = facts.parameters - facts.spectral_parameters
-        return (at_tokens + facts.network.stride * (facts.spectral_parameters + fourier)) * SAMPLE_RATE / facts.hop
-    return facts.parameters / facts.hop**2
+    signal, network = CODED[facts.kind], facts.network
+    window = 4 * facts.hop // network.stride
+    fourier = 2 * window * (window + 2) * network.channels if signal.streams else 0
+    at_tokens = facts.parameters - facts.spectral_parameters
+    return signal.tokens_per_unit(facts) * (at_tokens + network.stride * (facts.spectral_parameters + fourier))

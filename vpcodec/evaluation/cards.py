@@ -22,7 +22,7 @@ from vpcodec.registry import EVALUATION, NOTES, ModelFolder
 RECIPE, CARD = "recipe.toml", "card.md"
 
 # A table stands between these; a kind after "results" leaves the other one out.
-MARKERS = re.compile(r"(<!-- results(?: (speech|image))? -->\n).*?(<!-- /results -->)", re.DOTALL)
+MARKERS = re.compile(r"(<!-- results(?: (\w+))? -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 EXPLAINED = f"""\
 - *On disk*: the whole file. *Nominal*: log2 K bits per token. *Entropy*: what an ideal coder of single tokens needs.
@@ -182,7 +182,8 @@ def run_section(run: Summary) -> str:
     table = markdown_table(run.kind, run.candidates)
     title = f"### {run.kind.capitalize()}: {title_of(run.dataset)}"
     data = f"{count(run.items, signal.item)}, {signal.described(run.total_extent, run.side)}."
-    return f"{title}\n\n{data}\n\n{table}{unavailable}\n"
+    explained = f"\n{signal.explained}" if signal.explained else ""
+    return f"{title}\n\n{data}\n\n{table}{explained}{unavailable}\n"
 
 
 def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> str:
@@ -192,7 +193,7 @@ def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> st
 
     Args:
         models: In the order of the rows.
-        kind: "speech" or "image"; None for both.
+        kind: Of signals; None for all.
     """
     merged: dict[tuple[str, str], Summary] = {}
     for run in (run for model in models for run in read_runs(model) if kind in (None, run.kind)):

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.errors import ConfigError, DataError
+from vpcodec.evaluation.signals import SIGNALS
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Dataset:
 
     Attributes:
         name: With its split: "librispeech/test-other".
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         items: In the order of their names.
         side: Images are cut to squares of so many pixels; None for whole images, and for speech.
     """
@@ -44,6 +45,10 @@ class Dataset:
     kind: str
     items: tuple[Item, ...]
     side: int | None = None
+
+    def seen_as(self, kind: str) -> "Dataset":
+        """The same recordings for a model of another kind of sound; itself where its files are not of that kind."""
+        return replace(self, kind=kind) if SIGNALS[kind].media == SIGNALS[self.kind].media else self
 
     def sample(self, count: int | None) -> "Dataset":
         """At most `count` items, spread evenly over the whole, so that every part of it is met; None for all."""
@@ -70,7 +75,7 @@ class Layout:
 
     Attributes:
         title: Its full name.
-        kind: "speech" or "image"; None where the files decide.
+        kind: "speech", "audio" or "image"; None where the files decide.
         splits: Names of its parts, the usual one first; empty for a set without.
         side: As in `Dataset`.
         drawing: Of the folder expected, with {split}.

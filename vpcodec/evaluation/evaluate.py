@@ -159,7 +159,7 @@ class Measures:
     """Measures pairs of signals with what can be measured of the metrics asked for.
 
     Args:
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         names: As in `evaluate`.
         jobs: Processes, for a kind that is measured in processes of its own; 0 measures in this one.
         device: torch's name of what computes the metrics of images.

@@ -1,9 +1,10 @@
-"""The worst and the middle items of a run, before and after: sliders for images, players for speech."""
+"""The worst and the middle items of a run, before and after: sliders for images, players for sound."""
 
 import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -14,10 +15,11 @@ from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
 from vpcodec.evaluation.results import Results, Row, Summary
-from vpcodec.evaluation.signals import SAMPLE_RATE, SIGNALS
+from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.metrics import audio, speech
 from vpcodec.metrics.table import METRICS, Signal
 
-LONGEST = 12 * SAMPLE_RATE  # samples that are kept to hear
+LONGEST = 12  # seconds that are kept to hear
 LARGEST = 512  # pixels of a side that are kept to see
 
 # Dark to light, its lightness rising steadily, so that it reads without color too.
@@ -117,22 +119,22 @@ def embed_image(signal: Signal) -> tuple[str, str]:
     return data_uri(file, "image/webp"), ""
 
 
-def embed_recording(signal: Signal) -> tuple[str, str]:
-    """Data URIs of the beginning of a recording [N], and of its spectrogram."""
+def embed_recording(signal: Signal, rate: int) -> tuple[str, str]:
+    """Data URIs of the beginning of a recording [N] or [N, C], and of its spectrogram."""
     file = io.BytesIO()
-    heard = np.clip(signal[:LONGEST], -1, 1)
-    soundfile.write(file, heard, SAMPLE_RATE, "PCM_16", format="FLAC")
-    return data_uri(file, "audio/flac"), data_uri(spectrogram(heard), "image/png")
+    heard = np.clip(signal[: LONGEST * rate], -1, 1)
+    soundfile.write(file, heard, rate, "PCM_16", format="FLAC")
+    return data_uri(file, "audio/flac"), data_uri(spectrogram(heard.reshape(len(heard), -1).mean(1), rate), "image/png")
 
 
-def spectrogram(signal: Signal, rows: int = 128) -> io.BytesIO:
-    """A PNG of 0 to 8 kHz over time, in a range of 65 dB that suits speech, at most 900 columns."""
-    window = 512
-    hop = max(160, -(-len(signal) // 900))
+def spectrogram(signal: Signal, rate: int = speech.SAMPLE_RATE, rows: int = 128) -> io.BytesIO:
+    """A PNG of sound [N] up to half its rate over time, in a range of 65 dB that suits speech, at most 900 columns."""
+    window = 4 * rows * (rate // speech.SAMPLE_RATE)
+    hop = max(rate // 100, -(-len(signal) // 900))
     padded = np.pad(signal.astype(np.float64), window // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-    power = np.abs(np.fft.rfft(frames * np.hanning(window)))[:, : rows * 2] ** 2
-    pooled = power.reshape(len(power), rows, 2).mean(-1)
+    power = np.abs(np.fft.rfft(frames * np.hanning(window)))[:, : window // 2] ** 2
+    pooled = power.reshape(len(power), rows, -1).mean(-1)
     decibels = 10 * np.log10(pooled / (window / 8) ** 2 + 1e-12)
     levels = np.clip((decibels + 75) / 65 * 255, 0, 255).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(levels.T[::-1]), "L")
@@ -187,16 +189,16 @@ def slider(number: int, shown: Example) -> str:
     )
 
 
-def players(number: int, shown: Example) -> str:
-    """Every rendition with its spectrogram and a player."""
-    figures = "".join(player(each, shown.item) for each in shown.renditions)
+def players(number: int, shown: Example, top: int) -> str:
+    """Every rendition with its spectrogram up to so many kHz and a player."""
+    figures = "".join(player(each, shown.item, top) for each in shown.renditions)
     return f'<article class="card">{title(shown)}<div class="renditions">{figures}</div></article>'
 
 
-def player(rendition: Rendition, item: str) -> str:
+def player(rendition: Rendition, item: str, top: int) -> str:
     label = escape(f"{rendition.name}, {item}")
     return (
-        f'<figure><img src="{rendition.spectrogram}" alt="Spectrogram of {label}, 0 to 8 kHz">'
+        f'<figure><img src="{rendition.spectrogram}" alt="Spectrogram of {label}, 0 to {top} kHz">'
         f'<audio controls preload="metadata" src="{rendition.media}" aria-label="{label}"></audio>'
         f"<figcaption><b>{escape(rendition.name)}</b> {escape(rendition.figures)}</figcaption></figure>"
     )
@@ -212,8 +214,13 @@ class Presentation:
     css: str
 
 
+def of_sound(rate: int) -> Presentation:
+    return Presentation(partial(embed_recording, rate=rate), partial(players, top=rate // 2000), "", "examples wide")
+
+
 PRESENTATIONS: dict[str, Presentation] = {
-    "speech": Presentation(embed_recording, players, "", "examples wide"),
+    "speech": of_sound(speech.SAMPLE_RATE),
+    "audio": of_sound(audio.SAMPLE_RATE),
     "image": Presentation(
         embed_image, slider, "Drag the edge, or use the arrow keys. Left of it is the original.", "examples"
     ),

@@ -1,4 +1,4 @@
-"""Speech codecs by their own programs: a WAV or PCM file in, a coded file out, and back.
+"""Codecs of sound by their own programs: a WAV or PCM file in, a coded file out, and back.
 
 Each gets the sample rate that it works at. The delay of its output is taken off, because intelligibility is
 measured sample by sample; it is the shift that fits test recordings best.
@@ -7,17 +7,19 @@ measured sample by sample; it is the shift that fits test recordings best.
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from vpcodec.codec.arrays import Recording
 from vpcodec.data.resample import resample
 from vpcodec.errors import ConfigError, DependencyError, InputError
-from vpcodec.evaluation.candidates import Candidate
-from vpcodec.evaluation.signals import SAMPLE_RATE
+from vpcodec.evaluation.candidates import Candidate, largest_within
+from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.metrics.table import Signal
 
 
@@ -28,16 +30,16 @@ class Program:
     Attributes:
         title: Its name for readers.
         package: Where its programs come from, for the hint.
-        rates: bit/s of its modes; two for a codec that takes any rate between them.
+        rates: bit/s of its modes, or the lowest and the highest.
         any_rate: Whether it takes any rate between the lowest and the highest.
-        sample_rate: Hz that it works at.
+        sample_rate: Hz that it works at; None for that of the signals.
         suffix: Of its coded file; the programs go by it.
         raw: Whether it wants bare 16-bit samples instead of a WAV file.
-        frame: Samples at `sample_rate` that a recording is filled up to a multiple of, where the program would
+        frame: Samples that a recording is filled up to a multiple of, where the program would
             drop the rest; 0 where it does not.
         encode: Command line, with {rate} in bit/s, {kilo} in kbit/s, {source} and {target}.
         decode: Command line back.
-        delay: Samples at `sample_rate` by which its output lags.
+        delay: Samples by which its output lags.
         version: Command line that prints its version; empty for a program that cannot tell.
         part: What the encoding program must have been built with, where that is not certain, and
         parts: the command line that lists what it was built with.
@@ -51,7 +53,7 @@ class Program:
     decode: str
     version: str = ""
     any_rate: bool = False
-    sample_rate: int = SAMPLE_RATE
+    sample_rate: int | None = None
     raw: bool = False
     frame: int = 0
     delay: int = 0
@@ -59,18 +61,19 @@ class Program:
     parts: str = ""
 
 
-PROGRAMS: dict[str, Program] = {
-    "opus": Program(
-        title="Opus",
-        package="opus-tools",
-        rates=(6_000, 256_000),
-        any_rate=True,
-        suffix=".opus",
-        # A fixed serial number and no padding: the same bytes every time, and no more than needed.
-        encode="opusenc --quiet --speech --serial 1 --padding 0 --discard-comments --bitrate {kilo} {source} {target}",
-        decode="opusdec --quiet --rate 16000 {source} {target}",
-        version="opusenc --version",
-    ),
+OPUS = Program(
+    title="Opus",
+    package="opus-tools",
+    rates=(6_000, 256_000),
+    any_rate=True,
+    suffix=".opus",
+    # A fixed serial number and no padding: the same bytes every time, and no more than needed.
+    encode="opusenc --quiet --speech --serial 1 --padding 0 --discard-comments --bitrate {kilo} {source} {target}",
+    decode="opusdec --quiet --rate 16000 {source} {target}",
+    version="opusenc --version",
+)
+SPEECH: dict[str, Program] = {
+    "opus": OPUS,
     "codec2": Program(
         title="Codec 2",
         package="codec2",
@@ -108,22 +111,54 @@ PROGRAMS: dict[str, Program] = {
 }
 
 
+AUDIO: dict[str, Program] = {
+    "opus": replace(
+        OPUS,
+        encode=OPUS.encode.replace("--speech", "--music"),
+        decode="opusdec --quiet --rate 48000 {source} {target}",
+    ),
+    "aac": Program(
+        title="AAC",
+        package="ffmpeg",
+        rates=(8_000, 512_000),
+        any_rate=True,
+        suffix=".m4a",
+        encode="ffmpeg -loglevel error -i {source} -c:a aac -b:a {rate} -fflags +bitexact -flags:a +bitexact {target}",
+        decode="ffmpeg -loglevel error -i {source} {target}",
+        version="ffmpeg -version",
+    ),
+    "mp3": Program(
+        title="MP3",
+        package="lame",
+        rates=(8_000, 310_000),
+        any_rate=True,
+        suffix=".mp3",
+        encode="lame --quiet --abr {kilo:.0f} {source} {target}",
+        decode="lame --quiet --decode {source} {target}",
+        version="lame --version",
+    ),
+}
+PROGRAMS = {"speech": SPEECH, "audio": AUDIO}
+
+
 class ProgramRival(Candidate):
-    """A speech codec at one rate, or at the size of the first candidate's file.
+    """A codec of sound at one rate, or at the size of the first candidate's file.
 
     Args:
-        codec: A key of `PROGRAMS`.
-        rate: kbit/s, or bit/s for a number of 100 or more; None for matched.
+        kind: A key of `PROGRAMS`.
+        codec: Its name there.
+        rate: kbit/s, or bit/s for a number of 1,000 or more; None for matched.
 
     Raises:
         ConfigError: The codec has no such rate.
         DependencyError: Its programs are not installed, or lack what it needs of them.
     """
 
-    kind = "speech"
-
-    def __init__(self, codec: str, rate: float | None) -> None:
-        self.program = PROGRAMS[codec]
+    def __init__(self, kind: str, codec: str, rate: float | None) -> None:
+        self.kind = kind
+        self.program = PROGRAMS[kind][codec]
+        self.signal_rate = SIGNALS[kind].sample_rate or 0
+        self.program_rate = self.program.sample_rate or self.signal_rate
         for command in (self.program.encode, self.program.decode):
             program = command.split()[0]
             if shutil.which(program) is None:
@@ -131,7 +166,7 @@ class ProgramRival(Candidate):
         if self.program.part and self.program.part not in output_of(self.program.parts).split():
             what = f"{codec}: the {self.program.parts.split()[0]} that is installed lacks {self.program.part}"
             raise DependencyError(what, hint=f"install {self.program.package}")
-        self.rate = None if rate is None else checked_rate(codec, rate if rate >= 100 else rate * 1000)
+        self.rate = None if rate is None else checked_rate(self.program, codec, rate if rate >= 1000 else rate * 1000)
         self.name = codec if rate is None else f"{codec}:{rate:g}"
         self.family = self.program.title
         self.nominal_rate = self.rate
@@ -139,7 +174,14 @@ class ProgramRival(Candidate):
         self.identity = version_of(self.program)
 
     def encode(self, signal: Signal, budget: int | None = None) -> bytes:
-        rate = self.rate or self.matched_rate(budget, len(signal) / SAMPLE_RATE)
+        if self.rate is not None:
+            return self.encode_at(signal, self.rate)
+        if budget is None:
+            raise InputError("nothing to match: the first candidate has no file for this item")
+        rates = self.rates_near(budget, len(signal) / self.signal_rate)
+        return largest_within(lambda rate: self.encode_at(signal, rate), rates, budget)
+
+    def encode_at(self, signal: Signal, rate: int) -> bytes:
         with tempfile.TemporaryDirectory(prefix="vpcodec-") as folder:
             source = Path(folder, "source.raw" if self.program.raw else "source.wav")
             target = Path(folder, "coded" + self.program.suffix)
@@ -154,40 +196,41 @@ class ProgramRival(Candidate):
             source.write_bytes(content)
             run(self.program.decode, source, target, self.rate or 0)
             signal = self.read(target)
-        return signal[self.program.delay * SAMPLE_RATE // self.program.sample_rate :]
+        return signal[self.program.delay * self.signal_rate // self.program_rate :]
 
-    def matched_rate(self, budget: int | None, seconds: float) -> int:
-        """The rate nearest to that of the first candidate's file. Raises InputError where that has none."""
-        if budget is None:
-            raise InputError("nothing to match: the first candidate has no file for this item")
+    def rates_near(self, budget: int, seconds: float) -> Sequence[int]:
+        """Its lowest rate and those that may fill so many bytes, in steps of a few percent; all of few modes."""
+        if not self.program.any_rate:
+            return self.program.rates
+        low, high = self.program.rates
         wanted = budget * 8 / seconds
-        if self.program.any_rate:
-            return round(min(max(wanted, self.program.rates[0]), self.program.rates[-1]))
-        return min(self.program.rates, key=lambda rate: abs(rate - wanted))
+        near = (round(min(max(wanted * percent / 100, low), high)) for percent in range(40, 125, 5))
+        return sorted({low, *near})
 
     def write(self, signal: Signal, path: Path) -> None:
-        rate = self.program.sample_rate
-        samples = signal if rate == SAMPLE_RATE else resample(signal[:, None], SAMPLE_RATE, rate)[:, 0]
+        samples = signal if signal.ndim > 1 else signal[:, None]
+        if self.program_rate != self.signal_rate:
+            samples = resample(samples, self.signal_rate, self.program_rate)
         if self.program.frame:
-            samples = np.pad(samples, (0, self.program.delay))
-            samples = np.pad(samples, (0, -len(samples) % self.program.frame))
+            samples = np.pad(samples, ((0, self.program.delay), (0, 0)))
+            samples = np.pad(samples, ((0, -len(samples) % self.program.frame), (0, 0)))
         if self.program.raw:
             np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tofile(path)
         else:
-            soundfile.write(path, samples, rate, "PCM_16")
+            soundfile.write(path, samples, self.program_rate, "PCM_16")
 
     def read(self, path: Path) -> Signal:
-        rate = self.program.sample_rate
+        rate = self.program_rate
         if self.program.raw:
-            samples = np.fromfile(path, "<i2").astype(np.float32) / np.float32(32768)
+            samples = np.fromfile(path, "<i2").astype(np.float32)[:, None] / np.float32(32768)
         else:
-            samples, rate = soundfile.read(path, dtype="float32")
-        return samples if rate == SAMPLE_RATE else resample(samples[:, None], rate, SAMPLE_RATE)[:, 0]
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples = samples if rate == self.signal_rate else resample(samples, rate, self.signal_rate)
+        return SIGNALS[self.kind].of_codec(Recording(samples, self.signal_rate))
 
 
-def checked_rate(codec: str, rate: float) -> int:
+def checked_rate(program: Program, codec: str, rate: float) -> int:
     """The rate in bit/s, if the codec has it. Raises ConfigError."""
-    program = PROGRAMS[codec]
     if program.any_rate and program.rates[0] <= rate <= program.rates[-1]:
         return round(rate)
     if not program.any_rate and rate in program.rates:

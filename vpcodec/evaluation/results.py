@@ -118,7 +118,7 @@ class Summary:
 
     Attributes:
         dataset: Name of the data set, with its split.
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         items: Number of items.
         extent: "seconds" or "pixels", and
         total_extent: how many of all items that could be read.

@@ -5,7 +5,7 @@
     webp:q20      WebP of quality 20         avif:0.15     AVIF of at most 0.15 bits per pixel
     opus, avif    without a setting: matched, item by item, to the size of the first candidate's file
 
-Images: jpeg, webp, avif, jxl.
+Any sound, in stereo: opus, aac, mp3. Images: jpeg, webp, avif, jxl.
 """
 
 import importlib
@@ -19,7 +19,7 @@ import PIL
 from PIL import Image, features
 
 from vpcodec.errors import ConfigError, DependencyError, InputError
-from vpcodec.evaluation.candidates import Candidate
+from vpcodec.evaluation.candidates import Candidate, largest_within
 from vpcodec.evaluation.programs import PROGRAMS, ProgramRival
 from vpcodec.metrics.table import Signal
 
@@ -97,16 +97,7 @@ class ImageRival(Candidate):
 
     def best_within(self, picture: Image.Image, budget: int) -> bytes:
         """The file of the highest quality that is at most `budget` bytes; of the lowest where none is."""
-        low, high = self.format.lowest, 100
-        best = self.save(picture, low)
-        while low < high:
-            middle = (low + high + 1) // 2
-            content = self.save(picture, middle)
-            if len(content) <= budget:
-                low, best = middle, content
-            else:
-                high = middle - 1
-        return best
+        return largest_within(lambda quality: self.save(picture, quality), range(self.format.lowest, 101), budget)
 
     def save(self, picture: Image.Image, quality: int) -> bytes:
         file = io.BytesIO()
@@ -143,20 +134,20 @@ def parse_rival(spec: str, kind: str) -> Candidate:
 
     Args:
         spec: As above.
-        kind: "speech" or "image", of the data set.
+        kind: "speech", "audio" or "image", of the data set.
 
     Raises:
-        ConfigError: No such codec or setting, or it is for the other kind.
+        ConfigError: No such codec or setting, or it is for another kind.
         DependencyError: Its program or package is not installed.
     """
     name, _, setting = spec.partition(":")
-    known = {"speech": list(PROGRAMS), "image": list(FORMATS)}
+    known: dict[str, Mapping[str, Any]] = {**PROGRAMS, "image": FORMATS}
     if name not in known[kind]:
         exists = any(name in names for names in known.values())
         what = f"{name} does not code {kind}" if exists else f"unknown codec {name!r}"
         raise ConfigError(what, hint=f"choose from {', '.join(known[kind])}")
-    if name in PROGRAMS:
-        return ProgramRival(name, positive(spec, setting) if setting else None)
+    if kind in PROGRAMS:
+        return ProgramRival(kind, name, positive(spec, setting) if setting else None)
     if setting.startswith("q"):
         quality = positive(spec, setting[1:], zero=True)
         if quality > 100 or not quality.is_integer():

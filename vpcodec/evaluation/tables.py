@@ -40,7 +40,7 @@ def columns_of(kind: str, candidates: Sequence[Figures], *, machine: bool = True
     """All columns that at least one candidate has a value in.
 
     Args:
-        kind: "speech" or "image".
+        kind: "speech", "audio" or "image".
         candidates: Whose figures are shown.
         machine: Whether speeds and memory are among them, which depend on the machine.
     """

@@ -77,7 +77,8 @@ def si_sdr(decoded: Samples, original: Samples) -> float:
 
 def mel_distance(decoded: Samples, original: Samples) -> float:
     """Mean absolute difference of natural-log mel spectra: 80 bands, 64 ms windows every 16 ms, floor 1e-5."""
-    return float(np.abs(log_mel(decoded) - log_mel(original)).mean())
+    ours, theirs = (log_mel(samples, SAMPLE_RATE, window=1024, hop=256, bands=80) for samples in (decoded, original))
+    return float(np.abs(ours - theirs).mean())
 
 
 def refuse_silence(decoded: Samples, original: Samples) -> None:
@@ -86,21 +87,33 @@ def refuse_silence(decoded: Samples, original: Samples) -> None:
             raise InputError(f"the {name} is silent")
 
 
-def log_mel(samples: Samples, window: int = 1024, hop: int = 256, bands: int = 80) -> NDArray[np.float64]:
-    """[N] -> [frames, bands], natural logarithm of mel magnitudes, floored at 1e-5."""
+def log_mel(samples: Samples, rate: int, window: int, hop: int, bands: int) -> NDArray[np.float64]:
+    """[N] at a rate in Hz -> [frames, bands], natural logarithm of mel magnitudes, floored at 1e-5."""
+    magnitudes = np.abs(spectra(samples, window, hop))
+    return np.asarray(np.log(np.maximum(magnitudes @ mel_filters(rate, window, bands), 1e-5)))
+
+
+def spectra(samples: Samples, window: int, hop: int) -> NDArray[np.complex128]:
+    """[N] -> [frames, window // 2 + 1] of Hann windows centered every `hop` samples."""
     padded = np.pad(samples.astype(np.float64), window // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    magnitudes = np.abs(np.fft.rfft(frames * hann, axis=-1))
-    return np.asarray(np.log(np.maximum(magnitudes @ mel_filters(window, bands), 1e-5)))
+    return np.fft.rfft(frames * hann, axis=-1)
 
 
 @cache
-def mel_filters(window: int, bands: int) -> NDArray[np.float64]:
-    """[window // 2 + 1, bands] triangles of unit height, evenly spaced on O'Shaughnessy's mel scale up to 8 kHz."""
-    top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
-    corners = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)  # Hz
-    hertz = np.linspace(0, SAMPLE_RATE / 2, window // 2 + 1)[:, None]
+def mel_filters(rate: int, window: int, bands: int, top: float | None = None) -> NDArray[np.float64]:
+    """[window // 2 + 1, bands] triangles of unit height, evenly spaced on O'Shaughnessy's mel scale.
+
+    Args:
+        rate: Hz.
+        window: Samples of a spectrum.
+        bands: How many there are.
+        top: Hz up to which they go; half the rate by default.
+    """
+    highest = 2595 * np.log10(1 + (top or rate / 2) / 700)
+    corners = 700 * (10 ** (np.linspace(0, highest, bands + 2) / 2595) - 1)  # Hz
+    hertz = np.linspace(0, rate / 2, window // 2 + 1)[:, None]
     rising = (hertz - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - hertz) / (corners[2:] - corners[1:-1])
     return np.asarray(np.maximum(0, np.minimum(rising, falling)))
