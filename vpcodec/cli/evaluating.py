@@ -29,16 +29,14 @@ def evaluate(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(
-            "--against", metavar="CODEC,...", help="Codecs to compare with: opus:6, mp3, avif:0.15, webp:q20..."
-        ),
+        typer.Option("--against", metavar="CODEC,...", help="Codecs to compare with: opus:6, avif, webp:q20..."),
     ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
             "--metrics",
             metavar="NAME,...",
-            help="Metrics to measure. Default: all except rfid, visqol_speech and pesq_wb_16.",
+            help="Metrics to measure. Default: all but rfid, visqol_speech, pesq_wb_16.",
         ),
     ] = None,
     report: Annotated[
@@ -47,7 +45,7 @@ def evaluate(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
     csv_file: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write a table as CSV.")] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Store the results in each model's evaluation.json and card.")
+        bool, typer.Option("--record", help="Store the results with each model and in its card.")
     ] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite existing files.")] = False,
     jobs: Jobs = 1,
@@ -61,9 +59,8 @@ def evaluate(
     An interrupted evaluation resumes from NAME.items.jsonl, which stands next to NAME.json, .csv or .html until the
     end. Items are coded one at a time, so that their times are comparable; --jobs applies to the metrics of sound.
 
-    The first model decides how recordings are measured: as speech, of one channel at 16 kHz, or as any sound, of one or
-    two channels at 48 kHz. For any sound, --against takes opus, aac and mp3, in stereo; a codec without a number is
-    matched to our bytes. ViSQOL needs pip install 'vpcodec[visqol]'.
+    The first model decides whether recordings are measured as speech at 16 kHz or, in stereo, as audio at 48 kHz,
+    with ViSQOL (pip install 'vpcodec[visqol]') and against opus, aac and mp3.
     """
     codebooks = parse_codebooks(codebook)
 
