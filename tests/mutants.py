@@ -420,7 +420,8 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "rest = result.seconds",
         "tests/cli/test_timings.py",
     ),
-    Mutant("vpcodec/__main__.py", " and columns() >= HELP_WIDTH", "", "tests/cli/test_help.py"),
+    Mutant("vpcodec/cli/usage.py", "get_terminal_size().columns, WIDEST", "80, WIDEST", "tests/cli/test_help.py"),
+    Mutant("vpcodec/cli/options.py", "not value >= self.least", "False", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/messages.py", "if not self.quiet:", "if True:", "tests/cli/test_messages.py"),
     Mutant(
