@@ -186,8 +186,7 @@ the payload (tokens of the frame) div 64 bytes or more.
 """
 
 import zlib
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,8 +207,7 @@ LARGE = 0x80  # sizes of frames that continue others take two bytes from here on
 LARGEST_CONTINUED = (1 << 13) - 1  # bytes of such a frame
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """Tokens of one window or tile.
 
     Attributes:

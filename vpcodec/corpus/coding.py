@@ -5,7 +5,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
@@ -124,7 +123,7 @@ class Coder:
 
     def decode(self, item: Item, result: Result) -> None:
         """Turn a token file into a recording or photo."""
-        settings, writing = self.settings, replace(self.settings.writing, live=item.source == STANDARD)
+        settings, writing = self.settings, self.settings.writing._replace(live=item.source == STANDARD)
         with ExitStack() as resources:
             stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index

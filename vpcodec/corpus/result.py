@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from vpcodec.codec.signals import ANY_SIZE, Reading, Wanted, Writing
 from vpcodec.data.output import check_output, open_output, shown_output
@@ -15,8 +15,7 @@ FIRST_LINE = 1 << 16  # bytes of an older manifest that are looked at
 INTERNAL = ("number", "exit_code", "traceback")  # fields that are not for programs
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What is done with every item of a plan.
 
     Attributes:
@@ -35,8 +34,8 @@ class Settings:
     model: str | None = None
     wanted: Wanted = ANY_SIZE
     form: str | None = None
-    reading: Reading = field(default_factory=Reading)
-    writing: Writing = field(default_factory=Writing)
+    reading: Reading = Reading()
+    writing: Writing = Writing()
     engine: str = "auto"
     device: str = "auto"
     force: bool = False

@@ -5,12 +5,12 @@ compressed WAV; PyAV reads the formats of the extra `media`. Both need to seek, 
 temporary file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import BinaryIO, Self, TypeAlias
+from typing import BinaryIO, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,7 @@ TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "
 LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
 
-@dataclass(frozen=True)
-class AudioInfo:
+class AudioInfo(NamedTuple):
     """What a recording is, apart from its samples.
 
     Attributes:
@@ -55,7 +54,7 @@ class AudioInfo:
     channels: int = 1
     subtype: str = "PCM_16"
     frames: int | None = None
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = {}
 
     @property
     def bit_depth(self) -> int:

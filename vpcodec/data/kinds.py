@@ -2,8 +2,7 @@
 
 import importlib
 import os
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from vpcodec.data.mpeg import is_mpeg
 from vpcodec.data.streams import peek, shown
@@ -15,8 +14,7 @@ SIGNATURE_BYTES = 128  # no signature reaches further, nor do the brands of an I
 MOST_PIXELS = 250_000_000  # of a picture, unless the user says otherwise: some nine minutes of two cores
 
 
-@dataclass(frozen=True)
-class FileType:
+class FileType(NamedTuple):
     """A family of files: `format` is the name that `open_audio` and `open_image` know it by."""
 
     kind: Kind
