@@ -1,6 +1,5 @@
 """`vpcodec encode` and `vpcodec decode`."""
 
-import json
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -172,6 +171,8 @@ def report(
     if manifest is not None and (results or not items):  # what never began leaves an older one alone
         write_manifest(manifest, results)
     if as_json:
+        import json
+
         json.dump(whole, sys.stdout, indent=1)
         print()
     return failures

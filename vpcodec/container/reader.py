@@ -4,9 +4,8 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import accumulate
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from vpcodec.container.coding import CONTINUED
 from vpcodec.container.fields import Fields
@@ -14,6 +13,9 @@ from vpcodec.container.format import FOOTER_MARK, Frame
 from vpcodec.container.parts import Coded, Footer, FrameDecoder, marks_of, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 FARTHEST = 1 << 12  # frames in a row that resyncing believes to be lost
 
@@ -31,7 +33,7 @@ class Resync:
     """
 
     blanks: Iterable[Frame]
-    step: Fraction = Fraction(0)
+    step: "Fraction | int" = 0
     total: int = 0
     problems: list[str] = field(default_factory=list)
     lost: int = 0

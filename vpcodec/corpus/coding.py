@@ -2,7 +2,6 @@
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
@@ -88,6 +87,8 @@ class Coder:
         except Exception as error:  # one file that shows a bug must not stop a thousand others
             hint = "please report it, with what -v shows"
             fail(result, InputError(f"internal error, {type(error).__name__}: {error}", hint=hint))
+            import traceback
+
             result.traceback = traceback.format_exc()
         result.seconds = time.perf_counter() - began
         return result

@@ -1,6 +1,5 @@
 """What is asked for every item of a plan, and what became of each: for people, and as JSON for programs."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -109,6 +108,8 @@ def check_manifest(path: str) -> None:
     check_output(path, force=True)
     if not os.path.isfile(path):
         return
+    import json
+
     with open_input(path) as stream:
         first = stream.readline(FIRST_LINE)
     try:
@@ -121,6 +122,8 @@ def check_manifest(path: str) -> None:
 
 def write_manifest(path: str, results: Sequence[Result]) -> None:
     """Write one line for each result, in place of an older manifest. Raises InputError if it cannot be written."""
+    import json
+
     with open_output(path, force=True) as out:
         for result in results:
             out.write(json.dumps(as_record(result)).encode() + b"\n")

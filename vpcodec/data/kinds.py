@@ -4,7 +4,6 @@ import importlib
 import os
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-from vpcodec.data.mpeg import is_mpeg
 from vpcodec.data.streams import peek, shown
 from vpcodec.errors import DependencyError, InputError
 
@@ -154,6 +153,8 @@ def file_type_of(head: bytes, name: str) -> FileType:
     for position, signature, what, hint in UNREADABLE:
         if head.startswith(signature, position):
             raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
+    from vpcodec.data.mpeg import is_mpeg
+
     if is_mpeg(head):
         return FileType("speech", "mp3")
     raise InputError(

@@ -9,7 +9,8 @@ import re
 from typing import BinaryIO, NamedTuple
 
 from vpcodec.data.streams import LeftOut, failure, size_of
-from vpcodec.data.survey import SLACK, Part, Survey
+from vpcodec.data.survey import Part, Survey
+from vpcodec.data.wav import SLACK
 
 HEADER_BYTES = 4
 LOOK_BYTES = 200  # of a frame: reaches behind a LAME header
