@@ -181,7 +181,7 @@ LOSSES_AND_METRICS = (
     Mutant("vpcodec/metrics/image.py", "(-10 * error.log10())", "(-20 * error.log10())", "tests/metrics/test_image.py"),
     Mutant("vpcodec/metrics/speech.py", "target *= ours @ target / energy", "pass", "tests/metrics/test_speech.py"),
     Mutant("vpcodec/metrics/usage.py", "perplexity=2**bits", "perplexity=bits", "tests/metrics/test_usage.py"),
-    Mutant("vpcodec/metrics/fid.py", "- 2 * shared", "- shared", "tests/metrics/test_fid.py"),
+    Mutant("vpcodec/metrics/image.py", "- 2 * shared", "- shared", "tests/metrics/test_image.py"),
 )
 
 DATA = (
