@@ -404,8 +404,8 @@ CORPUS_EVALUATION_AND_COMMAND = (
     ),
     Mutant(
         "vpcodec/evaluation/summary.py",
-        "estimate(rates, [row.extent for row in coded], seed)",
-        "estimate(rates, None, seed)",
+        "estimate(rates, [row.extent for row in coded])",
+        "estimate(rates, None)",
         "tests/evaluation/test_figures.py",
     ),
     Mutant(
