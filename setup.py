@@ -24,9 +24,11 @@ setup(
     packages=find_packages(include=["vpcodec*"]),
     # With its root named, an editable install is a path in a .pth file, which type checkers follow.
     package_dir={"": "."},
-    package_data={"vpcodec": ["py.typed", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"]},
+    package_data={
+        "vpcodec": ["py.typed", "cli/*.txt", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"]
+    },
     ext_modules=[
-        Extension("vpcodec.container._tabled", ["vpcodec/container/_tabled.c"], py_limited_api=True, optional=True)
+        Extension("vpcodec.container._coder", ["vpcodec/container/_coder.c"], py_limited_api=True, optional=True)
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     data_files=[("share/man/man1", ["docs/vpcodec.1"])],

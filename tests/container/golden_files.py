@@ -104,6 +104,13 @@ GOLDEN = {
         17_568,
         "speech-tables",
     ),
+    "live-flat": Golden(LIVE, tuple(Frame(walk(1, 20, LEVELS, 50 + n), b"\x50") for n in range(2)), 3840),
+    "live-steps": Golden(
+        replace(LIVE, group=8),
+        tuple(Frame(walk(1, 20, LEVELS, 60 + n), bytes([side])) for n, side in enumerate((7, 255, 0, 90, 98, 97))),
+        11_520,
+        "speech-tables",
+    ),
     "live-stereo": Golden(
         replace(LIVE, signal=STEREO.signal, columns=64, group=3),
         tuple(Frame(walk(2, 64, LEVELS, 22 + n), bytes([80, 70 + n])) for n in range(4)),

@@ -64,58 +64,110 @@ def decode(content, prior=None):
         result["metadata"].append((name, body.take(body.varint())))
 
     vocabulary = product(result["levels"])
-    result["frames"], sizes, continued = [], [], b""
-    while content[file.position] != 0xE5:
+    result["frames"], sizes, run = [], [], None
+    while True:
         start, number = file.position, len(result["frames"])
+        if run is not None and number % group:
+            found = continuing(file, Prior(prior), columns, *result["frames"][-1])
+            run += content[start : file.position]
+            if found is None or (number + 1) % group == 0 or len(found[0][0]) != columns:
+                assert file.take(2) == zlib.crc32(run).to_bytes(4, "little")[:2], "checksum of a run"
+                run = None
+            sizes[-1] += file.position - start
+            if found:
+                result["frames"].append(found)
+                continue
+            start = file.position
+        if content[file.position] == 0xE5:
+            break
         if number % group == 0:
             sizes.append(0)
-        if content[file.position] < 0xA0:
-            size = file.byte()
-            size = size if size < 128 else (size - 128) * 256 + file.byte()
-            tokens, side = continuing(file.take(size), Prior(prior), number, columns, *result["frames"][-1])
-            rows = len(tokens) // columns
-            continued += content[start : file.position]
+        coding = file.byte()
+        if coding & 4:
+            coding, (rows, wide, sides) = coding - 4, (-(-channels // each), columns, -(-channels // each))
         else:
-            coding = file.byte()
-            if coding & 4:
-                coding, (rows, wide, sides) = coding - 4, (-(-channels // each), columns, -(-channels // each))
-            else:
-                rows, wide, sides = file.varints(3)
-            size = file.varint()
-            side, payload = file.take(sides), file.take(size)
-            file.check(start, number * 0x9E3779B1)
-            if coding == 0xA0:
-                tokens = flat(payload, vocabulary, rows * wide)
-            else:
-                assert coding == 0xA2
-                tokens, carried = Prior(prior).decode(payload, rows, wide)
-                assert carried == 0
+            rows, wide, sides = file.varints(3)
+        size = file.varint()
+        side, payload = file.take(sides), file.take(size)
+        file.check(start, number * 0x9E3779B1)
+        if coding == 0xA0:
+            tokens = flat(payload, vocabulary, rows * wide)
+        else:
+            assert coding == 0xA2
+            values = Values(Bytes(payload))
+            tokens = Prior(prior).decode(values, rows, wide)
+            assert values.end(rows * wide) == len(payload)
         sizes[-1] += file.position - start
-        wide = len(tokens) // rows
         result["frames"].append(([tokens[row * wide :][:wide] for row in range(rows)], side))
+        run = number.to_bytes(4, "little") if prior and wide == columns else None
 
     start = file.position
     file.byte()
     assert file.varint() == len(result["frames"])
     result["length"] = file.varint()
     assert file.varints(max(0, len(sizes) - 1)) == sizes[:-1]
-    assert group == 1 or file.word() == zlib.crc32(continued)
     file.check(start)
     size = file.position - start
     assert Bytes(content[file.position :][::-1]).varint() == size
     return result
 
 
-def continuing(content, prior, number, columns, before, side):
-    """Tokens and side bytes of a frame that continues another, given by its rows and its side bytes."""
-    plain = max(0, len(side) - 1)
-    tokens, carried = prior.decode(content[plain:], len(before), columns, before)
-    found = content[:plain] + bytes([carried // 256])
-    side = found if side else b""
-    checked = number.to_bytes(4, "little") + side + b"".join(token.to_bytes(8, "little") for token in tokens)
-    assert carried % 256 == zlib.crc32(checked) % 256
-    assert side or carried < 256
-    return tokens, side
+class Values:
+    """Takes values out of a payload in tabled coding."""
+
+    def __init__(self, file):
+        self.file, self.start = file, file.position
+        self.low, self.span, self.read = 0, 2**32, 0
+
+    def next(self, below):
+        """The next value; `below` holds what is below each, and 2^11."""
+        here = self.file.content[self.start + self.read :][:4]
+        register = (int.from_bytes(here + bytes(4 - len(here)), "big") - self.low) % 2**32
+        step = self.span // 2**11
+        slot = min(register // step, 2**11 - 1)
+        value = max(v for v in range(len(below) - 1) if below[v] <= slot)
+        self.low += step * below[value]
+        self.span = step * (below[value + 1] - below[value])
+        while self.span < 2**24:
+            self.low, self.span, self.read = self.low * 256, self.span * 256, self.read + 1
+        self.low %= 2**32
+        return value
+
+    def weighed(self, *weights):
+        """The next value, by the weights of all."""
+        return self.next([sum(weights[:v]) for v in range(len(weights) + 1)])
+
+    def end(self, count):
+        """The size of the payload of so many tokens, whose last bytes are checked."""
+        number, size = -(-self.low // 2**24), 1
+        if (number + 1) * 2**24 > self.low + self.span:
+            number, size = -(-self.low // 2**16), 2
+        self.file.position = self.start + self.read
+        assert self.file.take(size) == (number % 256**size).to_bytes(size, "big"), "end of a payload"
+        while self.file.position - self.start < count // 64:
+            assert self.file.byte() == 0
+        return self.file.position - self.start
+
+
+def continuing(file, prior, columns, before, side):
+    """Rows of tokens and side bytes of a frame that continues another, given by these; None where none does."""
+    values = Values(file)
+    follows = values.weighed(2016, 16, 16)
+    if follows == 2:
+        values.end(0)
+        return None
+    wide = columns
+    if follows == 1:
+        wide = values.next([v * 2**11 // columns for v in range(columns + 1)])
+        assert wide
+        assert columns <= 2**11
+    found = []
+    for last in side:
+        step = values.weighed(16, 48, 416, 1280, 96, 32, 24, 16, 16, 12, 8, 8, 8, 8, 8, 52)
+        found.append((last + step - 3) % 256 if step < 15 else values.weighed(*[8] * 256))
+    tokens = prior.decode(values, len(before), wide, before)
+    values.end(len(tokens))
+    return [tokens[row * wide :][:wide] for row in range(len(before))], bytes(found)
 
 
 def product(numbers):
@@ -200,10 +252,8 @@ class Prior:
         own = [i for i in range(j) if self.owner[i] == self.owner[j]]
         return [own, *(part for part in self.parts if self.owner[part[0]] < self.owner[j])]
 
-    def decode(self, payload, rows, columns, before=None):
-        """The tokens, row after row, and the number that the payload carries; `before` has rows of tokens."""
-        file = Bytes(payload)
-        state = int.from_bytes(file.take(4 - len(payload) % 2), "big")
+    def decode(self, values, rows, columns, before=None):
+        """The tokens, row after row; `before` has rows of tokens of the frame before."""
         digits = {}
         for row, tokens in enumerate(before or []):
             for column, token in enumerate(tokens, -len(tokens)):
@@ -211,19 +261,8 @@ class Prior:
         for position in itertools.product(range(rows), range(columns)):
             digits[position] = []
             for j in range(len(self.radices)):
-                row = self.row(digits, position, j)
-                slot = state % 2**11
-                value = max(v for v in range(len(row)) if row[v] <= slot)
-                state = state // 2**11 * ([*row, 2**11][value + 1] - row[value]) + slot - row[value]
-                if state < 2**16:
-                    state = state * 2**16 + int.from_bytes(file.take(2), "big")
-                digits[position].append(value)
-        assert 2**16 <= state < 2**17
-        least = rows * columns // 64
-        assert file.position == len(payload) or len(payload) in (least, least + 1)
-        assert not any(payload[file.position :])
-        wanted = itertools.product(range(rows), range(columns))
-        return [self.token(digits[position]) for position in wanted], state - 2**16
+                digits[position].append(values.next([*self.row(digits, position, j), 2**11]))
+        return [self.token(digits[position]) for position in itertools.product(range(rows), range(columns))]
 
     def of_code(self, code):
         return [i for i, owner in enumerate(self.owner) if owner == code]

@@ -1,6 +1,7 @@
 """Short frames that continue the one before them, as live recordings have."""
 
 import io
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 
 from tests.container.conftest import speech_header, wandering, written
 from vpcodec.container import Frame, Index, Reader, Writer, verify
-from vpcodec.container.coding import CONTINUED
 from vpcodec.errors import ContainerError
 
 WHOLE = wandering((1, 620), seed=5)
@@ -49,27 +49,36 @@ def test_frames_come_back_in_order_and_by_their_number(live_file: bytes, speech_
     assert verify(io.BytesIO(live_file), speech_prior) == verify(io.BytesIO(live_file)) == []
 
 
-def test_the_first_of_each_group_and_a_shorter_frame_stand_alone(live_file: bytes) -> None:
-    codings = [part.coding == CONTINUED for part in Reader(io.BytesIO(live_file)).coded_frames()]
-    assert codings == [False, True, True, True, True] * 2 + [False, True, False]
-
-
-def test_a_frame_that_continues_another_costs_four_bytes_or_less(live_file: bytes, speech_prior: bytes) -> None:
+def test_a_frame_that_continues_another_costs_a_byte_or_less(live_file: bytes, speech_prior: bytes) -> None:
     header = speech_header(speech_prior, columns=50, group=64)
     live = written(header, [Frame(WHOLE[:, n : n + 50], b"\x40") for n in range(0, 600, 50)], speech_prior)
     whole = written(header, [Frame(WHOLE[:, :600], b"\x40")], speech_prior)
-    assert len(live) - len(whole) <= 11 * 4
+    assert len(live) - len(whole) <= 11
     alone = written(speech_header(speech_prior), FRAMES, speech_prior)
-    assert len(live_file) < len(alone) - 60
+    assert len(live_file) < len(alone) - 90
 
 
-def test_a_frame_is_never_larger_than_one_that_stands_alone(speech_prior: bytes) -> None:
+def test_a_frame_is_never_much_larger_than_one_that_stands_alone(speech_prior: bytes) -> None:
     random = np.random.default_rng(1).integers(0, 1000, (8, 1, 50))
     frames = [Frame(tokens, b"\x40") for tokens in random]
     alone = written(speech_header(speech_prior, columns=50), frames, speech_prior)
-    assert len(written(speech_header(speech_prior, columns=50, group=8), frames, speech_prior)) <= len(alone)
+    mixed = written(speech_header(speech_prior, columns=50, group=8), frames, speech_prior)
+    assert len(mixed) <= len(alone) + 3 * 7  # that none continues the one before, and a checksum
+    assert [frame.tokens.tolist() for frame in Reader(io.BytesIO(mixed)).frames(speech_prior)] == random.tolist()
     without = written(speech_header(columns=50, group=8), FRAMES)
     assert numbers(list(Reader(io.BytesIO(without)).frames())) == list(range(13))
+
+
+def test_frames_of_other_shapes_stand_alone_between_those_that_continue(speech_prior: bytes) -> None:
+    cuts = [0, 60, 120, 150, 210, 300, 360]
+    frames = [Frame(WHOLE[:, a:b], bytes([b // 10])) for a, b in itertools.pairwise(cuts)]
+    frames[2:2] = [Frame(np.tile(WHOLE[:, :60], (2, 1)), b"ab"), Frame(WHOLE[:, :60], b"")]
+    content = written(speech_header(speech_prior, columns=60, group=16), frames, speech_prior, 42)
+    assert verify(io.BytesIO(content), speech_prior) == verify(io.BytesIO(content)) == []
+    index = Index(io.BytesIO(content))
+    for number, (found, frame) in enumerate(zip(Reader(io.BytesIO(content)).frames(speech_prior), frames, strict=True)):
+        assert found.tokens.tolist() == index.read(number, speech_prior).tokens.tolist() == frame.tokens.tolist()
+        assert found.side == frame.side
 
 
 @pytest.mark.parametrize("sides", [0, 1, 2, 5])
@@ -84,15 +93,36 @@ def test_any_number_of_side_bytes_comes_back(speech_prior: bytes, sides: int) ->
 
 def test_damage_costs_the_frames_up_to_the_next_that_stands_alone(live_file: bytes, speech_prior: bytes) -> None:
     first, second, third, _ = Index(io.BytesIO(live_file)).starts
+    undetected = 0
     for offset in range(second, third):
         damaged = bytearray(live_file)
         damaged[offset] ^= 0x41
-        found, problems = sound(bytes(damaged), speech_prior)
-        assert found[:5] + found[10:] == [0, 1, 2, 3, 4, 10, 11, 12]
+        problems: list[str] = []
+        found = list(Reader(io.BytesIO(damaged)).sound_frames(problems.append, speech_prior))
+        assert numbers(found[:5] + found[10:]) == [0, 1, 2, 3, 4, 10, 11, 12]
         assert problems
-        assert None in found
+        undetected += sum(
+            frame is not None and frame.tokens.tolist() != right.tokens.tolist()
+            for frame, right in zip(found[5:10], FRAMES[5:10], strict=True)
+        )
+        with pytest.raises(ContainerError, match=r"frame [5-9]"):
+            Index(io.BytesIO(damaged)).read(5, speech_prior)
+        assert verify(io.BytesIO(damaged))
+    assert undetected < (third - second) / 2  # a frame ends where it must, so that most damage is found at once
     hole = live_file[: first + 90] + live_file[second + 90 :]
     assert sound(hole, speech_prior)[0][-3:] == [10, 11, 12]
+
+
+def test_a_run_of_another_group_is_out_of_place(live_file: bytes, speech_prior: bytes) -> None:
+    frames = [Frame(WHOLE[:, :50], b"\x40")] * 10
+    content = written(speech_header(speech_prior, columns=50, group=5), frames, speech_prior)
+    first, second, end = Index(io.BytesIO(content)).starts
+    alone = len(written(speech_header(speech_prior, columns=50), frames[:1], speech_prior)) - len(
+        written(speech_header(speech_prior, columns=50), [], speech_prior)
+    )
+    swapped = content[: first + alone] + content[second + alone : end] + content[second:]
+    with pytest.raises(ContainerError, match=r"frame 4 at byte .* ends a run that is damaged or out of place"):
+        list(Reader(io.BytesIO(swapped)).frames(speech_prior))
 
 
 def test_every_flipped_bit_is_noticed(live_file: bytes, speech_prior: bytes) -> None:
@@ -103,10 +133,14 @@ def test_every_flipped_bit_is_noticed(live_file: bytes, speech_prior: bytes) -> 
             list(Reader(io.BytesIO(damaged)).frames(speech_prior))
 
 
-def test_damage_is_noticed_without_a_prior(live_file: bytes) -> None:
+def test_damage_is_noticed_and_located_without_a_prior(live_file: bytes) -> None:
     damaged = bytearray(live_file)
-    damaged[Index(io.BytesIO(live_file)).starts[1] - 9] ^= 1
-    assert verify(io.BytesIO(damaged)) == ["a frame that continues another is damaged"]
+    start = Index(io.BytesIO(live_file)).starts[1]
+    damaged[start - 9] ^= 1
+    problem, skipped = verify(io.BytesIO(damaged))
+    assert problem.startswith("byte ")
+    assert problem.endswith("expected frame 1 or the footer: a0 a2 a4 a6 e5")
+    assert skipped.endswith(" on")
 
 
 def test_a_frame_leaves_the_writer_at_once(speech_prior: bytes) -> None:

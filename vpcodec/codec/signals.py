@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -83,7 +83,8 @@ class Wanted:
 ANY_SIZE = Wanted()
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Reading:
     """How an input is read and cut into windows.
 
     Attributes:
@@ -104,7 +105,8 @@ class Reading(NamedTuple):
     latency: float | None = None
 
 
-class Writing(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Writing:
     """How a token file is decoded.
 
     Attributes:
@@ -138,7 +140,8 @@ class Coding:
         return self.model.prior(self.header.rate) if self.header.prior else None
 
 
-class Coded(NamedTuple):
+@dataclass(frozen=True)
+class Coded:
     """What was learned while a file was encoded or decoded.
 
     Attributes:

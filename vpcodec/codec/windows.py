@@ -12,13 +12,14 @@ spread over processes changes neither.
     window 2                   ░░██████            ░ context
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 # Positions of a core along each axis: 12.3 s of sound in hops of 6 ms, 1024 pixels.
 CORES = {"speech": 2048, "audio": 2048, "image": 128}
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True)
+class Window:
     """A stretch of positions: the core, and the core with its context."""
 
     core_start: int

@@ -22,13 +22,13 @@ give it as `prior=` to Writer, frames, read and verify, and its `prior_identity(
 is a ContainerError. A frame has at most 65,536 tokens and 4,096 side bytes; each costs about 12 bytes besides its
 payload, so long windows pay.
 
-Short frames of live speech cost 3 to 4 bytes where they continue the frame before them:
+Short frames of live speech cost about a byte where they continue the frame before them:
 
     header = Header(..., columns=50, group=7)           # all but the last have 50 columns; every 7th stands alone
     writer.write(Frame(tokens, side=levels))            # leaves at once
 
-Needed are the prior and a side byte for each channel; the last one costs nothing there. Reader, Index and Resync read
-such files as any other; what follows a lost frame is lost up to the next that stands alone.
+Needed is the prior. Reader, Index and Resync read such files as any other; what follows a lost frame is lost up to the
+next that stands alone.
 """
 
 from vpcodec.container.coding import prior_identity

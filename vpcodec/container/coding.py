@@ -1,24 +1,37 @@
 """Tokens <-> payload: the smaller of two codings for each frame, and its inverse. Integers decide every byte.
 
-A frame that continues the one before it is always tabled, and carries a byte of checksum and its last side byte.
+A frame that continues the one before it is always tabled. Before its tokens come a few values: that it does, or that
+none does, and its side bytes as differences.
 """
 
 import hashlib
 import math
-import zlib
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.fields import word
 from vpcodec.container.flat import pack, smallest_flat_size, unpack
-from vpcodec.container.tabled import Lookups, decode_frame, encode_frame, lookups_of
+from vpcodec.container.plain import encode_values
+from vpcodec.container.prior import TOTAL
+from vpcodec.container.tabled import Decoder, Lookups, decode_frame, encode_frame, lookups_of
 from vpcodec.errors import ContainerError
 
 FLAT, TABLED = 0, 2
 CODINGS = {FLAT: "flat", TABLED: "tabled"}
-CONTINUED = -1  # tabled, in a frame that continues the one before it
+
+
+def summed(weights: Sequence[int]) -> list[int]:
+    """What is below each value, and the weights of all."""
+    return list(accumulate(weights, initial=0))
+
+
+WHOLE, SHORT, NONE = range(3)  # what follows: a frame of all columns, one of fewer, nothing that continues
+FOLLOWS = summed((2016, 16, 16))
+LOWEST_STEP = -3  # of a side byte; the last value of the table stands for all steps beyond the others
+STEPS = summed((16, 48, 416, 1280, 96, 32, 24, 16, 16, 12, 8, 8, 8, 8, 8, 52))
+BYTES = list(range(0, TOTAL + 1, 8))
 
 
 def encode_tokens(
@@ -52,47 +65,66 @@ def decode_tokens(
         return unpack(payload, vocabulary, math.prod(shape)).reshape(shape)
     if prior is None:
         raise ContainerError(f"{CODINGS[coding]} payload found in a token file that names no prior")
-    tokens, carried = decode_frame(payload, shape, fitting(prior, vocabulary, kind))
-    if carried:
-        raise ContainerError(f"tabled payload carries {carried}, expected 0: it is damaged, or made with another prior")
-    return tokens
+    return decode_frame(payload, shape, fitting(prior, vocabulary, kind))
 
 
 def encode_continued(
-    tokens: NDArray[np.int64], side: bytes, number: int, before: NDArray[np.int64], prior: bytes
+    tokens: NDArray[np.int64], side: bytes, before: NDArray[np.int64], side_before: bytes, prior: bytes
 ) -> bytes:
-    """The content of a frame that continues another.
+    """Code a frame that continues another.
 
     Args:
-        tokens: [rows, columns] int64.
-        side: Its side bytes.
-        number: Of the frame.
-        before: [rows, any columns] tokens of the frame before it.
+        tokens: [rows, columns] int64; fewer columns than `before` has make a short frame.
+        side: As many bytes as the frame before it has.
+        before: [rows, columns] tokens of that.
+        side_before: Side bytes of that.
         prior: One that fits.
-
-    Returns:
-        The side bytes but the last, then the payload.
     """
-    last = side[-1] if side else 0
-    carried = last << 8 | continued_check(tokens, side, number)
-    return side[:-1] + encode_frame(tokens, lookups_of(prior), before, carried)
+    columns, whole = tokens.shape[1], before.shape[1]
+    lead = [pair(FOLLOWS, WHOLE)]
+    if columns != whole:
+        lead = [pair(FOLLOWS, SHORT), pair(shares(whole), columns)]
+    for byte, last in zip(side, side_before, strict=True):
+        step = (byte - last - LOWEST_STEP) % 256
+        lead.append(pair(STEPS, min(step, len(STEPS) - 2)))
+        if step >= len(STEPS) - 2:
+            lead.append(pair(BYTES, byte))
+    return encode_frame(tokens, lookups_of(prior), before, lead)
+
+
+def encode_none() -> bytes:
+    """What stands where a frame could continue another and none does."""
+    return encode_values([pair(FOLLOWS, NONE)])
 
 
 def decode_continued(
-    content: bytes, shape: tuple[int, int], sides: int, number: int, before: NDArray[np.int64], prior: bytes
-) -> tuple[NDArray[np.int64], bytes]:
-    """The inverse of `encode_continued`: tokens, side bytes. Raises ContainerError for content that is damaged."""
-    plain = max(0, sides - 1)
-    tokens, carried = decode_frame(content[plain:], shape, lookups_of(prior), before)
-    side = content[:plain] + bytes([carried >> 8])[: sides - plain]
-    if carried & 255 != continued_check(tokens, side, number) or (not sides and carried >> 8):
-        raise ContainerError("it is damaged or out of place, or continues another frame")
-    return tokens, side
+    decoder: Decoder, before: NDArray[np.int64], side_before: bytes, prior: bytes
+) -> tuple[NDArray[np.int64], bytes] | None:
+    """The inverse of both: tokens, side bytes; None where no frame continues. Raises ContainerError for damage."""
+    rows, columns = before.shape
+    follows = decoder.value(FOLLOWS)
+    if follows == NONE:
+        decoder.finish()
+        return None
+    if follows == SHORT and not (columns <= TOTAL and (columns := decoder.value(shares(columns)))):
+        raise ContainerError("it is short, of no columns")
+    side = bytearray()
+    for last in side_before:
+        step = decoder.value(STEPS)
+        side.append(decoder.value(BYTES) if step == len(STEPS) - 2 else (last + step + LOWEST_STEP) % 256)
+    tokens = decoder.tokens((rows, columns), lookups_of(prior), before)
+    decoder.finish()
+    return tokens, bytes(side)
 
 
-def continued_check(tokens: NDArray[np.int64], side: bytes, number: int) -> int:
-    """Lowest byte of a CRC-32 of the number of a frame, its side bytes and its tokens."""
-    return zlib.crc32(word(number) + side + tokens.astype("<i8").tobytes()) & 255
+def pair(below: Sequence[int], value: int) -> tuple[int, int]:
+    """The weight of a value, and what is below it."""
+    return below[value + 1] - below[value], below[value]
+
+
+def shares(count: int) -> list[int]:
+    """Equal weights, up to rounding, of so many values."""
+    return [value * TOTAL // count for value in range(count + 1)]
 
 
 def fitting(prior: bytes, vocabulary: int, kind: str) -> Lookups:

@@ -76,14 +76,23 @@ the size of a group, stands alone; frames are numbered from 0. A frame that stan
 A frame has 1 to 65,536 tokens. Those that stand alone need not have equal shapes, and each is decoded without the
 others. Because its number is part of the checksum, a frame that is lost, doubled or out of place is noticed.
 
-A frame that continues another has as many rows and side bytes as that, and the columns that the header gives. Its first
-byte is below a0:
+Where groups are larger than 1 and a prior is named, a run of frames may follow one that stands alone, up to the next
+group, if that frame has the columns that the header gives. A frame of a run continues the one before it and has as many
+rows and side bytes. It has no first byte, size or checksum, but a payload only, in tabled coding. These values come in
+it first, each by the weights named; weights add up to 2^11 as those of a prior do:
 
-    size       n, at most 8,191: a byte below 128; else 128 + n div 256 and n mod 256
-    bytes      the side bytes but the last one
-    bytes      payload: tabled coding, up to a total of n bytes. It carries the number 256 * s + c: s is the last side
-               byte, 0 where there is none; c is the lowest byte of the CRC-32 of the number of the frame (a word), its
-               side bytes and its tokens, row after row, eight bytes each, lowest first.
+    follows    0, 1, 2 by weights 2016, 16, 16. 0: a frame of the columns that the header gives. 1: a short one, the
+               last of its run. 2: no frame; the run ends here, and so does the payload.
+    columns    in a short frame, 1 or more: value v of those below the header's columns C, by the weight
+               (v + 1) * 2^11 div C - v * 2^11 div C. There is none where C is above 2^11.
+    side       for each side byte 0 to 15 by weights 16, 48, 416, 1280, 96, 32, 24, 16, 16, 12, 8, 8, 8, 8, 8, 52. Below
+               15: it is, modulo 256, that of the frame before at the same place, plus the value, minus 3. 15: it is
+               the value 0 to 255 that follows, by equal weights.
+
+The tokens follow in the same payload. A run ends where the group does, behind a short frame, or with the value 2. At
+its end are two bytes, lowest first: the lowest ones of the CRC-32 of the number of the frame that stands alone before
+it (a word) and all bytes of the run before these two. Behind a run, another frame stands alone, or the footer comes. A
+frame that stands alone within a group has the value 2 before it, unless a short frame or one of other columns precedes.
 
 ## Footer
 
@@ -91,7 +100,6 @@ byte is below a0:
     varint     number of frames
     varint     length of the source in samples for each channel; 0 for an image
     varints    sizes of all groups of frames but the last, in bytes, checksums included
-    checksum   where groups are larger than 1: of all frames that continue others, one after the other
     checksum   of the footer before it
     bytes      a varint, its bytes in reverse order: size of the footer in bytes, checksum included, itself excluded
 
@@ -172,42 +180,48 @@ of a position:
 
 ### Taking a value
 
-The payload starts with the state: a number of four bytes, or three where the size of the payload is odd, highest first.
-Numbers of two bytes, highest first, follow: words. For each digit, in the order of coding:
+Values are taken out of the payload with a span, 2^32 at first, and a register, a number of four bytes, highest first:
+the first ones of the payload at first. Zeros follow its last byte. For each digit, in the order of coding:
 
-1. slot = state mod 2^11.
+1. step = span div 2^11; slot = register div step, but at most 2^11 - 1.
 2. The value of the digit is the largest v with below(v) <= slot in the row.
-3. state = (state div 2^11) * weight(v) + slot - below(v).
-4. If state < 2^16: state = state * 2^16 + next word.
+3. register = register - step * below(v); span = step * weight(v).
+4. While span < 2^24: register = register * 256 + next byte; span = span * 256.
 
-At the end the state is 2^16 and the number that the payload carries, from 0 to 2^16 - 1: 0 in a frame that stands
-alone. Each number that digits make belongs to an id. Nothing follows the last word used but as few words of 0 as make
-the payload (tokens of the frame) div 64 bytes or more.
+Each number that digits make belongs to an id. An encoder starts with low = 0 and span = 2^32. For each value it adds
+step * below(v) to low and makes span as above. While span < 2^24, low div 2^24 leaves as the next byte of the payload,
+where what is above 255 carries to the bytes before; low = low mod 2^24 * 256; span = span * 256. The payload ends with
+the smallest number n with low <= n * 2^24, as a byte, if (n + 1) * 2^24 <= low + span; if not, with the smallest n
+with low <= n * 2^16, as two bytes, highest first. Both carry likewise. A decoder keeps low, modulo 2^32, and checks
+these bytes. What follows them changes no value, so a frame of a run is decoded before anything behind it is there.
+As few zeros follow as make the payload of a frame (number of tokens) div 64 bytes or more.
 """
 
 import zlib
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.coding import encode_continued, encode_tokens, prior_identity
+from vpcodec.container.coding import encode_continued, encode_none, encode_tokens, prior_identity
 from vpcodec.container.fields import varint, word
 from vpcodec.container.flat import smallest_flat_size
 from vpcodec.container.header import LARGEST_FRAME, Header
+from vpcodec.container.prior import TOTAL
 from vpcodec.errors import ContainerError
 
 FRAME_MARK = 0xA0
 FOOTER_MARK = 0xE5
 NUMBER_FACTOR = 0x9E3779B1  # odd; turns a small step of the number into a large one of the checksum
 LARGEST_SIDE = 1 << 12  # bytes
-SHORT = 4  # added to the coding: rows, columns and side bytes are those that the header promises
+PROMISED = 4  # added to the coding: rows, columns and side bytes are those that the header promises
 ALONE = 6  # bytes that a frame that stands alone has at least, without side bytes and payload
-LARGE = 0x80  # sizes of frames that continue others take two bytes from here on
-LARGEST_CONTINUED = (1 << 13) - 1  # bytes of such a frame
+CHECK = 2  # bytes at the end of a run
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True)
+class Frame:
     """Tokens of one window or tile.
 
     Attributes:
@@ -236,7 +250,7 @@ class Writer:
         self.sizes: list[int] = []  # of groups of frames, bytes
         self.frames = 0
         self.last: Frame | None = None
-        self.continued = 0  # checksum of the frames that continue others
+        self.run = 0  # checksum of the frames since the last that stands alone, and its number
         stream.write(header.to_bytes())
 
     def write(self, frame: Frame) -> None:
@@ -246,11 +260,13 @@ class Writer:
             self.sizes.append(0)
         content = self.continuing(frame)
         if content:
-            self.continued = zlib.crc32(content, self.continued)
+            goes_on = may_continue(self.header, self.frames + 1, frame)
+            self.put(content if goes_on else self.checked(content))
+            self.run = zlib.crc32(content, self.run)
         else:
-            content = self.standing_alone(frame)
-        self.stream.write(content)
-        self.sizes[-1] += len(content)
+            self.end_run()
+            self.put(self.standing_alone(frame))
+            self.run = zlib.crc32(word(self.frames))
         self.frames += 1
         self.last = frame
 
@@ -259,7 +275,7 @@ class Writer:
         coding, payload = encode_tokens(frame.tokens, self.header.levels, self.header.kind, self.prior)
         sizes = (*frame.tokens.shape, len(frame.side))
         if sizes == self.header.frame_sizes:
-            content = bytes([FRAME_MARK + SHORT + coding])
+            content = bytes([FRAME_MARK + PROMISED + coding])
         else:
             content = bytes([FRAME_MARK + coding]) + b"".join(map(varint, sizes))
         content += varint(len(payload)) + frame.side + payload
@@ -268,16 +284,28 @@ class Writer:
     def continuing(self, frame: Frame) -> bytes:
         """The frame as it continues the one before it; empty where it must, or had better, stand alone."""
         last = self.last
-        if self.frames % self.header.group == 0 or last is None or self.prior is None:
+        if last is None or self.prior is None or not may_continue(self.header, self.frames, last):
             return b""
-        rows, columns = frame.tokens.shape
-        if (rows, columns, len(frame.side)) != (len(last.tokens), self.header.columns, len(last.side)):
+        (rows, columns), most = frame.tokens.shape, self.header.columns
+        if (rows, len(frame.side)) != (len(last.tokens), len(last.side)) or columns > most or columns < most > TOTAL:
             return b""
-        content = encode_continued(frame.tokens, frame.side, self.frames, last.tokens, self.prior)
-        size = len(content)
-        if size > min(LARGEST_CONTINUED, smallest_flat_size(self.header.vocabulary, frame.tokens.size) + ALONE - 2):
-            return b""
-        return (bytes([size]) if size < LARGE else bytes([LARGE + (size >> 8), size & 255])) + content
+        content = encode_continued(frame.tokens, frame.side, last.tokens, last.side, self.prior)
+        alone = smallest_flat_size(self.header.vocabulary, frame.tokens.size) + ALONE
+        return content if len(content) <= alone else b""
+
+    def end_run(self) -> None:
+        """Say that the last frame is not continued, where it could be."""
+        if self.last is not None and may_continue(self.header, self.frames, self.last):
+            self.put(self.checked(encode_none()))
+
+    def checked(self, content: bytes) -> bytes:
+        """The end of a run, and its checksum."""
+        return content + word(zlib.crc32(content, self.run))[:CHECK]
+
+    def put(self, content: bytes) -> None:
+        """Write bytes that count to the group."""
+        self.stream.write(content)
+        self.sizes[-1] += len(content)
 
     def close(self, length: int = 0) -> None:
         """Write the footer; the stream stays open.
@@ -285,13 +313,17 @@ class Writer:
         Args:
             length: Samples for each channel of the source; 0 for an image.
         """
+        self.end_run()
         footer = bytes([FOOTER_MARK])
         for number in (self.frames, length, *self.sizes[:-1]):
             footer += varint(number)
-        if self.header.group > 1:
-            footer += word(self.continued)
         footer += word(zlib.crc32(footer))
         self.stream.write(footer + varint(len(footer))[::-1])
+
+
+def may_continue(header: Header, number: int, last: Frame) -> bool:
+    """Whether a frame of this number may continue the last one; it is then said whether it does."""
+    return number % header.group > 0 and header.prior != b"" and last.tokens.shape[1] == header.columns
 
 
 def check_prior(header: Header, prior: bytes | None) -> None:

@@ -4,35 +4,33 @@ Each size is checked before it is believed and each checksum before the content 
 ContainerError with what was found and what was expected.
 """
 
-import math
 import zlib
 from typing import NamedTuple
 
-from vpcodec.container.coding import CODINGS, CONTINUED, decode_continued, decode_tokens
-from vpcodec.container.fields import varint
+from vpcodec.container.coding import CODINGS, decode_continued, decode_tokens
+from vpcodec.container.fields import varint, word
 from vpcodec.container.flat import largest_flat_size
 from vpcodec.container.format import (
+    CHECK,
     FOOTER_MARK,
     FRAME_MARK,
-    LARGE,
     LARGEST_SIDE,
     NUMBER_FACTOR,
-    SHORT,
+    PROMISED,
     Frame,
     check_prior,
+    may_continue,
 )
 from vpcodec.container.header import LARGEST_BODY, LARGEST_FRAME, MAGIC, VERSION, Header, header_from_body
 from vpcodec.container.source import Source
+from vpcodec.container.tabled import Decoder
 from vpcodec.errors import ContainerError
 
 NUMBER_INVERSE = pow(NUMBER_FACTOR, -1, 1 << 32)
 
 
 class Coded(NamedTuple):
-    """A frame whose checksum is right, not yet decoded.
-
-    Of one that continues another, shape and side bytes are known only then, and its checksum is in the payload.
-    """
+    """A frame that stands alone, whose checksum is right, not yet decoded."""
 
     number: int
     coding: int
@@ -41,42 +39,9 @@ class Coded(NamedTuple):
     payload: bytes
 
 
-class FrameDecoder:
-    """Decodes frames one after the other, since one may continue that before it.
-
-    Args:
-        header: That of the file.
-        prior: The one that the header names.
-
-    Raises ContainerError for another prior.
-    """
-
-    def __init__(self, header: Header, prior: bytes | None) -> None:
-        check_prior(header, prior)
-        self.header = header
-        self.prior = prior
-        self.last: Frame | None = None  # the one before; None where it is damaged
-
-    def decode(self, part: Coded) -> Frame:
-        """The next frame. Raises ContainerError for what no tokens make, or where it continues a lost frame."""
-        last, self.last = self.last, None
-        try:
-            if part.coding != CONTINUED:
-                levels, kind = self.header.levels, self.header.kind
-                tokens = decode_tokens(part.coding, part.payload, part.shape, levels, kind, self.prior)
-                frame = Frame(tokens, part.side)
-            elif last is None or self.prior is None:
-                raise ContainerError("the frame that it continues is lost")
-            else:
-                shape = len(last.tokens), self.header.columns
-                if math.prod(shape) > LARGEST_FRAME:
-                    raise ContainerError(f"{shape[0]} rows of {shape[1]} columns are too many")
-                held = last.tokens, self.prior
-                frame = Frame(*decode_continued(part.payload, shape, len(last.side), part.number, *held))
-        except ContainerError as error:
-            raise ContainerError(f"frame {part.number}: {error.what}") from error
-        self.last = frame
-        return frame
+def begun_run(number: int) -> int:
+    """The checksum of a run before its first frame, behind the frame of that number, which stands alone."""
+    return zlib.crc32(word(number))
 
 
 class Footer(NamedTuple):
@@ -86,13 +51,81 @@ class Footer(NamedTuple):
         length: Samples for each channel of the source; 0 for an image.
         frames: Number of frames.
         sizes: Bytes of each group of frames but the last.
-        continued: Checksum of all frames that continue others, one after the other; 0 where there are none.
     """
 
     length: int
     frames: int
     sizes: tuple[int, ...]
-    continued: int = 0
+
+
+class Parts:
+    """Takes frames and footer from a source one after the other, since a frame may continue the one before it.
+
+    Args:
+        source: Behind its header; the caller sets its mark.
+        header: That of the file.
+        prior: The one that the header names.
+        blind: Whether to do without: no frame is then decoded, and runs are for the caller to step over.
+
+    Raises ContainerError for another prior.
+    """
+
+    def __init__(self, source: Source, header: Header, prior: bytes | None, *, blind: bool = False) -> None:
+        self.blind = blind and header.prior != b""
+        if not self.blind:
+            check_prior(header, prior)
+        self.source = source
+        self.header = header
+        self.prior = prior
+        self.last: Frame | None = None  # the one before; None where what follows does not continue it
+        self.run = 0  # checksum of the frames since the last that stands alone, and its number
+
+    def next(self, number: int) -> Frame | Coded | Footer:
+        """The frame of that number, still to be decoded where it stands alone, or the footer.
+
+        Raises:
+            ContainerError: It is damaged, or continues a lost frame.
+            BlockingIOError: It is not here whole; nothing has changed but the place of the source.
+        """
+        try:
+            if self.last is not None and may_continue(self.header, number, self.last):
+                frame = self.continued(number, self.last)
+                if frame is not None:
+                    self.last = frame
+                    return frame
+            return read_part(self.source, self.header, number, number)
+        except ContainerError:
+            self.last = None
+            raise
+
+    def continued(self, number: int, last: Frame) -> Frame | None:
+        """The frame that continues the last one; None where none does."""
+        assert self.prior is not None
+        start = self.source.offset
+        decoder = Decoder(more=lambda: self.source.take(1, f"frame {number}"))
+        try:
+            found = decode_continued(decoder, last.tokens, last.side, self.prior)
+        except ContainerError as error:
+            raise ContainerError(f"frame {number}: {error.what}") from error
+        run = zlib.crc32(self.source.since(start), self.run)
+        frame = Frame(*found) if found else None
+        if frame is None or not may_continue(self.header, number + 1, frame):
+            if self.source.take(CHECK, f"end of frame {number}") != word(run)[:CHECK]:
+                raise ContainerError(f"frame {number} at byte {start:,} ends a run that is damaged or out of place")
+        else:
+            self.run = run
+        return frame
+
+    def decode(self, part: Coded) -> Frame:
+        """The frame of a part. Raises ContainerError for what no tokens make."""
+        self.last, self.run = None, begun_run(part.number)
+        try:
+            levels, kind = self.header.levels, self.header.kind
+            tokens = decode_tokens(part.coding, part.payload, part.shape, levels, kind, self.prior)
+        except ContainerError as error:
+            raise ContainerError(f"frame {part.number}: {error.what}") from error
+        self.last = Frame(tokens, part.side)
+        return self.last
 
 
 def read_header(source: Source) -> Header:
@@ -124,15 +157,13 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
     mark = source.take(1, f"frame {first} or the footer")[0]
     if mark == FOOTER_MARK:
         return read_footer(source, header, first, last)
-    if mark < FRAME_MARK and first % header.group:
-        return read_continued(source, mark, first)
     marks = marks_of(header)
     if mark not in marks:
         raise ContainerError(f"byte {start:,} is {mark:02x}, expected frame {first} or the footer: {marks.hex(' ')}")
     name = f"frame {first}"
     coding = mark - FRAME_MARK
-    if coding & SHORT:
-        coding -= SHORT
+    if coding & PROMISED:
+        coding -= PROMISED
         rows, columns, sides = header.frame_sizes
         if rows * columns > LARGEST_FRAME or sides > LARGEST_SIDE:
             raise ContainerError(f"{name} has {rows:,} rows of {columns:,} columns, expected {LARGEST_FRAME:,} tokens")
@@ -148,19 +179,8 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
 
 def marks_of(header: Header) -> bytes:
     """First bytes of the frames that stand alone, and of the footer."""
-    shapes = (0, SHORT) if header.columns else (0,)
+    shapes = (0, PROMISED) if header.columns else (0,)
     return bytes([*(FRAME_MARK + shape + coding for shape in shapes for coding in CODINGS), FOOTER_MARK])
-
-
-def read_continued(source: Source, byte: int, number: int) -> Coded:
-    """A frame that continues the one before it, from behind its first byte on."""
-    name = f"frame {number}"
-    size = byte
-    if byte >= LARGE:
-        size = byte - LARGE << 8 | source.take(1, f"size of {name}")[0]
-        if size < LARGE:
-            raise ContainerError(f"{name}: its size {size} is not in its shortest form")
-    return Coded(number, CONTINUED, (0, 0), b"", source.take(size, name))
 
 
 def read_footer(source: Source, header: Header, first: int, last: int) -> Footer:
@@ -170,7 +190,6 @@ def read_footer(source: Source, header: Header, first: int, last: int) -> Footer
     length = source.take_varint("length in the footer", 0, (1 << 63) - 1)
     groups = -(-count // header.group)
     sizes = tuple(source.take_varint("size of frames in the footer", 1, 1 << 32) for _ in range(groups - 1))
-    continued = int.from_bytes(source.take(4, "checksum of frames"), "little") if header.group > 1 else 0
     check(source, 0, source.since(start), 0, "footer")
     expected = varint(source.offset - start)[::-1]
     found = source.take(len(expected), "size of the footer")
@@ -178,7 +197,7 @@ def read_footer(source: Source, header: Header, first: int, last: int) -> Footer
         raise ContainerError(f"size of the footer is {found.hex(' ')}, expected {expected.hex(' ')}")
     if source.ahead(1):
         raise ContainerError(f"bytes follow the end of the token file at byte {source.offset:,}")
-    return Footer(length, count, sizes, continued)
+    return Footer(length, count, sizes)
 
 
 def check(source: Source, number: int, content: bytes, reach: int, what: str) -> int:

@@ -1,4 +1,4 @@
-"""Tabled coding in plain Python and numpy: what `_tabled.c` does, slower, where that was not compiled.
+"""Tabled coding in plain Python and numpy: what `_coder.c` does, slower, where that was not compiled.
 
 Encoding knows all tokens and weighs them at once. Decoding goes from token to token.
 T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit,
@@ -6,6 +6,7 @@ P number of values that the digits of the same code before a digit can make, R t
 """
 
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-WORD_BITS = 16
-LOWEST = 1 << WORD_BITS  # that the state may be
+SPAN = 1 << 32  # of a coder at its start
+LOWEST = 1 << 24  # that it may be between two values
 
 
 class DigitLists(NamedTuple):
@@ -57,54 +58,102 @@ def lists_of(lookups: "Lookups") -> tuple[list[list[list[int]]], list[list[Digit
     return near, [[next(groups) for _ in radices] for radices in lookups.prior.digits.radices]
 
 
-def encode(lookups: "Lookups", frame: "Grid", numbers: Ints, state: int) -> tuple[int, bytes]:
+def encode(lookups: "Lookups", frame: "Grid", numbers: Ints, lead: NDArray[np.uint16]) -> bytes:
     """Code a frame.
 
     Args:
         lookups: Of the prior.
         frame: Filled.
         numbers: [T, G] of codes.
-        state: To start with.
-
-    Returns:
-        state: The last one.
-        words: In the order of decoding.
+        lead: [n, 2] weights of values that come first, and what is below them.
     """
     sums, digits, parts = lookups.sums(frame.around()), lookups.digits(numbers), lookups.part_numbers(numbers)
-    chosen = np.empty((2, *digits.shape), np.int64)
+    chosen = np.empty((*digits.shape, 2), np.int64)
     for digit, (_, own) in enumerate(lookups.prior.digits.places()):
         number = digits[:, own] @ lookups.digit_places[own]
         rows = lookups.rows(digit, sums[:, digit], number, parts)
         below = lookups.prior.below[digit].astype(np.int64)
         places = rows * below.shape[1] + digits[:, digit]
-        chosen[:, :, digit] = np.diff(below, axis=1, append=TOTAL).take(places), below.take(places)
-    words: list[int] = []
-    weights, unders = chosen.reshape(2, -1)[:, ::-1].tolist()
-    for weight, under in zip(weights, unders, strict=True):
-        if state >= weight << 2 * WORD_BITS - TOTAL_BITS:
-            words.append(state & LOWEST - 1)
-            state >>= WORD_BITS
-        state += state // weight * (TOTAL - weight) + under
-    return state, np.array(words[::-1], ">u2").tobytes()
+        chosen[:, digit, 0] = np.diff(below, axis=1, append=TOTAL).take(places)
+        chosen[:, digit, 1] = below.take(places)
+    return encode_values([*lead.tolist(), *chosen.reshape(-1, 2).tolist()])
 
 
-def decode(lookups: "Lookups", frame: "Grid", payload: bytes, state: int) -> tuple[int, int, Ints]:
-    """The inverse of `encode`, into an empty frame.
+def encode_values(pairs: Iterable[Sequence[int]]) -> bytes:
+    """Code values, each given by its weight and what is below it."""
+    low, span = 0, SPAN
+    out = bytearray()
+    for weight, below in pairs:
+        step = span >> TOTAL_BITS
+        low, span = low + step * below, step * weight
+        while span < LOWEST:
+            put(out, low >> 24)
+            low, span = (low & 0xFFFFFF) << 8, span << 8
+    number, size = closing(low, span)
+    if size == 2:
+        put(out, number >> 8)
+    put(out, number & 255 if size == 2 else number)
+    return bytes(out)
+
+
+def put(out: bytearray, byte: int) -> None:
+    """Append a byte; what is beyond 255 carries to those before."""
+    if byte > 255:
+        place = len(out) - 1
+        while out[place] == 255:
+            out[place] = 0
+            place -= 1
+        out[place] += 1
+    out.append(byte & 255)
+
+
+def closing(low: int, span: int) -> tuple[int, int]:
+    """The number that ends the bytes of values, whatever follows, and its size: 1 or 2 bytes."""
+    number = -(-low >> 24)
+    if number + 1 << 24 <= low + span:
+        return number, 1
+    return -(-low >> 16), 2
+
+
+def decode_value(below: Sequence[int], payload: bytes, low: int, span: int, start: int) -> tuple[int, int, int, int]:
+    """Take a value out of bytes.
+
+    Args:
+        below: Summed weights of the values below each value, and of all.
+        payload: Those that are here.
+        low: Where the span of the coder begins, modulo 2^32.
+        span: Of the coder.
+        start: Bytes that it is done with.
+
+    Returns:
+        The value, -1 where only the next bytes decide it; then low, span and start behind it.
+    """
+    code = (int.from_bytes(payload[start : start + 4].ljust(4, b"\0"), "big") - low) % SPAN
+    open_ends = (1 << 8 * max(0, start + 4 - len(payload))) - 1  # what the bytes that are missing may add
+    step = span >> TOTAL_BITS
+    value = bisect_right(below, min(code // step, TOTAL - 1)) - 1
+    if open_ends and code + open_ends >= step * below[value + 1]:
+        return -1, low, span, start
+    low, span = low + step * below[value], step * (below[value + 1] - below[value])
+    while span < LOWEST:
+        low, span, start = low << 8, span << 8, start + 1
+    return value, low % SPAN, span, start
+
+
+def decode(lookups: "Lookups", frame: "Grid", payload: bytes, numbers: Ints, state: Ints) -> bool:
+    """Decode tokens, as far as the bytes decide them.
 
     Args:
         lookups: Of the prior.
-        frame: Whose cells of the frame itself are not looked at.
-        payload: Words; zeros follow them.
-        state: The last one of encoding.
+        frame: Filled up to the token that the state tells; to be filled on.
+        payload: The bytes that are here.
+        numbers: [T, G] of codes, likewise.
+        state: [4] low, span, start, tokens decoded; changed.
 
     Returns:
-        state: The one that encoding started with.
-        used: Words that were taken, or would have been.
-        numbers: [T, G] of codes.
+        Whether all are decoded.
     """
-    words = np.frombuffer(payload, ">u2").tolist()
-    words += [0] * (len(lookups.bins) * len(frame.positions) - len(words))
-    used = 0
+    low, span, start, first = state.tolist()
     near, codes = lookups.lists
     cells = [part.tolist() for part in frame.cells]
     neighbors = [
@@ -112,32 +161,32 @@ def decode(lookups: "Lookups", frame: "Grid", payload: bytes, state: int) -> tup
         for held, tables in zip(cells, near, strict=True)
         for table, step in zip(tables, frame.steps.tolist(), strict=True)
     ]
-    numbers: list[int] = []
     parts = list(enumerate(lookups.parts))
-    for position in frame.positions.tolist():
+    for token, position in enumerate(frame.positions[first:].tolist(), first):
+        state[:] = low, span, start, token
         sums = 0
         for held, table, step in neighbors:
             sums += table[held[position + step]]
         for code, digits in enumerate(codes):
             number = 0
-            for earlier, crossed, (first, second, third, fourth), below, place in digits:
+            for earlier, crossed, (first_bins, second, third, fourth), below, place in digits:
                 fields = (sums & 0xFFFFFFFF) + earlier[number]
                 for part, table in crossed:
                     fields += table[cells[part][position]]
-                row = below[
-                    first[fields & 255] + second[fields >> 8 & 255] + third[fields >> 16 & 255] + fourth[fields >> 24]
-                ]
-                slot = state & TOTAL - 1
-                value = bisect_right(row, slot)
-                under = row[value - 1]
-                state = (row[value] - under) * (state >> TOTAL_BITS) + slot - under
-                if state < LOWEST:
-                    state = state << WORD_BITS | words[used]
-                    used += 1
-                number += (value - 1) * place
+                row = (
+                    first_bins[fields & 255]
+                    + second[fields >> 8 & 255]
+                    + third[fields >> 16 & 255]
+                    + fourth[fields >> 24]
+                )
+                value, low, span, start = decode_value(below[row], payload, low, span, start)
+                if value < 0:
+                    return False
+                number += value * place
                 sums >>= 32
-            numbers.append(number)
+            numbers[token, code] = number
             for part, (owner, place, size) in parts:
                 if owner == code:
-                    cells[part][position] = number // place % size
-    return state, used, np.array(numbers).reshape(-1, len(codes))
+                    frame.cells[part, position] = cells[part][position] = number // place % size
+    state[:] = low, span, start, len(frame.positions)
+    return True

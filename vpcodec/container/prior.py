@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,8 @@ class Digits:
         ]
 
 
-class Scale(NamedTuple):
+@dataclass(frozen=True)
+class Scale:
     """How a sum becomes a bin: (sum - base) div width, but at least 0 and at most bins - 1.
 
     Attributes:
@@ -120,7 +121,8 @@ class Scale(NamedTuple):
         return np.minimum(np.maximum(np.arange(LARGEST_SUM + 1) - self.base, 0) // self.width, self.bins - 1)
 
 
-class Prior(NamedTuple):
+@dataclass(frozen=True)
+class Prior:
     """A prior in memory.
 
     Attributes:

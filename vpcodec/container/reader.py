@@ -4,18 +4,15 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import accumulate
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from vpcodec.container.coding import CONTINUED
-from vpcodec.container.fields import Fields
-from vpcodec.container.format import FOOTER_MARK, Frame
-from vpcodec.container.parts import Coded, Footer, FrameDecoder, marks_of, read_header, read_part
+from vpcodec.container.fields import Fields, word
+from vpcodec.container.format import CHECK, FOOTER_MARK, Frame, may_continue
+from vpcodec.container.parts import Coded, Footer, Parts, begun_run, marks_of, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
-
-if TYPE_CHECKING:
-    from fractions import Fraction
 
 FARTHEST = 1 << 12  # frames in a row that resyncing believes to be lost
 
@@ -33,7 +30,7 @@ class Resync:
     """
 
     blanks: Iterable[Frame]
-    step: "Fraction | int" = 0
+    step: Fraction = Fraction(0)
     total: int = 0
     problems: list[str] = field(default_factory=list)
     lost: int = 0
@@ -65,9 +62,8 @@ class Reader:
         self.source = Source(stream)
         self.header = read_header(self.source)
         self.footer: Footer | None = None
-        self.decoder: FrameDecoder | None = None  # of the frames so far, where damage ends the reading
+        self.parts: Parts | None = None  # where damage ends the reading
         self.sizes: list[int] = []  # of the frames so far, bytes; 0 for one that was lost
-        self.continued = 0  # checksum of those that continue others
 
     @property
     def length(self) -> int:
@@ -91,9 +87,21 @@ class Reader:
         if on_damage:
             yield from self.repaired_frames(prior, on_damage)
             return
-        self.decoder = self.decoder or FrameDecoder(self.header, prior)
-        for part in self.coded_frames():
-            yield self.decoder.decode(part)
+        self.parts = parts = self.parts or Parts(self.source, self.header, prior)
+        while self.footer is None:
+            self.source.set_mark()
+            try:
+                found = parts.next(len(self.sizes))
+            except BlockingIOError:
+                self.source.rewind(self.source.mark)
+                raise
+            if not isinstance(found, Footer):
+                self.count()
+                yield parts.decode(found) if isinstance(found, Coded) else found
+            elif wrong := self.wrong_footer(found):
+                raise ContainerError(wrong)
+            else:
+                self.footer = found
 
     def repaired_frames(self, prior: bytes | None, on_damage: Resync) -> Iterator[Frame]:
         """All frames, blank ones for those lost; see `frames`."""
@@ -118,31 +126,48 @@ class Reader:
             prior: The one that the header names.
             total: Frames that the file must have, so that those cut off at its end count; 0 where nobody knows.
         """
-        yield from self.sound_parts(damaged, total, FrameDecoder(self.header, prior))
+        yield from self.sound_parts(Parts(self.source, self.header, prior), damaged, total)
 
-    def coded_frames(self) -> Iterator[Coded]:
-        """The frames, checked but not decoded; see `frames`."""
+    def sound_parts(self, parts: Parts, damaged: Callable[[str], None], total: int = 0) -> Iterator[Frame | None]:
+        """All frames as `sound_frames`; where the prior is missing none is decoded, and None stands for all."""
         while self.footer is None:
+            number, start = len(self.sizes), self.source.offset
             self.source.set_mark()
+            found: Frame | Coded | Footer | None
             try:
-                found = read_part(self.source, self.header, len(self.sizes), len(self.sizes))
-            except BlockingIOError:
-                self.source.rewind(self.source.mark)
-                raise
-            if isinstance(found, Coded):
-                self.count(found)
+                found = parts.next(number)
+            except ContainerError as error:
+                found, run = self.resume(number, parts.run)
+                if not (parts.blind and run):
+                    damaged(error.what)
+                    damaged(f"{self.source.mark - start:,} bytes skipped from byte {start:,} on")
+            if found is None:
+                yield from [None] * (total - number)
+                return
+            if isinstance(found, Frame):
+                self.count()
                 yield found
-            elif wrong := self.wrong_footer(found):
-                raise ContainerError(wrong)
+                continue
+            lost = (found.number if isinstance(found, Coded) else found.frames) - number
+            self.sizes += [0] * lost
+            yield from [None] * lost
+            if isinstance(found, Coded):
+                self.count()
+                parts.run = begun_run(found.number)
+                try:
+                    frame = None if parts.blind else parts.decode(found)
+                except ContainerError as error:
+                    damaged(error.what)
+                    frame = None
+                yield frame
             else:
                 self.footer = found
+                if wrong := self.wrong_footer(found):
+                    damaged(wrong)
 
-    def count(self, part: Coded) -> None:
+    def count(self) -> None:
         """Take note of a frame that was read from the mark on."""
-        content = self.source.since(self.source.mark)
-        self.sizes.append(len(content))
-        if part.coding == CONTINUED:
-            self.continued = zlib.crc32(content, self.continued)
+        self.sizes.append(self.source.offset - self.source.mark)
 
     def wrong_footer(self, footer: Footer) -> str:
         """What a footer tells otherwise than the frames that were read, in words; empty where there is nothing."""
@@ -151,51 +176,16 @@ class Reader:
             found = self.sizes[start : start + group]
             if 0 not in found and sum(found) != told:
                 return f"frame {start} has {sum(found):,} bytes, the footer tells {told:,}"
-        if 0 not in self.sizes and footer.continued != self.continued:
-            return "a frame that continues another is damaged"
         return ""
 
-    def sound_parts(
-        self, damaged: Callable[[str], None], total: int = 0, decoder: FrameDecoder | None = None
-    ) -> Iterator[Frame | None]:
-        """All frames as `sound_frames`; without a decoder none is decoded, and None stands for all."""
-        while self.footer is None:
-            number = len(self.sizes)
-            self.source.set_mark()
-            start = self.source.offset
-            try:
-                found = read_part(self.source, self.header, number, number)
-                if decoder and isinstance(found, Coded) and found.coding == CONTINUED:
-                    frame = decoder.decode(found)  # its checksum is in its payload
-                    self.count(found)
-                    yield frame
-                    continue
-            except ContainerError as error:
-                damaged(error.what)
-                resumed = self.resume(number)
-                damaged(f"{self.source.mark - start:,} bytes skipped from byte {start:,} on")
-                if resumed is None:
-                    yield from [None] * (total - number)
-                    return
-                found = resumed
-            lost = (found.number if isinstance(found, Coded) else found.frames) - number
-            self.sizes += [0] * lost
-            yield from [None] * lost
-            if isinstance(found, Coded):
-                self.count(found)
-                yield decoded(found, decoder, damaged)
-            else:
-                self.footer = found
-                if wrong := self.wrong_footer(found):
-                    damaged(wrong)
+    def resume(self, number: int, run: int) -> tuple[Coded | Footer | None, bool]:
+        """The next frame that stands alone, or footer, at the mark of the source or after it, which moves to its start.
 
-    def resume(self, number: int) -> Coded | Footer | None:
-        """The next part that is sound, at the mark of the source or after it, which moves to its start.
-
-        None where none is left; the mark is then at the end of the stream.
+        None where none is left; the mark is then at the end of the stream. And whether the bytes before it are a run
+        that its checksum, begun with `run`, belongs to.
         """
         self.source.rewind(self.source.mark)
-        marks = marks_of(self.header)
+        marks, passed = marks_of(self.header), b""
         while ahead := self.source.peek(PIECE):
             start = self.source.offset
             for step, byte in enumerate(ahead):
@@ -206,19 +196,13 @@ class Reader:
                     except ContainerError:
                         continue
                     self.source.set_mark(start + step)
-                    return part
+                    passed += ahead[:step]
+                    return part, passed[-CHECK:] == word(zlib.crc32(passed[:-CHECK], run))[:CHECK]
             self.source.rewind(start + len(ahead))
             self.source.set_mark()
-        return None
-
-
-def decoded(part: Coded, decoder: FrameDecoder | None, damaged: Callable[[str], None]) -> Frame | None:
-    """The frame of a part; None where no tokens make it, which `damaged` is told, or there is no decoder."""
-    try:
-        return decoder.decode(part) if decoder else None
-    except ContainerError as error:
-        damaged(error.what)
-        return None
+            passed += ahead
+            run, passed = zlib.crc32(passed[:-CHECK], run), passed[-CHECK:]
+        return None, False
 
 
 class Index:
@@ -236,6 +220,7 @@ class Index:
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
+        self.held: tuple[int, bytes | None, list[Frame]] = (-1, None, [])  # the group that was read last, and its prior
         stream.seek(0)
         source = Source(stream)
         self.header = read_header(source)
@@ -266,21 +251,33 @@ class Index:
         return self.footer.length
 
     def read(self, number: int, prior: bytes | None = None) -> Frame:
-        """One frame. Raises ContainerError for a number that the file lacks."""
+        """One frame. Raises ContainerError for a number that the file lacks, and for damage to its group."""
         if not 0 <= number < len(self):
             raise ContainerError(f"frame {number} asked for, the file has {len(self)}")
-        group = number // self.header.group
-        first, start = group * self.header.group, self.starts[group]
-        last = min(first + self.header.group, len(self)) - 1
+        group, place = divmod(number, self.header.group)
+        if self.held[:2] != (group, prior):
+            self.held = group, prior, list(self.frames(group, prior))
+        return self.held[2][place]
+
+    def frames(self, group: int, prior: bytes | None) -> Iterator[Frame]:
+        """All frames of a group."""
+        start, stop = self.starts[group : group + 2]
         self.stream.seek(start)
         source = Source(self.stream)
-        decoder = FrameDecoder(self.header, prior)
-        for each in range(first, number + 1):
-            found = read_part(source, self.header, each, each)
-            if not isinstance(found, Coded) or (each == last and source.offset != self.starts[group + 1] - start):
-                raise ContainerError(f"frame {each} at byte {start:,} is not where the footer says")
-            frame = decoder.decode(found)
-        return frame
+        parts = Parts(source, self.header, prior)
+        first = group * self.header.group
+        last = min(first + self.header.group, len(self))
+        for number in range(first, last):
+            found = parts.next(number)
+            if isinstance(found, Footer):
+                break
+            yield parts.decode(found) if isinstance(found, Coded) else found
+        else:
+            if parts.last and may_continue(self.header, last, parts.last):
+                parts.continued(last, parts.last)  # says that none does
+            if source.offset == stop - start:
+                return
+        raise ContainerError(f"frame {last - 1}, at byte {start:,} or behind it, is not where the footer says")
 
 
 def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:
@@ -291,12 +288,9 @@ def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:
     problems: list[str] = []
     try:
         reader = Reader(stream)
-        if prior is None and reader.header.prior:
-            for _ in reader.sound_parts(problems.append):
-                pass
-        else:
-            for _ in reader.sound_frames(problems.append, prior):
-                pass
+        parts = Parts(reader.source, reader.header, prior, blind=prior is None)
+        for _ in reader.sound_parts(parts, problems.append):
+            pass
     except ContainerError as error:
         problems.append(error.what)
     return problems

@@ -1,18 +1,17 @@
 """Tabled coding of a frame: tables weigh the digits of one token after the other, a number takes them in.
 
-That number, the state of an asymmetric numeral system, is kept from 2^16 to 2^32. A digit of weight f, above values of
-weight b together, all weights adding up to 2^11, makes it 2^11 / f times as large, up to rounding; where that would
-leave the range, its lower half leaves first, as a word. Encoding starts with the last digit; decoding runs the other
-way: digit out, word in. The state that encoding starts with is 2^16 and a number of 16 bits, which decoding finds at
-the end. Each digit depends on those before, so nothing can be done at once: `_tabled.c` goes through them compiled,
-`plain.py` where nothing was compiled.
+That number, a fraction, lies in a span that shrinks with each value to the share that its weight has in 2^11; the first
+bytes of the fraction leave as soon as the span is small enough. At the end as few bytes follow as tell the values,
+whatever comes behind: a frame needs no size, and a decoder asks for a byte only when a value depends on it. Each digit
+depends on those before, so nothing can be done at once: `_coder.c` goes through them compiled, `plain.py` where
+nothing was compiled.
 
 T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit, F fields,
 P number of values that the digits of the same code before a digit can make, R those of a part
-Source: Duda, Asymmetric numeral systems, arXiv 1311.2540.
+Source: Martin, Range encoding: an algorithm for removing redundancy from a digitised message, 1979.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -23,20 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.container import plain
-from vpcodec.container.plain import LOWEST
 from vpcodec.container.prior import MOST_FIELDS, NEIGHBORS, Prior, load_prior
 from vpcodec.errors import ContainerError
 
 native: Any = None
 with suppress(ImportError):  # where it was not compiled: slower, the same bytes
-    from vpcodec.container import _tabled
+    from vpcodec.container import _coder
 
-    native = _tabled
+    native = _coder
 
 Ints = NDArray[np.int64]
 Packed = NDArray[np.uint32]
 
 LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
+DAMAGED = "tabled payload is damaged, or made with another prior"
 
 
 class Lookups:
@@ -226,80 +225,88 @@ def filled_grid(tokens: Ints, lookups: Lookups, before: Ints | None = None) -> t
     return found, numbers, parts
 
 
-def encode_frame(tokens: Ints, lookups: Lookups, before: Ints | None = None, carried: int = 0) -> bytes:
+def encode_frame(
+    tokens: Ints, lookups: Lookups, before: Ints | None = None, lead: Sequence[tuple[int, int]] = ()
+) -> bytes:
     """[rows, columns] int64 -> payload.
 
     Args:
         tokens: Of the frame.
         lookups: Of the prior.
         before: [rows, any columns] tokens of the frame that it continues.
-        carried: A number of 16 bits that decoding finds at the end.
+        lead: Weights of values that come first, and what is below them.
     """
     frame, numbers, _ = filled_grid(tokens, lookups, before)
-    state = LOWEST | carried
+    first = np.array(lead, np.uint16).reshape(-1, 2)
     if native is None:
-        state, words = plain.encode(lookups, frame, numbers, state)
+        payload = plain.encode(lookups, frame, numbers, first)
     else:
-        state, words = native.encode(*lookups.compiled, frame.steps, frame.positions, frame.cells, numbers, state)
-    return joined(state, words, tokens.size // LEAST_TOKENS)
+        payload = native.encode(*lookups.compiled, frame.steps, frame.positions, frame.cells, numbers, first)
+    return payload.ljust(tokens.size // LEAST_TOKENS, b"\0")
 
 
-def decode_frame(
-    payload: bytes, shape: tuple[int, int], lookups: Lookups, before: Ints | None = None
-) -> tuple[Ints, int]:
-    """The inverse of `encode_frame`.
+def decode_frame(payload: bytes, shape: tuple[int, int], lookups: Lookups) -> Ints:
+    """The inverse of `encode_frame`, of a frame that stands alone: [rows, columns] int64.
 
-    Returns:
-        tokens: [rows, columns] int64.
-        carried: The number that the payload carries.
-
-    Raises:
-        ContainerError: No tokens make such a payload.
+    Raises ContainerError for what no tokens make.
     """
-    frame = grid(lookups, shape, before)
-    least = len(frame.positions) // LEAST_TOKENS
-    state, words = state_and_words(payload, least)
-    if native is None:
-        state, used, numbers = plain.decode(lookups, frame, words, state)
-    else:
-        numbers = np.empty((len(frame.positions), len(lookups.code_places)), np.int64)
-        tables, places = lookups.compiled, (frame.steps, frame.positions, frame.cells)
-        state, used = native.decode(*tables, *places, words, numbers, state)
-    carried = carried_number(payload, state, used, least)
-    return lookups.tokens(numbers.reshape(*shape, -1)), carried
+    decoder = Decoder(payload)
+    tokens = decoder.tokens(shape, lookups)
+    if decoder.finish() != len(payload):
+        raise ContainerError(f"{DAMAGED}: {len(payload) - decoder.finish()} bytes follow its tokens")
+    return tokens
 
 
-def joined(state: int, words: bytes, least: int) -> bytes:
-    """The payload of the last state and the words, filled up to `least` bytes with words of zeros."""
-    payload = state.to_bytes(3 if state < 1 << 24 else 4, "big") + words
-    return payload + bytes(max(0, least - len(payload) + 1) // 2 * 2)
-
-
-def state_and_words(payload: bytes, least: int) -> tuple[int, bytes]:
-    """The last state and the words of a payload of `least` bytes or more. Raises ContainerError for a shorter one."""
-    if len(payload) < max(3, least):
-        raise ContainerError(f"tabled payload has {len(payload)} bytes, expected {max(3, least)} or more")
-    head = 4 - len(payload) % 2
-    return int.from_bytes(payload[:head], "big"), payload[head:]
-
-
-def carried_number(payload: bytes, state: int, words: int, least: int) -> int:
-    """The number that a payload carries.
+class Decoder:
+    """Takes values and tokens out of bytes.
 
     Args:
-        payload: All of it.
-        state: What decoding ended with.
-        words: That it used.
-        least: Bytes that the payload is filled up to.
-
-    Raises:
-        ContainerError: The state is none that encoding starts with, or filling is not all that follows the words.
+        payload: Those that are here.
+        more: Gives the next ones; None where there are none.
     """
-    used = 4 - len(payload) % 2 + 2 * words
-    filled = used + max(0, least - used + 1) // 2 * 2
-    if not LOWEST <= state < 2 * LOWEST or len(payload) != filled or any(payload[used:]):
-        raise ContainerError(
-            f"tabled payload of {len(payload)} bytes is damaged, or made with another prior: "
-            f"{used} bytes used, last state {state}"
-        )
-    return state - LOWEST
+
+    def __init__(self, payload: bytes = b"", more: Callable[[], bytes] | None = None) -> None:
+        self.payload = payload
+        self.more = more
+        self.state = np.array([0, plain.SPAN, 0, 0])  # low, span, bytes done with, tokens decoded
+        self.least = 0  # bytes that the payload is filled up to
+
+    def extend(self) -> None:
+        """Get the next bytes. Raises ContainerError where there are none."""
+        if self.more is None:
+            raise ContainerError(f"{DAMAGED}: its {len(self.payload)} bytes are too few")
+        self.payload += self.more()
+
+    def value(self, below: Sequence[int]) -> int:
+        """The next value, by the summed weights of the values below each value, and of all."""
+        while (found := plain.decode_value(below, self.payload, *self.state[:3].tolist()))[0] < 0:
+            self.extend()
+        self.state[:3] = found[1:]
+        return found[0]
+
+    def tokens(self, shape: tuple[int, int], lookups: Lookups, before: Ints | None = None) -> Ints:
+        """The tokens [rows, columns] of a frame, which end the payload. Raises ContainerError for those of no code."""
+        frame = grid(lookups, shape, before)
+        numbers = np.empty((len(frame.positions), len(lookups.code_places)), np.int64)
+        self.least = len(frame.positions) // LEAST_TOKENS
+        while not self.decode(lookups, frame, numbers):
+            self.extend()
+        return lookups.tokens(numbers.reshape(*shape, -1))
+
+    def decode(self, lookups: Lookups, frame: Grid, numbers: Ints) -> bool:
+        """Decode as many tokens as the bytes decide; whether these are all."""
+        if native is None:
+            return plain.decode(lookups, frame, self.payload, numbers, self.state)
+        places = frame.steps, frame.positions, frame.cells
+        return bool(native.decode(*lookups.compiled, *places, self.payload, numbers, self.state))
+
+    def finish(self) -> int:
+        """The size of the payload, all of whose values are taken. Raises ContainerError where it does not end so."""
+        low, span, start, _ = self.state.tolist()
+        number, size = plain.closing(low, span)
+        expected = (number % 256**size).to_bytes(size, "big").ljust(self.least - start, b"\0")
+        while len(self.payload) < start + len(expected):
+            self.extend()
+        if self.payload[start : start + len(expected)] != expected:
+            raise ContainerError(f"{DAMAGED}: it does not end with {expected[:size].hex(' ')}")
+        return start + len(expected)

@@ -1,9 +1,10 @@
 """What is asked for every item of a plan, and what became of each: for people, and as JSON for programs."""
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from vpcodec.codec.signals import ANY_SIZE, Reading, Wanted, Writing
 from vpcodec.data.output import check_output, open_output, shown_output
@@ -14,7 +15,8 @@ FIRST_LINE = 1 << 16  # bytes of an older manifest that are looked at
 INTERNAL = ("number", "exit_code", "traceback")  # fields that are not for programs
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """What is done with every item of a plan.
 
     Attributes:
@@ -33,8 +35,8 @@ class Settings(NamedTuple):
     model: str | None = None
     wanted: Wanted = ANY_SIZE
     form: str | None = None
-    reading: Reading = Reading()
-    writing: Writing = Writing()
+    reading: Reading = field(default_factory=Reading)
+    writing: Writing = field(default_factory=Writing)
     engine: str = "auto"
     device: str = "auto"
     force: bool = False
@@ -108,8 +110,6 @@ def check_manifest(path: str) -> None:
     check_output(path, force=True)
     if not os.path.isfile(path):
         return
-    import json
-
     with open_input(path) as stream:
         first = stream.readline(FIRST_LINE)
     try:
@@ -122,8 +122,6 @@ def check_manifest(path: str) -> None:
 
 def write_manifest(path: str, results: Sequence[Result]) -> None:
     """Write one line for each result, in place of an older manifest. Raises InputError if it cannot be written."""
-    import json
-
     with open_output(path, force=True) as out:
         for result in results:
             out.write(json.dumps(as_record(result)).encode() + b"\n")

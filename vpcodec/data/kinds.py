@@ -2,8 +2,10 @@
 
 import importlib
 import os
-from typing import Any, BinaryIO, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
 
+from vpcodec.data.mpeg import is_mpeg
 from vpcodec.data.streams import peek, shown
 from vpcodec.errors import DependencyError, InputError
 
@@ -13,7 +15,8 @@ SIGNATURE_BYTES = 128  # no signature reaches further, nor do the brands of an I
 MOST_PIXELS = 250_000_000  # of a picture, unless the user says otherwise: some nine minutes of two cores
 
 
-class FileType(NamedTuple):
+@dataclass(frozen=True)
+class FileType:
     """A family of files: `format` is the name that `open_audio` and `open_image` know it by."""
 
     kind: Kind
@@ -153,8 +156,6 @@ def file_type_of(head: bytes, name: str) -> FileType:
     for position, signature, what, hint in UNREADABLE:
         if head.startswith(signature, position):
             raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
-    from vpcodec.data.mpeg import is_mpeg
-
     if is_mpeg(head):
         return FileType("speech", "mp3")
     raise InputError(

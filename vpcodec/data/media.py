@@ -19,8 +19,9 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.data.output import open_output
@@ -33,7 +34,8 @@ NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
 THREADS = 8  # that measure files; most of the time they wait for a disk
 
 
-class MediaFile(NamedTuple):
+@dataclass(frozen=True)
+class MediaFile:
     """One recording or photo: a range of bytes in a file.
 
     Attributes:

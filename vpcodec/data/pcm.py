@@ -6,7 +6,8 @@ ways, so a recording that is only copied keeps every bit (24 at most: float32 ha
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from vpcodec.data.streams import LeftOut, read_exactly
 
 
-class SampleFormat(NamedTuple):
+@dataclass(frozen=True)
+class SampleFormat:
     """Bits of a stored sample, and whether it is a floating-point number."""
 
     bits: int

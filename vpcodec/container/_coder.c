@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MOST = 16, MOST_FIELDS = 4, TOTAL_BITS = 11, TOTAL = 1 << TOTAL_BITS, LOWEST = 1 << 16 };
+enum { MOST = 16, MOST_FIELDS = 4, TOTAL_BITS = 11, TOTAL = 1 << TOTAL_BITS, LOWEST = 1 << 24 };
 
 typedef struct {
     int64_t code, radix, place, prefixes, rows;
@@ -95,35 +95,53 @@ static uint32_t weight_of(const uint16_t *row, int64_t value, int64_t radix) {
     return (value + 1 < radix ? row[value + 1] : TOTAL) - row[value];
 }
 
-/* The last state; `used` words of the payload were taken, or would have been. */
-static uint32_t decode_all(const Coder *coder, int32_t *cells, const int64_t *positions, int64_t count, uint32_t state,
-                           const uint8_t *words, int64_t held, int64_t *used, int64_t *numbers) {
+/* Where decoding stands: low, span, bytes that left the register, tokens that are decoded. */
+typedef struct {
+    int64_t low, span, start, token;
+} State;
+
+/* Decode tokens from the one that the state tells on, as far as the bytes decide them. 1 where all are decoded. */
+static int decode_all(const Coder *coder, int32_t *cells, const int64_t *positions, int64_t count,
+                      const uint8_t *payload, int64_t held, int64_t *numbers, State *state) {
     uint8_t sums[MOST * MOST_FIELDS];
-    for (int64_t t = 0; t < count; t++) {
+    uint32_t low = (uint32_t)state->low, code = 0;
+    uint64_t span = (uint64_t)state->span;
+    int64_t next = state->start;
+    for (int i = 0; i < 4; i++, next++) code = code << 8 | (next < held ? payload[next] : 0);
+    code -= low;
+    numbers += state->token * coder->codes;
+    for (int64_t t = state->token; t < count; t++) {
         int64_t cell = positions[t];
+        *state = (State){low, (int64_t)span, next - 4, t};
         add_around(coder, cells, cell, sums);
         int d = 0, p = 0;
-        for (int64_t code = 0; code < coder->codes; code++) {
+        for (int64_t part = 0; part < coder->codes; part++) {
             int64_t number = 0;
-            for (; d < coder->digits && coder->digit[d].code == code; d++) {
+            for (; d < coder->digits && coder->digit[d].code == part; d++) {
                 const uint16_t *row = row_of(coder, d, number, cells, cell, sums);
                 int64_t radix = coder->digit[d].radix, value = 0;
-                uint32_t slot = state & (TOTAL - 1);
+                uint32_t step = (uint32_t)(span >> TOTAL_BITS), slot = code / step, weight;
                 for (int64_t v = 1; v < radix; v++) value += row[v] <= slot;
-                state = weight_of(row, value, radix) * (state >> TOTAL_BITS) + slot - row[value];
-                if (state < LOWEST) {
-                    const uint8_t *word = words + 2 * *used;
-                    state = state << 16 | (*used < held ? (uint32_t)word[0] << 8 | word[1] : 0);
-                    ++*used;
+                weight = weight_of(row, value, radix);
+                /* The bytes that are not here yet may be anything. */
+                if (next > held && (uint64_t)code + (((uint64_t)1 << 8 * (next - held)) - 1) >=
+                                       (uint64_t)step * (row[value] + weight))
+                    return 0;
+                code -= step * row[value];
+                low += step * row[value];
+                for (span = (uint64_t)step * weight; span < LOWEST; span <<= 8, next++) {
+                    code = code << 8 | (next < held ? payload[next] : 0);
+                    low <<= 8;
                 }
                 number += value * coder->digit[d].place;
             }
             *numbers++ = number;
-            for (; p < coder->parts && coder->part[p].code == code; p++)
+            for (; p < coder->parts && coder->part[p].code == part; p++)
                 cells[p * coder->cells + cell] = (int32_t)(number / coder->part[p].place % coder->part[p].size);
         }
     }
-    return state;
+    *state = (State){low, (int64_t)span, next - 4, count};
+    return 1;
 }
 
 /* Weights of all digits, and what is below them, in pairs. */
@@ -142,79 +160,96 @@ static void weigh_all(const Coder *coder, const int32_t *cells, const int64_t *p
     }
 }
 
-/* The last state; its words stand at the end of `words`, `used` of them. */
-static uint32_t encode_all(const uint16_t *pairs, int64_t count, uint32_t state, uint8_t *end, int64_t *used) {
-    for (const uint16_t *pair = pairs + 2 * count - 2; pair >= pairs; pair -= 2) {
-        if (state >= (uint64_t)pair[0] << (32 - TOTAL_BITS)) {
-            *--end = state & 255;
-            *--end = state >> 8 & 255;
-            state >>= 16;
-            ++*used;
+/* One byte more, with what it carries to those before. */
+static uint8_t *put(uint8_t *end, uint64_t byte) {
+    if (byte >> 8)
+        for (uint8_t *carried = end; ++*--carried == 0;) {}
+    *end = byte & 255;
+    return end + 1;
+}
+
+/* Code pairs; returns the end of the bytes. A pair takes two bytes at most: weights are 1 of 2^11 or more. */
+static uint8_t *encode_all(const uint16_t *pairs, int64_t count, uint8_t *end) {
+    uint64_t low = 0, span = (uint64_t)1 << 32;
+    for (; count--; pairs += 2) {
+        uint64_t step = span >> TOTAL_BITS;
+        low += step * pairs[1];
+        for (span = step * pairs[0]; span < LOWEST; span <<= 8) {
+            end = put(end, low >> 24);
+            low = (low & 0xFFFFFF) << 8;
         }
-        state += state / pair[0] * (TOTAL - pair[0]) + pair[1];
     }
-    return state;
+    uint64_t whole = (low + 0xFFFFFF) >> 24;
+    if ((whole + 1) << 24 <= low + span) return put(end, whole);
+    whole = (low + 0xFFFF) >> 16;
+    return put(put(end, whole >> 8), whole & 255);
 }
 
 static PyObject *decode(PyObject *module, PyObject *args) {
-    Py_buffer layout, bins, below, tables, steps, positions, cells, payload, numbers;
-    unsigned int state;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*w*y*w*I", &layout, &bins, &below, &tables, &steps, &positions, &cells,
+    Py_buffer layout, bins, below, tables, steps, positions, cells, payload, numbers, state;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*w*y*w*w*", &layout, &bins, &below, &tables, &steps, &positions, &cells,
                           &payload, &numbers, &state))
         return NULL;
     Coder coder;
-    int64_t used = 0, count = positions.len / 8;
-    int fits = open_coder(&coder, &layout, &bins, &below, &tables, &steps) && numbers.len == 8 * count * coder.codes;
+    State now;
+    int64_t count = positions.len / 8;
+    int whole = 0, fits = open_coder(&coder, &layout, &bins, &below, &tables, &steps) &&
+                          numbers.len == 8 * count * coder.codes && state.len == sizeof now;
+    if (fits) {
+        memcpy(&now, state.buf, sizeof now);
+        fits = now.span >= LOWEST && now.span <= (int64_t)1 << 32 && now.start >= 0 && now.start <= payload.len &&
+               now.token >= 0 && now.token <= count;
+    }
     if (fits) {
         coder.cells = cells.len / 4 / coder.parts;
         PyThreadState *thread = PyEval_SaveThread();
-        state = decode_all(&coder, cells.buf, positions.buf, count, state, payload.buf, payload.len / 2, &used,
-                           numbers.buf);
+        whole = decode_all(&coder, cells.buf, positions.buf, count, payload.buf, payload.len, numbers.buf, &now);
         PyEval_RestoreThread(thread);
+        memcpy(state.buf, &now, sizeof now);
     }
-    Py_buffer *all[] = {&layout, &bins, &below, &tables, &steps, &positions, &cells, &payload, &numbers};
-    for (int i = 0; i < 9; i++) PyBuffer_Release(all[i]);
-    if (fits) return Py_BuildValue("IL", state, (long long)used);
+    Py_buffer *all[] = {&layout, &bins, &below, &tables, &steps, &positions, &cells, &payload, &numbers, &state};
+    for (int i = 0; i < 10; i++) PyBuffer_Release(all[i]);
+    if (fits) return PyBool_FromLong(whole);
     PyErr_SetString(PyExc_ValueError, "arrays of no prior");
     return NULL;
 }
 
 static PyObject *encode(PyObject *module, PyObject *args) {
-    Py_buffer layout, bins, below, tables, steps, positions, cells, numbers;
-    unsigned int state;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*I", &layout, &bins, &below, &tables, &steps, &positions, &cells,
-                          &numbers, &state))
+    Py_buffer layout, bins, below, tables, steps, positions, cells, numbers, lead;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*", &layout, &bins, &below, &tables, &steps, &positions, &cells,
+                          &numbers, &lead))
         return NULL;
     Coder coder;
     PyObject *result = NULL;
     uint8_t *memory = NULL;
     int64_t count = positions.len / 8;
     int fits = open_coder(&coder, &layout, &bins, &below, &tables, &steps) && numbers.len == 8 * count * coder.codes;
+    int64_t symbols = fits ? count * coder.digits + lead.len / 4 : 0;
     if (!fits) PyErr_SetString(PyExc_ValueError, "arrays of no prior");
-    else if (!(memory = PyMem_Malloc(6 * count * coder.digits))) PyErr_NoMemory();
+    else if (!(memory = PyMem_Malloc(6 * symbols + 4))) PyErr_NoMemory();
     else {
-        int64_t used = 0, symbols = count * coder.digits;
         coder.cells = cells.len / 4 / coder.parts;
-        uint8_t *end = memory + 6 * symbols;
+        uint8_t *start = memory + 4 * symbols;
         PyThreadState *thread = PyEval_SaveThread();
-        weigh_all(&coder, cells.buf, positions.buf, count, numbers.buf, (uint16_t *)memory);
-        state = encode_all((const uint16_t *)memory, symbols, state, end, &used);
+        memcpy(memory, lead.buf, lead.len / 4 * 4);
+        weigh_all(&coder, cells.buf, positions.buf, count, numbers.buf, (uint16_t *)(memory + lead.len / 4 * 4));
+        uint8_t *end = encode_all((const uint16_t *)memory, symbols, start);
         PyEval_RestoreThread(thread);
-        result = Py_BuildValue("Iy#", state, (const char *)end - 2 * used, (Py_ssize_t)(2 * used));
+        result = PyBytes_FromStringAndSize((const char *)start, end - start);
     }
     PyMem_Free(memory);
-    Py_buffer *all[] = {&layout, &bins, &below, &tables, &steps, &positions, &cells, &numbers};
-    for (int i = 0; i < 8; i++) PyBuffer_Release(all[i]);
+    Py_buffer *all[] = {&layout, &bins, &below, &tables, &steps, &positions, &cells, &numbers, &lead};
+    for (int i = 0; i < 9; i++) PyBuffer_Release(all[i]);
     return result;
 }
 
 static PyMethodDef functions[] = {
-    {"decode", decode, METH_VARARGS, "Fill cells and numbers of codes; returns the last state and the words used."},
-    {"encode", encode, METH_VARARGS, "Returns the last state and the words."},
+    {"decode", decode, METH_VARARGS, "Fill cells, numbers of codes and the state; True if all."},
+    {"encode", encode, METH_VARARGS, "Returns the bytes."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef definition = {
-    .m_base = PyModuleDef_HEAD_INIT, .m_name = "_tabled", .m_doc = "Tabled coding, compiled.", .m_methods = functions};
+    .m_base = PyModuleDef_HEAD_INIT, .m_name = "_coder", .m_doc = "Tabled coding, compiled.", .m_methods = functions};
 
-PyMODINIT_FUNC PyInit__tabled(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__coder(void) { return PyModule_Create(&definition); }
