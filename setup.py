@@ -24,9 +24,7 @@ setup(
     packages=find_packages(include=["vpcodec*"]),
     # With its root named, an editable install is a path in a .pth file, which type checkers follow.
     package_dir={"": "."},
-    package_data={
-        "vpcodec": ["py.typed", "cli/*.txt", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"]
-    },
+    package_data={"vpcodec": ["py.typed", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"]},
     ext_modules=[
         Extension("vpcodec.container._coder", ["vpcodec/container/_coder.c"], py_limited_api=True, optional=True)
     ],

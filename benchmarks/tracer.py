@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 PARTS = {
     "vpcodec": "windows and results",
     "vpcodec.cli": "options and messages",
-    "typer": "options and messages",
     "vpcodec.data": "reading and writing media",
     "vpcodec.container": "entropy coder",
     "vpcodec.registry": "model files",

@@ -17,16 +17,11 @@ from typing import Any, get_args, get_type_hints
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes, which lies among the tests
 
-from typer.core import TyperArgument  # noqa: E402
-from typer.main import get_command  # noqa: E402
-
 from scripts import gallery, library, session  # noqa: E402
 from scripts.pictures import released, stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
-from vpcodec.__main__ import HELP_WIDTH  # noqa: E402
-from vpcodec.cli.examples import EXAMPLES  # noqa: E402
-from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES, make_app  # noqa: E402
-from vpcodec.cli.messages import PROGRAM  # noqa: E402
+from vpcodec.cli.commands import COMMANDS, MAIN, Command  # noqa: E402
+from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, facts_text, read_runs, with_tables  # noqa: E402
@@ -65,36 +60,24 @@ SHORT: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
 }
 
 
-def commands() -> dict[str, Any]:
-    """The definition of each command, by its name."""
-    return get_command(make_app()).commands  # type: ignore[attr-defined]
-
-
-def arguments(command: Any) -> str:
-    """The arguments in the usage line."""
-    return " ".join(param.metavar for param in command.params if isinstance(param, TyperArgument))
-
-
-def options(command: Any) -> Iterator[tuple[str, str, str]]:
+def options(command: Command) -> Iterator[tuple[str, str, str]]:
     """Names, placeholder and explanation of each option."""
-    for param in command.params:
-        if not isinstance(param, TyperArgument):
-            placeholder = "" if param.is_flag else param.metavar or ""
-            default = f" Default: {param.default}." if param.show_default and param.default else ""
-            yield ", ".join(param.opts), placeholder, f"{param.help}{default}"
+    for option in command.options:
+        default = f" Default: {option.default}." if option.default else ""
+        yield ", ".join(option.names), option.placeholder, f"{option.help}{default}"
 
 
 def command_reference() -> str:
     """docs/commands.md"""
     text = f"# The commands\n\n<!-- {MADE_BY} -->\n"
-    for name, command in commands().items():
-        text += f"\n## vpcodec {name}\n\n{command.help}\n\n"
-        text += f"```\nvpcodec {name} {arguments(command)} [OPTIONS]".replace("  ", " ") + "\n```\n\n"
+    for name, command in COMMANDS.items():
+        text += f"\n## vpcodec {name}\n\n{command.text}\n\n"
+        text += f"```\nvpcodec {name} {command.argument} [OPTIONS]".replace("  ", " ") + "\n```\n\n"
         text += "| option | meaning |\n| --- | --- |\n"
         for names, placeholder, meaning in options(command):
             option = f"{names} {placeholder}".strip()
             text += f"| `{escaped(option)}` | {escaped(meaning)} |\n"
-        text += "\n```\n" + "\n".join(EXAMPLES[name]) + "\n```\n"
+        text += "\n```\n" + "\n".join(command.examples) + "\n```\n"
     text += "\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n"
     text += "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     text += "\n## Environment\n\n| variable | meaning |\n| --- | --- |\n"
@@ -102,27 +85,22 @@ def command_reference() -> str:
     return text + SHELL_NOTE
 
 
-def help_text() -> str:
-    """vpcodec/cli/help.txt: what `vpcodec --help` prints on a terminal of 80 columns, without being made each time."""
-    command = get_command(make_app())
-    return command.make_context(PROGRAM, [], resilient_parsing=True, terminal_width=HELP_WIDTH).get_help() + "\n"
-
-
 def manual_page() -> str:
     """docs/vpcodec.1, for man"""
     text = f'.\\" {MADE_BY}\n.TH VPCODEC 1 "" "vpcodec {__version__}" "User Commands"\n'
     text += ".SH NAME\nvpcodec \\- encode speech and photos as small token files, and decode them\n.SH SYNOPSIS\n"
-    for name, command in commands().items():
-        text += f".B vpcodec {name}\n{troff(arguments(command))} [OPTIONS]\n.br\n".replace("\n [", "\n[")
+    for name, command in COMMANDS.items():
+        text += f".B vpcodec {name}\n{troff(command.argument)} [OPTIONS]\n.br\n".replace("\n [", "\n[")
     text += ".SH COMMANDS\n"
-    for name, command in commands().items():
-        text += f".SS {name}\n{troff(' '.join(command.help.split()))}\n"
+    for name, command in COMMANDS.items():
+        text += f".SS {name}\n{troff(' '.join(command.text.split()))}\n"
         for names, placeholder, meaning in options(command):
             italic = f" \\fI{placeholder}\\fR" if placeholder else ""
             text += f".TP\n\\fB{troff(names)}\\fR{italic}\n{troff(meaning)}\n"
     text += ".SH EXIT STATUS\n" + "".join(f".TP\n{code}\n{troff(meaning)}\n" for code, meaning in EXIT_CODES.items())
     text += ".SH ENVIRONMENT\n" + "".join(f".TP\n.B {name}\n{troff(use)}\n" for name, use in ENVIRONMENT.items())
-    text += ".SH EXAMPLES\n.nf\n" + "".join(f"{troff(line)}\n" for lines in EXAMPLES.values() for line in lines)
+    lines = [line for command in (MAIN, *COMMANDS.values()) for line in command.examples]
+    text += ".SH EXAMPLES\n.nf\n" + "".join(f"{troff(line)}\n" for line in lines)
     return text + ".fi\n"
 
 
@@ -260,7 +238,6 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/recipes.md": recipes,
     "docs/results.md": results,
     "docs/vpcodec.1": manual_page,
-    "vpcodec/cli/help.txt": help_text,
     **{f"models/{model.path.name}/card.md": partial(card_text, model) for model in released()},
     **{f"models/{model.path.name}/model.toml": partial(facts_text, model) for model in released()},
 }

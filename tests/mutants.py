@@ -182,7 +182,7 @@ LOSSES_AND_METRICS = (
     Mutant("vpcodec/metrics/image.py", "(-10 * error.log10())", "(-20 * error.log10())", "tests/metrics/test_image.py"),
     Mutant("vpcodec/metrics/speech.py", "target *= ours @ target / energy", "pass", "tests/metrics/test_speech.py"),
     Mutant("vpcodec/metrics/usage.py", "perplexity=2**bits", "perplexity=bits", "tests/metrics/test_usage.py"),
-    Mutant("vpcodec/metrics/fid.py", "- 2 * shared", "- shared", "tests/metrics/test_fid.py"),
+    Mutant("vpcodec/metrics/image.py", "- 2 * shared", "- shared", "tests/metrics/test_image.py"),
 )
 
 DATA = (
@@ -405,8 +405,8 @@ CORPUS_EVALUATION_AND_COMMAND = (
     ),
     Mutant(
         "vpcodec/evaluation/summary.py",
-        "estimate(rates, [row.extent for row in coded], seed)",
-        "estimate(rates, None, seed)",
+        "estimate(rates, [row.extent for row in coded])",
+        "estimate(rates, None)",
         "tests/evaluation/test_figures.py",
     ),
     Mutant(
@@ -421,7 +421,8 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "rest = result.seconds",
         "tests/cli/test_timings.py",
     ),
-    Mutant("vpcodec/__main__.py", " and columns() >= HELP_WIDTH", "", "tests/cli/test_help.py"),
+    Mutant("vpcodec/cli/usage.py", "get_terminal_size().columns, WIDEST", "80, WIDEST", "tests/cli/test_help.py"),
+    Mutant("vpcodec/cli/options.py", "not value >= self.least", "False", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/messages.py", "if not self.quiet:", "if True:", "tests/cli/test_messages.py"),
     Mutant(

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import PATIENCE, Command
-
-# What to press: the first time in a session, Typer's function for zsh only loads itself.
-KEYS = {"bash": "\t", "zsh": "\t\t", "fish": "\t"}
+from vpcodec.cli.completion import SCRIPTS
 
 
 def typed(shell: str, text: str, wanted: str, folder: Path, environment: dict[str, str]) -> str:
@@ -61,10 +59,12 @@ PROMPTS = {
         ("vpcodec encode --model speech-f", "sp-1024"),
         ("vpcodec eval", "uate"),
         ("vpcodec train --recipe speech-tokenb", "ridge-tiny"),
+        ("vpcodec encode --target", "-size"),
+        ("vpcodec encode note", "s.txt"),
     ],
-    ids=["models", "commands", "recipes"],
+    ids=["models", "commands", "recipes", "options", "files"],
 )
-@pytest.mark.parametrize("shell", KEYS)
+@pytest.mark.parametrize("shell", SCRIPTS)
 def test_rule_13_installed_completion_works_in_a_real_shell(
     vpcodec: Command, tmp_path: Path, shell: str, text: str, rest: str
 ) -> None:
@@ -83,7 +83,9 @@ def test_rule_13_installed_completion_works_in_a_real_shell(
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local/share"),
     }
-    # The shell stays the parent of the command, which asks its parent what shell it is.
-    install = [shell, "-c", "vpcodec --install-completion; true"]
+    (tmp_path / "notes.txt").touch()
+    # The shell stays the parent of the command, which asks its parent what shell it is. The second time adds nothing.
+    install = [shell, "-c", "vpcodec --install-completion; vpcodec --install-completion; true"]
     subprocess.run(install, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    assert rest in typed(shell, text + KEYS[shell], rest, tmp_path, environment)
+    assert (home / SCRIPTS[shell][0]).read_text().count(SCRIPTS[shell][1]) == 1
+    assert rest in typed(shell, text + "\t", rest, tmp_path, environment)

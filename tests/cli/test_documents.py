@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vpcodec.cli.main import COMMANDS
+from vpcodec.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -136,7 +136,7 @@ def test_rule_12_ctrl_c_while_the_program_starts_is_one_line() -> None:
         "import sys\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'typer':\n"
+        "        if name == 'getopt':\n"
         "            raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupt())\n"
         "from vpcodec.__main__ import main\n"

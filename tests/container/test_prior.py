@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -65,7 +63,7 @@ def test_no_table_is_as_large_as_the_vocabulary() -> None:
     digits = Digits((16384,) * 4, ((16, 16, 8, 8),) * 4)
     order = np.arange(16384)
     prior = blank("speech", digits, (order,) * 4, 5, (8, 6, 5, 5))
-    prior = replace(prior, below=tuple(np.tile(np.arange(radix, dtype=np.uint16), (1200, 1)) for radix in digits.flat))
+    prior = prior._replace(below=tuple(np.tile(np.arange(radix, dtype=np.uint16), (1200, 1)) for radix in digits.flat))
     content = prior.to_bytes()
     assert len(content) < 1 << 21
     assert load_prior(content).vocabulary == 1 << 56
@@ -73,7 +71,7 @@ def test_no_table_is_as_large_as_the_vocabulary() -> None:
 
 def test_a_prior_whose_sums_exceed_a_byte_is_refused(speech_prior: bytes) -> None:
     prior = load_prior(speech_prior)
-    heavy = replace(prior, earlier=tuple(tuple(np.full_like(table, 255) for table in group) for group in prior.earlier))
+    heavy = prior._replace(earlier=tuple(tuple(np.full_like(table, 255) for table in group) for group in prior.earlier))
     with pytest.raises(ContainerError, match="expected 255 or less"):
         load_prior(heavy.to_bytes())
 
@@ -85,7 +83,7 @@ def test_a_prior_whose_weights_do_not_add_up_is_refused(speech_prior: bytes, val
         rows = prior.below[1].copy()
         rows[3, place] = value if place or value else 1
         with pytest.raises(ContainerError, match="2048 in each row"):
-            load_prior(replace(prior, below=(prior.below[0], rows, *prior.below[2:])).to_bytes())
+            load_prior(prior._replace(below=(prior.below[0], rows, *prior.below[2:])).to_bytes())
 
 
 def test_an_order_that_gives_two_tokens_one_number_is_refused() -> None:

@@ -41,7 +41,7 @@ def test_a_frame_is_coded_with_the_end_of_the_one_that_it_continues(speech_prior
 @pytest.mark.parametrize("kind", ["speech", "image"])
 def test_neighbors_come_before_a_token(kind: str, speech_prior: bytes, image_prior: bytes) -> None:
     prior = load_prior(image_prior if kind == "image" else speech_prior)
-    lookups = Lookups(replace(prior, around=prior.around[:1] * 10))
+    lookups = Lookups(prior._replace(around=prior.around[:1] * 10))
     order = np.arange(7 * 23)
     (near,) = filled_grid(order.reshape(7, 23), lookups)[0].around()
     missing = near == prior.vocabulary
@@ -156,7 +156,7 @@ def test_a_few_bytes_never_stand_for_many_tokens(speech_prior: bytes) -> None:
         sure = np.tile(np.arange(rows.shape[1], dtype=np.uint16) + 2**11 - rows.shape[1], (len(rows), 1))
         sure[:, 0] = 0
         certain.append(sure)
-    lookups = Lookups(replace(prior, below=tuple(certain)))
+    lookups = Lookups(prior._replace(below=tuple(certain)))
     tokens = np.zeros((1, 12800), np.int64)
     payload = encode_frame(tokens, lookups)
     assert len(payload) == 200
@@ -179,7 +179,7 @@ def test_digits_of_no_token_are_refused() -> None:
     prior = load_prior((FOLDER / "codebook-tables.prior").read_bytes())
     (order,) = prior.orders
     assert order is not None
-    whole = Lookups(replace(prior, digits=replace(prior.digits, codes=(128,)), orders=(None,)))
+    whole = Lookups(prior._replace(digits=replace(prior.digits, codes=(128,)), orders=(None,)))
     missing = np.setdiff1d(np.arange(128), order)[0]
     payload = encode_frame(np.array([[missing]]), whole)
     with pytest.raises(ContainerError, match="digits of no token below 81"):

@@ -26,7 +26,7 @@ def test_an_interval_holds_the_mean_with_95_percent_confidence() -> None:
 def test_the_rate_on_disk_is_all_bits_over_all_seconds() -> None:
     """Not the mean of the files' rates, in which short ones would count as much as long ones."""
     rows = [Row("codec", name, extent=seconds, size=1000) for name, seconds in (("short", 1.0), ("long", 9.0))]
-    assert bitrate(MuLaw(8), rows, SIGNALS["speech"], None, 0).file.mean == pytest.approx(2 * 8 / 10)  # kbit/s
+    assert bitrate(MuLaw(8), rows, SIGNALS["speech"], None).file.mean == pytest.approx(2 * 8 / 10)  # kbit/s
 
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)

@@ -83,19 +83,21 @@ def test_pictures_of_different_sizes_are_refused(squeeze):
         squeeze(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 65))
 
 
-def test_missing_weights_are_named_with_the_place_that_was_searched(tmp_path):
+def test_missing_weights_are_named_with_the_place_that_was_searched(tmp_path, monkeypatch):
+    monkeypatch.setenv("VPCODEC_LPIPS", str(tmp_path))
     with pytest.raises(ModelError) as failure:
-        LPIPS("alex", folder=tmp_path)
+        LPIPS("alex")
     assert str(tmp_path) in failure.value.what
     assert "alexnet_features_fp16.safetensors" in failure.value.what
     assert "VPCODEC_LPIPS" in failure.value.hint
 
 
-def test_a_damaged_weight_file_is_named(tmp_path):
+def test_a_damaged_weight_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("VPCODEC_LPIPS", str(tmp_path))
     for name in ("alexnet_features_fp16.safetensors", "lpips_lin_v0.1.safetensors"):
         (tmp_path / name).write_bytes(b"not weights")
     with pytest.raises(ModelError, match=r"alexnet.*cannot be read"):
-        LPIPS("alex", folder=tmp_path)
+        LPIPS("alex")
 
 
 def test_the_environment_names_the_folder_of_weights(tmp_path, monkeypatch):

@@ -1,226 +1,86 @@
 """`vpcodec encode` and `vpcodec decode`."""
 
-import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from vpcodec.cli.commands import PCM
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import (
-    BitRate,
-    BitsPerPixel,
-    Codebook,
-    Device,
-    Engine,
-    Force,
-    Inputs,
-    Jobs,
-    Json,
-    Manifest,
-    ModelName,
-    NoProgress,
-    Output,
-    OutputDir,
-    Quiet,
-    Ray,
-    Recursive,
-    Remove,
-    Resync,
-    Salvage,
-    ShardPart,
-    SkipExisting,
-    Start,
-    Stdout,
-    Stop,
-    TargetSize,
-    Verbose,
-)
-from vpcodec.data.kinds import MOST_PIXELS
 from vpcodec.errors import ConfigError
 
 if TYPE_CHECKING:
     from vpcodec.corpus.plan import Item
     from vpcodec.corpus.result import Result, Settings
 
-PCM = "PCM_16"
 
-
-def encode(
-    inputs: Inputs,
-    output: Output = None,
-    to_stdout: Stdout = False,
-    output_dir: OutputDir = None,
-    model: ModelName = None,
-    codebook: Codebook = None,
-    bitrate: BitRate = None,
-    bpp: BitsPerPixel = None,
-    target_size: TargetSize = None,
-    start: Start = None,
-    stop: Stop = None,
-    latency: Annotated[
-        float | None,
-        typer.Option(
-            "--latency",
-            metavar="S",
-            min=0,
-            help="Seconds from microphone to loudspeaker, 0.25 or more. Files grow by 6 % at 0.5, by 12 % at 0.3.",
-        ),
-    ] = None,
-    recursive: Recursive = False,
-    jobs: Jobs = 1,
-    ray: Ray = None,
-    shard: ShardPart = None,
-    manifest: Manifest = None,
-    skip_existing: SkipExisting = False,
-    force: Force = False,
-    remove: Remove = False,
-    salvage: Salvage = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The inputs are raw samples without a header.")] = False,
-    sample_rate: Annotated[
-        int | None, typer.Option("--sample-rate", metavar="HZ", help="Sample rate of raw samples.")
-    ] = None,
-    channels: Annotated[int, typer.Option("--channels", metavar="N", help="Channels of raw samples.")] = 1,
-    sample_format: Annotated[
-        str, typer.Option("--sample-format", metavar="F", help="Format of raw samples, little-endian: PCM_16, FLOAT...")
-    ] = PCM,
-    most_pixels: Annotated[
-        int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse photos with more pixels.")
-    ] = MOST_PIXELS,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-) -> None:
-    """Encode recordings and photos as token files.
-
-    speech.wav becomes speech.tok. With -r, inputs whose output is complete are skipped.
-    """
+def encode(given: SimpleNamespace) -> int:
+    """`vpcodec encode`"""
     from vpcodec.corpus.plan import TOKENS, is_media_name
 
-    if output is not None and is_media_name(output):
-        raise ConfigError(f"-o {output}: encode writes token files", hint=f"name it {TOKENS}")
-    if raw and sample_rate is None:
+    if given.output is not None and is_media_name(given.output):
+        raise ConfigError(f"-o {given.output}: encode writes token files", hint=f"name it {TOKENS}")
+    if given.raw and given.sample_rate is None:
         raise ConfigError("--raw: the sample rate is unknown", hint="add it, for example --sample-rate 16000")
-    if not raw and (sample_rate, channels, sample_format) != (None, 1, PCM):
+    if not given.raw and (given.sample_rate, given.channels, given.sample_format) != (None, 1, PCM):
         options = "--sample-rate, --channels and --sample-format"
         raise ConfigError(f"{options} are for raw samples", hint="add --raw")
-    items = planned("encode", inputs, output, to_stdout, output_dir, recursive, shard)
-    check_span(items, start, stop, remove)
-    if target_size is not None and any(item.mirrored for item in items):  # only encoding tells what would fit
+    items = planned("encode", given)
+    if given.target_size is not None and any(item.mirrored for item in items):  # only encoding tells what would fit
         raise ConfigError("--target-size is for single files", hint="name the files instead of -r")
 
     from vpcodec.codec.signals import Reading, Span, Wanted
-    from vpcodec.corpus.result import Settings
     from vpcodec.data.audio import RawFormat
 
-    settings = Settings(
+    raw = RawFormat(given.sample_rate, given.channels, given.sample_format) if given.raw else None
+    return carry_out(
+        items,
+        given,
         task="encode",
-        model=model,
-        wanted=Wanted(codebook=codebook, bitrate=bitrate, bpp=bpp, target_size=target_size),
+        wanted=Wanted(codebook=given.codebook, bitrate=given.bitrate, bpp=given.bpp, target_size=given.target_size),
         reading=Reading(
-            raw=RawFormat(sample_rate, channels, sample_format) if sample_rate is not None else None,
-            span=Span(start or 0.0, stop),
-            most_pixels=most_pixels,
-            salvage=salvage,
-            latency=latency,
+            raw=raw,
+            span=Span(given.start or 0.0, given.stop),
+            most_pixels=given.max_pixels,
+            salvage=given.salvage,
+            latency=given.latency,
         ),
-        engine=engine,
-        device=device,
-        force=force,
-        skip_existing=skip_existing,
-        remove=remove,
-    )
-    carry_out(
-        items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
     )
 
 
-def decode(
-    inputs: Inputs,
-    output: Output = None,
-    to_stdout: Stdout = False,
-    output_dir: OutputDir = None,
-    form: Annotated[
-        str | None, typer.Option("--format", metavar="F", help="Output format: wav, flac, ogg, raw; png, webp, jpeg.")
-    ] = None,
-    model: ModelName = None,
-    start: Start = None,
-    stop: Stop = None,
-    recursive: Recursive = False,
-    jobs: Jobs = 1,
-    ray: Ray = None,
-    shard: ShardPart = None,
-    manifest: Manifest = None,
-    skip_existing: SkipExisting = False,
-    force: Force = False,
-    remove: Remove = False,
-    resync: Resync = False,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-) -> None:
-    """Decode token files to recordings and photos.
-
-    speech.tok becomes speech.decoded.wav, photo.tok becomes photo.decoded.png. -o and --format change this.
-    """
+def decode(given: SimpleNamespace) -> int:
+    """`vpcodec decode`"""
     from vpcodec.corpus.plan import checked_form
 
-    chosen = checked_form(form)
-    items = planned("decode", inputs, output, to_stdout, output_dir, recursive, shard)
-    check_span(items, start, stop, remove)
-    if resync and (start is not None or stop is not None or remove):
+    form = checked_form(given.format)
+    items = planned("decode", given)
+    if given.resync and (given.start is not None or given.stop is not None or given.remove):
         raise ConfigError("--resync does not combine with --from, --to or --rm", hint="leave those out")
 
     from vpcodec.codec.signals import Span, Writing
-    from vpcodec.corpus.result import Settings
 
-    settings = Settings(
-        task="decode",
-        model=model,
-        form=chosen,
-        writing=Writing(span=Span(start or 0.0, stop), resync=resync),
-        engine=engine,
-        device=device,
-        force=force,
-        skip_existing=skip_existing,
-        remove=remove,
-    )
-    carry_out(
-        items, settings, jobs, ray, manifest, as_json, Messages(quiet=quiet, verbose=verbose, progress=not no_progress)
-    )
+    writing = Writing(span=Span(given.start or 0.0, given.stop), resync=given.resync)
+    return carry_out(items, given, task="decode", form=form, writing=writing)
 
 
-def planned(
-    task: str,
-    inputs: list[str],
-    output: str | None,
-    to_stdout: bool,
-    output_dir: str | None,
-    recursive: bool,
-    shard: str | None,
-) -> "list[Item]":
+def planned(task: str, given: SimpleNamespace) -> "list[Item]":
     """The plan for the given options. Raises ConfigError if they contradict each other."""
     from vpcodec.corpus.plan import make_plan, parse_shard
     from vpcodec.data.streams import STANDARD
 
-    named = [("-o", output is not None), ("-c", to_stdout), ("--output-dir", output_dir is not None)]
-    given = [name for name, there in named if there]
-    if len(given) > 1:
-        raise ConfigError(f"{' and '.join(given)} contradict each other", hint="keep one")
-    return make_plan(
+    there = {"-o": given.output is not None, "-c": given.stdout, "--output-dir": given.output_dir is not None}
+    if sum(there.values()) > 1:
+        names = " and ".join(name for name in there if there[name])
+        raise ConfigError(f"{names} contradict each other", hint="keep one")
+    items = make_plan(
         task,
-        inputs,
-        output=STANDARD if to_stdout else output,
-        output_dir=output_dir,
-        recursive=recursive,
-        shard=parse_shard(shard) if shard else None,
+        given.inputs,
+        output=STANDARD if given.stdout else given.output,
+        output_dir=given.output_dir,
+        recursive=given.recursive,
+        shard=parse_shard(given.shard) if given.shard else None,
     )
+    check_span(items, given.start, given.stop, given.remove)
+    return items
 
 
 def check_span(items: "list[Item]", start: float | None, stop: float | None, remove: bool) -> None:
@@ -235,29 +95,30 @@ def check_span(items: "list[Item]", start: float | None, stop: float | None, rem
         raise ConfigError(f"--from {start or 0:g} --to {stop:g}: --to must come after --from")
 
 
-def carry_out(
-    items: "list[Item]",
-    settings: "Settings",
-    jobs: int,
-    ray: str | None,
-    manifest: str | None,
-    as_json: bool,
-    messages: Messages,
-) -> None:
-    """Work on a plan, say what became of each item, and exit with 1 if one failed."""
+def carry_out(items: "list[Item]", given: SimpleNamespace, **chosen: Any) -> int:
+    """Work on a plan and say what became of each item; returns the exit code.
+
+    Args:
+        items: The plan.
+        given: The options of the command.
+        chosen: What of the settings only one of the two commands has.
+    """
     from vpcodec.codec.engines import check_engine
     from vpcodec.corpus.coding import Coder
     from vpcodec.corpus.jobs import run
-    from vpcodec.corpus.result import check_manifest
+    from vpcodec.corpus.result import Settings, check_manifest
     from vpcodec.data.streams import STANDARD
 
-    check_engine(settings.engine, settings.device)  # wrong usage is one line, however many files there are
-    if ray is not None and any(STANDARD in (item.source, item.target) for item in items):
+    check_engine(given.engine, given.device)  # wrong usage is one line, however many files there are
+    if given.ray is not None and any(STANDARD in (item.source, item.target) for item in items):
         raise ConfigError("--ray does not work with pipes", hint="name files for input and output")
-    if as_json and any(item.target == STANDARD for item in items):
+    if given.json and any(item.target == STANDARD for item in items):
         raise ConfigError("--json and the output cannot both go to standard output", hint="name the output with -o")
-    if manifest is not None:
-        check_manifest(manifest)
+    if given.manifest is not None:
+        check_manifest(given.manifest)
+    shared = {name: getattr(given, name) for name in ("model", "engine", "device", "force", "skip_existing", "remove")}
+    settings = Settings(**shared, **chosen)
+    messages = Messages(quiet=given.quiet, verbose=given.verbose, progress=not given.no_progress)
     coder = Coder(settings)
     for line in coder.check():
         messages.detail(line)
@@ -270,7 +131,7 @@ def carry_out(
 
     try:
         with messages.progress(state):
-            for result in run(items, coder, jobs, ray):
+            for result in run(items, coder, given.jobs, given.ray):
                 results.append(result)
                 announce(result, many, messages)
     except KeyboardInterrupt:
@@ -278,9 +139,10 @@ def carry_out(
             messages.note(f"interrupted after {len(results):,} of {len(items):,} files; nothing is half-written")
         raise
     finally:  # what was done until then is told, however it ended
-        failures = report(results, items, settings, manifest, as_json, messages)
-    if failures:
-        raise typer.Exit(failures[0].exit_code if len(items) == 1 else 1)
+        failures = report(results, items, settings, given.manifest, given.json, messages)
+    if not failures:
+        return 0
+    return failures[0].exit_code if len(items) == 1 else 1
 
 
 def report(
@@ -309,6 +171,8 @@ def report(
     if manifest is not None and (results or not items):  # what never began leaves an older one alone
         write_manifest(manifest, results)
     if as_json:
+        import json
+
         json.dump(whole, sys.stdout, indent=1)
         print()
     return failures

@@ -3,62 +3,34 @@
 import os
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Codebook, Force, Inputs, ModelName, Output, OutputDir, Quiet, Recursive
 from vpcodec.errors import ConfigError, InputError, VpcodecError, counted
 
 if TYPE_CHECKING:
     from vpcodec.export import Tokens
 
-SPEECH_LEVEL = -20.0  # dBFS, which the models are trained at
 
-
-def export(
-    inputs: Inputs,
-    output: Output = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="F",
-            help="npz, parquet or webdataset; codebook or onnx for models. Default: the suffix of OUT.",
-        ),
-    ] = None,
-    model: ModelName = None,
-    codebook: Codebook = None,
-    shard_size: Annotated[
-        int | None, typer.Option("--shard-size", metavar="N", min=1, help="Start a new output after N token files.")
-    ] = None,
-    recursive: Recursive = False,
-    force: Force = False,
-    quiet: Quiet = False,
-) -> None:
-    """Export tokens as arrays, for example to train language models.
-
-    The output also has lengths, names, levels and the model, so `vpcodec import` can restore the token files. --to
-    codebook instead writes the vectors of a model's codebook as .npy, and --to onnx writes the graphs of the onnx
-    engine into the folders of the given models.
-    """
-    messages = Messages(quiet=quiet)
-    if form == "onnx":
-        if output is not None or recursive or model is not None:
+def export(given: SimpleNamespace) -> int:
+    """`vpcodec export`"""
+    messages = Messages(quiet=given.quiet)
+    if given.to == "onnx":
+        if given.output is not None or given.recursive or given.model is not None:
             raise ConfigError("--to onnx writes into the folders of models", hint="remove -o, -m and -r")
-        export_models(inputs, messages)
-        return
-    if output is None:
+        return export_models(given.inputs, messages)
+    if given.output is None:
         raise ConfigError("export needs an output", hint="name it with -o, for example tokens.npz")
-    if form == "codebook":
-        export_codebook(inputs, codebook, output, force)
-        return
-    if codebook is not None:
+    if given.to == "codebook":
+        export_codebook(given.inputs, given.codebook, given.output, given.force)
+        return 0
+    if given.codebook is not None:
         raise ConfigError("--codebook is for --to codebook", hint="a token file says its own")
     from vpcodec.export import checked_format
 
-    Export(checked_format(form, output), output, messages, force)(inputs, model, recursive, shard_size)
+    run = Export(checked_format(given.to, given.output), given.output, messages, given.force)
+    return run(given.inputs, given.model, given.recursive, given.shard_size)
 
 
 class Export:
@@ -76,7 +48,7 @@ class Export:
         self.failures = self.count = 0
         self.codebooks: set[str] = set()
 
-    def __call__(self, inputs: list[str], model: str | None, recursive: bool, shard_size: int | None) -> None:
+    def __call__(self, inputs: list[str], model: str | None, recursive: bool, shard_size: int | None) -> int:
         from vpcodec.data.output import shown_output
         from vpcodec.export import shard_name
 
@@ -92,8 +64,7 @@ class Export:
             raise InputError(f"{shown_output(self.output)}: not written, because no input could be read")
         if len(self.codebooks) > 1:
             self.messages.note(f"the ids come from different codebooks: {', '.join(sorted(self.codebooks))}")
-        if self.failures:
-            raise typer.Exit(1)
+        return int(self.failures > 0)
 
     def readable(self, inputs: list[str], model: str | None, recursive: bool) -> "Iterator[Tokens]":
         """The tokens of each input that can be read."""
@@ -142,8 +113,8 @@ def export_codebook(names: list[str], codebook: str | None, output: str, force: 
         np.save(out, vectors)
 
 
-def export_models(names: list[str], messages: Messages) -> None:
-    """Write the graphs of models, named or given by their folders; exit with 1 if one of them fails."""
+def export_models(names: list[str], messages: Messages) -> int:
+    """Write the graphs of models, named or given by their folders; returns 1 if one of them fails."""
     from vpcodec.graphs import write_graphs
     from vpcodec.registry import find_model
 
@@ -155,35 +126,19 @@ def export_models(names: list[str], messages: Messages) -> None:
         except VpcodecError as error:
             failed += 1
             messages.failure(name, error)
-    if failed:
-        raise typer.Exit(1)
+    return int(failed > 0)
 
 
-def import_ids(
-    inputs: Inputs,
-    output: Output = None,
-    output_dir: OutputDir = None,
-    model: ModelName = None,
-    codebook: Codebook = None,
-    level: Annotated[
-        float, typer.Option("--level", metavar="DB", help="Level in dBFS for speech without stored levels.")
-    ] = SPEECH_LEVEL,
-    force: Force = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write token files from arrays of ids.
-
-    IN is an export (.npz, Parquet or WebDataset, which keep their names), or a .npy file of ids: [T] or [B, T] of
-    speech, [H, W] or [B, H, W] of images. ids.npy becomes ids.tok; a batch becomes ids.tok, ids_2.tok and so on.
-    """
+def import_ids(given: SimpleNamespace) -> int:
+    """`vpcodec import`"""
     from vpcodec.data.streams import open_input, shown
     from vpcodec.importing import Importer, read_ids
 
-    messages, importer = Messages(quiet=quiet), Importer(model, codebook, level)
-    if output is not None and (output_dir is not None or len(inputs) > 1):
+    messages, importer = Messages(quiet=given.quiet), Importer(given.model, given.codebook, given.level)
+    if given.output is not None and (given.output_dir is not None or len(given.inputs) > 1):
         raise ConfigError("-o takes one input", hint="use --output-dir alone for several")
-    made, failed = TokenFiles(output, output_dir, force), 0
-    for source in inputs:
+    made, failed = TokenFiles(given.output, given.output_dir, given.force), 0
+    for source in given.inputs:
         made.begin(source)
         try:
             with open_input(source) as stream:
@@ -202,8 +157,7 @@ def import_ids(
     made.finish()
     if made.count:
         messages.note(f"{counted(made.count, 'token file')} written" + f", {failed} failed" * bool(failed))
-    if failed:
-        raise typer.Exit(1)
+    return int(failed > 0)
 
 
 class TokenFiles:

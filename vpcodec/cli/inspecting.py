@@ -3,32 +3,27 @@
 import json
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
-import typer
-
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Inputs, Json, ModelName, Quiet
 from vpcodec.errors import VpcodecError
 
 
-def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None:
-    """Show what is in token files, recordings, photos and models.
-
-    There are three rates: on disk, entropy (an ideal coder of single tokens) and nominal (from the codebook size).
-    """
+def info(given: SimpleNamespace) -> int:
+    """`vpcodec info`"""
     from vpcodec.codec.token_files import SIGNALS
     from vpcodec.data.streams import shown
     from vpcodec.inspect import describe
 
     messages, found, failed = Messages(), [], 0
-    for source in inputs:
+    for source in given.inputs:
         try:
-            found.append(describe(source, model))
+            found.append(describe(source, given.model))
         except VpcodecError as error:
             failed += 1
             messages.failure(shown(source), error)
-    if as_json:
+    if given.json:
         print_json(found)
     else:
         for facts in found:
@@ -36,35 +31,33 @@ def info(inputs: Inputs, model: ModelName = None, as_json: Json = False) -> None
             print(shown(facts.pop("input")), f"  {SIGNALS[facts['kind']].rate_text(bits)}" if bits else "", sep="")
             for name, value in lines(facts):
                 print(f"  {name:<22} {value}")
-    if failed:
-        raise typer.Exit(1)
+    return int(failed > 0)
 
 
-def check(inputs: Inputs, model: ModelName = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Check token files and report damage. The exit code is 1 if a file is damaged."""
+def check(given: SimpleNamespace) -> int:
+    """`vpcodec test`"""
     from vpcodec.data.streams import shown
     from vpcodec.inspect import problems_of
 
-    messages, reports = Messages(quiet=quiet), []
-    for source in inputs:
+    messages, reports = Messages(quiet=given.quiet), []
+    for source in given.inputs:
         try:
-            problems = problems_of(source, model)
+            problems = problems_of(source, given.model)
         except VpcodecError as error:
             problems = [error.what]
         reports.append({"input": source, "sound": not problems, "problems": problems})
         for problem in problems:
             messages.error(problem if shown(source) in problem else f"{shown(source)}: {problem}")
-    if as_json:
+    if given.json:
         print_json(reports)
     broken = sum(not report["sound"] for report in reports)
     if len(reports) > 1:
         messages.note(f"{len(reports) - broken} sound, {broken} damaged")
-    if broken:
-        raise typer.Exit(1)
+    return int(broken > 0)
 
 
-def models(as_json: Json = False) -> None:
-    """List the installed models."""
+def models(given: SimpleNamespace) -> int:
+    """`vpcodec models`"""
     from vpcodec.codec.token_files import SIGNALS
     from vpcodec.inspect import describe_model
     from vpcodec.registry import model_roots, survey_models
@@ -73,13 +66,13 @@ def models(as_json: Json = False) -> None:
     for failure in failures:
         Messages().note(f"left out: {failure.what}")
     found = [describe_model(model) for model in readable]
-    if as_json:
+    if given.json:
         print_json(found)
-        return
+        return 0
     if not found:
         looked = ", ".join(str(root) for root in model_roots())
         Messages().error(f"no models in {looked}", "train one, or set VPCODEC_MODELS to a folder of models")
-        raise typer.Exit(1)
+        return 1
     for model in found:
         offers = ((each["measured"] or each["nominal"], each["codebook"]) for each in model["codebooks"])
         rates = ", ".join(f"{SIGNALS[model['kind']].rate_text(bits)} (codebook {name})" for bits, name in offers)
@@ -90,6 +83,7 @@ def models(as_json: Json = False) -> None:
             print(f"  {run['candidate']} on {run['dataset']}: {', '.join(figures)} {unit}".rstrip())
         if model["license"]:
             print(f"  license: {model['license']}")
+    return 0
 
 
 def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

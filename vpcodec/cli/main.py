@@ -1,4 +1,4 @@
-"""The command `vpcodec`: the table of commands, and the one handler that turns failures into a line and an exit code.
+"""The command `vpcodec`: what is asked for is done, and failures become a line and an exit code.
 
 Heavy modules are imported inside the commands, so that --help, --version and usage errors answer at once.
 """
@@ -8,19 +8,15 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import NoReturn
 
-import typer
-from typer.core import TyperGroup
-
-from vpcodec.cli.examples import EXAMPLES, epilog
-from vpcodec.cli.help import Command
-from vpcodec.cli.messages import PROGRAM, Messages, report_error
-from vpcodec.errors import DependencyError, VpcodecError
+from vpcodec.cli.commands import COMMANDS, MAIN, PROGRAM
+from vpcodec.cli.messages import Messages, report_error
+from vpcodec.cli.usage import help_text, no_command, read_words
+from vpcodec.errors import ConfigError, DependencyError, VpcodecError
 from vpcodec.version import __version__
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -55,70 +51,6 @@ ENVIRONMENT = {
 }
 
 
-class Commands(TyperGroup):
-    """The commands. A closed pipe ends them silently; a missing package becomes an error that names it."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except BrokenPipeError:
-            end_quietly()
-            raise typer.Exit(CLOSED_PIPE) from None
-        except ModuleNotFoundError as error:
-            package = (error.name or PROGRAM).partition(".")[0]
-            if package == PROGRAM:  # a bug
-                raise
-            hint = f"pip install '{PROGRAM}[full]'"
-            raise DependencyError(f"this needs {package}, which is not installed", hint=hint) from error
-
-
-# The module and the function of each command.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "encode": ("coding", "encode"),
-    "decode": ("coding", "decode"),
-    "info": ("inspecting", "info"),
-    "test": ("inspecting", "check"),
-    "models": ("inspecting", "models"),
-    "train": ("training", "train"),
-    "evaluate": ("evaluating", "evaluate"),
-    "export": ("exporting", "export"),
-    "import": ("exporting", "import_ids"),
-}
-
-
-def make_app(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
-    """The program with some of its commands: a single one starts sooner."""
-    app = typer.Typer(
-        name=PROGRAM,
-        cls=Commands,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    )
-    app.callback(epilog=epilog(EXAMPLES[PROGRAM]))(program)
-    for name in names:
-        module, function = COMMANDS[name]
-        command = getattr(import_module(f"vpcodec.cli.{module}"), function)
-        app.command(name, cls=Command, epilog=epilog(EXAMPLES[name]))(command)
-    return app
-
-
-def print_version(asked: bool) -> None:
-    if asked:
-        print(f"{PROGRAM} {__version__}")
-        raise typer.Exit
-
-
-def program(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
-    ] = False,
-) -> None:
-    """Encode speech and photos as small token files, and decode them."""
-
-
 def main() -> None:
     """Run the command line and exit."""
     stop_on_terminate()
@@ -132,19 +64,19 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape what the encoding cannot write
             stream.reconfigure(errors="backslashreplace")
-    command = sys.argv[1:2]
-    app = make_app(command) if command and command[0] in COMMANDS else make_app()
     try:
-        code = app(standalone_mode=False, prog_name=PROGRAM) or 0
+        code = answered(sys.argv[1:])
         if not code:
             sys.stdout.flush()
     except VpcodecError as error:
         report_error(error)
         code = error.exit_code
-    except typer.TyperException as error:
-        code = report_usage(error)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         code = INTERRUPTED
+        Messages().write(f"{PROGRAM}: interrupted")
+    except BrokenPipeError:
+        end_quietly()
+        code = CLOSED_PIPE
     except OSError as error:  # the commands handle errors of named files themselves
         if error.filename is not None:
             raise
@@ -152,8 +84,6 @@ def main() -> None:
 
         report_error(failure(Path("standard output"), error))
         code = 1
-    if code == INTERRUPTED:
-        Messages().write(f"{PROGRAM}: interrupted")
     try:
         sys.stdout.flush()
     except OSError:
@@ -161,14 +91,48 @@ def main() -> None:
     sys.exit(code)
 
 
-def report_usage(error: Any) -> int:
-    """Print a usage error as one line and return the exit code."""
-    context = getattr(error, "ctx", None)  # None for an option without its value
-    command = [PROGRAM, *(word for word in sys.argv[1:2] if word in COMMANDS)]
-    help_line = f"`{context.command_path if context else ' '.join(command)} -h` shows how"
-    message = error.format_message().rstrip(".")
-    Messages().error(message[:1].lower() + message[1:], help_line)
-    return int(getattr(error, "exit_code", 2))
+def answered(words: list[str]) -> int:
+    """Do what the words of a command line ask for; returns the exit code."""
+    if words[:1] == ["--complete"]:
+        from vpcodec.cli.completion import candidates
+
+        print(*candidates(words[1:]), sep="\n")
+        return 0
+    given = read_words(MAIN, words)
+    if given.version:
+        print(f"{PROGRAM} {__version__}")
+    elif given.show_completion or given.install_completion:
+        from vpcodec.cli.completion import SCRIPTS, current_shell, install
+
+        print(SCRIPTS[current_shell()][1] if given.show_completion else install())
+    elif given.help:
+        print(help_text(MAIN), end="")
+    elif not given.inputs:
+        raise ConfigError("missing command", hint=f"`{PROGRAM} -h` shows how")
+    else:
+        return run(*given.inputs)
+    return 0
+
+
+def run(name: str, *words: str) -> int:
+    """Run a command; returns its exit code. Raises DependencyError if it needs a package that is not installed."""
+    if name not in COMMANDS:
+        raise no_command(name)
+    command = COMMANDS[name]
+    given = read_words(command, list(words), name)
+    if given.help:
+        print(help_text(command, name, everything="--help" in words), end="")
+        return 0
+    module, _, function = command.function.partition(".")
+    try:
+        return int(getattr(import_module(f"vpcodec.cli.{module}"), function)(given) or 0)
+    except ModuleNotFoundError as error:
+        package = (error.name or PROGRAM).partition(".")[0]
+        if package == PROGRAM:  # a bug
+            raise
+        raise DependencyError(
+            f"this needs {package}, which is not installed", hint=f"pip install '{PROGRAM}[full]'"
+        ) from error
 
 
 def stop_on_terminate() -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vpcodec.cli.commands import PROGRAM
 from vpcodec.devices import resident_peak
 from vpcodec.errors import VpcodecError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-PROGRAM = "vpcodec"
 DELAY = 1.0  # seconds before a progress bar appears
 TICK = 0.2  # seconds between updates of the bar
 MEBIBYTE = 1 << 20

@@ -1,8 +1,47 @@
-"""Options that several commands share, each defined once."""
+"""Options that several commands share: how each is written, what it means, and how its text is read."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import typer
+
+class Option(NamedTuple):
+    """An option of the command line."""
+
+    usage: str  # its names and its placeholder, such as `-o, --output OUT`; without a placeholder it is a flag
+    help: str
+    read: Callable[[str], Any] = str  # makes its value from the text, or raises ValueError that says what is wrong
+    default: Any = None
+    least: float | None = None
+    key: str = ""  # name of its value, if it is not the long name
+    required: bool = False
+    repeated: bool = False  # can be given several times; the value is a list
+    rare: bool = False  # `-h` leaves it out
+
+    @property
+    def names(self) -> list[str]:
+        """`-o` and `--output`"""
+        return [word for word in self.usage.replace(", ", " ").split() if word.startswith("-")]
+
+    @property
+    def placeholder(self) -> str:
+        """`OUT`; empty for a flag."""
+        last = self.usage.rpartition(" ")[2]
+        return "" if last.startswith("-") else last
+
+    @property
+    def name(self) -> str:
+        """What its value is called."""
+        return self.key or self.names[-1].strip("-").replace("-", "_")
+
+    def value(self, text: str) -> Any:
+        """The value of a text. Raises ValueError."""
+        try:
+            value = self.read(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not a number" if self.read in (int, float) else str(error)) from None
+        if self.least is not None and not value >= self.least:
+            raise ValueError(f"{value} is not in the range x>={self.least}")
+        return value
 
 
 def parse_time(text: str) -> float:
@@ -13,15 +52,25 @@ def parse_time(text: str) -> float:
             raise ValueError
         return sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write seconds or [h:]m:s") from None
+        raise ValueError(f"{text!r} is not a time; write seconds or [h:]m:s") from None
 
 
 def parse_codebook(text: str) -> str:
     """A codebook size as it is named: `1024`, or `2x1024` for two codes a position."""
     groups, times, codes = text.rpartition("x")
     if not codes.isdecimal() or (times and not groups.isdecimal()):
-        raise typer.BadParameter(f"{text!r} is not a codebook size; write 1024, or 2x1024")
+        raise ValueError(f"{text!r} is not a codebook size; write 1024, or 2x1024")
     return text
+
+
+def parse_codebooks(text: str) -> list[str]:
+    """Codebook sizes between commas."""
+    return [parse_codebook(each) for each in text.split(",")]
+
+
+def parse_list(text: str) -> list[str]:
+    """Names between commas."""
+    return [each for each in text.split(",") if each]
 
 
 def parse_rate(text: str) -> float:
@@ -40,7 +89,7 @@ def parse_amount(text: str, factors: dict[str, int], meant: str) -> float:
     number = text.rstrip("bikmBIKM ")
     factor = factors.get(text[len(number) :].strip().lower(), 0)
     if not number.replace(".", "", 1).isdecimal() or float(number) * factor <= 0:
-        raise typer.BadParameter(f"{text!r} is not {meant}")
+        raise ValueError(f"{text!r} is not {meant}")
     return float(number) * factor
 
 
@@ -49,106 +98,52 @@ def parse_output(text: str) -> str:
     return "-" if text in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1") else text
 
 
-def complete_models(incomplete: str) -> list[str]:
-    """Names of installed models, for the shell."""
-    from vpcodec.registry import list_models
-
-    return [model.name for model in list_models() if model.name.startswith(incomplete)]
-
-
-def complete_recipes(incomplete: str) -> list[str]:
-    """Names of recipes, for the shell."""
-    from vpcodec.training.recipes import recipe_names
-
-    return [name for name in recipe_names() if name.startswith(incomplete)]
-
-
-Inputs = Annotated[list[str], typer.Argument(metavar="IN...", help="Files; - is standard input.", show_default=False)]
-Output = Annotated[
-    str | None,
-    typer.Option("-o", "--output", metavar="OUT", parser=parse_output, help="Output file; - is standard output."),
-]
-Stdout = Annotated[bool, typer.Option("-c", "--stdout", help="Write to standard output.")]
-OutputDir = Annotated[str | None, typer.Option("--output-dir", metavar="DIR", help="Folder for the outputs.")]
-Recursive = Annotated[
-    bool, typer.Option("-r", "--recursive", help="Take all files in directories and their subdirectories.")
-]
-Start = Annotated[
-    float | None, typer.Option("--from", metavar="T", parser=parse_time, help="Start of the range: seconds or [h:]m:s.")
-]
-Stop = Annotated[float | None, typer.Option("--to", metavar="T", parser=parse_time, help="End of the range.")]
-Force = Annotated[
-    bool, typer.Option("-f", "--force", help="Overwrite existing outputs; write binary data to a terminal.")
-]
-SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Skip inputs whose output exists.")]
-Remove = Annotated[bool, typer.Option("--rm", help="Delete each input after its output was read back and is complete.")]
-Salvage = Annotated[
-    bool, typer.Option("--salvage", help="Encode what can be read of a damaged or truncated recording.")
-]
-Resync = Annotated[
-    bool, typer.Option("--resync", help="Go on after damaged frames; lost parts become silence or gray.")
-]
-Jobs = Annotated[
-    int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Number of files to process at once; 0: one per core.")
-]
-Ray = Annotated[
-    str | None,
-    typer.Option("--ray", metavar="ADDRESS", help="Use a Ray cluster: its address, auto, or local to start one."),
-]
-ShardPart = Annotated[
-    str | None,
-    typer.Option("--shard", metavar="I/N", help="Process part I of N; auto takes both from torchrun or Slurm."),
-]
-Manifest = Annotated[
-    str | None,
-    typer.Option(
-        "--manifest", metavar="FILE", parser=parse_output, help="Write the result of each input as a line of JSON."
+OUTPUT = Option("-o, --output OUT", "Output file; - is standard output.", parse_output)
+OUTPUT_DIR = Option("--output-dir DIR", "Folder for the outputs.", rare=True)
+MODEL = Option("-m, --model NAME", "Name of a model, or path of its folder.")
+CODEBOOK = Option(
+    "--codebook K",
+    "Codebook size: 1024, or 2x1024 for two codes per position. Default: the model's largest.",
+    parse_codebook,
+)
+RATES = (
+    CODEBOOK,
+    Option(
+        "--bitrate B",
+        "Instead of --codebook: bits per second and channel of recordings, such as 1.5k; the nearest is chosen.",
+        parse_rate,
     ),
-]
-ModelName = Annotated[
-    str | None,
-    typer.Option(
-        "-m", "--model", metavar="NAME", autocompletion=complete_models, help="Name of a model, or path of its folder."
+    Option("--bpp B", "Instead of --codebook: bits per pixel of photos, such as 0.2; the nearest is chosen.", float),
+    Option(
+        "--target-size SIZE",
+        "Instead of --codebook: the best that fits into so many bytes, such as 20kB; encodes up to three times.",
+        parse_bytes,
     ),
-]
-Codebook = Annotated[
-    str | None,
-    typer.Option(
-        "--codebook",
-        metavar="K",
-        parser=parse_codebook,
-        help="Codebook size: 1024, or 2x1024 for two codes per position. Default: the model's largest.",
-    ),
-]
-BitRate = Annotated[
-    float | None,
-    typer.Option(
-        "--bitrate",
-        metavar="B",
-        parser=parse_rate,
-        help="Instead of --codebook: bits per second and channel of recordings, such as 1.5k; the nearest is chosen.",
-    ),
-]
-BitsPerPixel = Annotated[
-    float | None,
-    typer.Option(
-        "--bpp",
-        metavar="B",
-        help="Instead of --codebook: bits per pixel of photos, such as 0.2; the nearest is chosen.",
-    ),
-]
-TargetSize = Annotated[
-    int | None,
-    typer.Option(
-        "--target-size",
-        metavar="SIZE",
-        parser=parse_bytes,
-        help="Instead of --codebook: the best that fits into so many bytes, such as 20kB; encodes up to three times.",
-    ),
-]
-Engine = Annotated[str, typer.Option("--engine", metavar="E", help="Engine: auto, onnx, onnx-8-bits or torch.")]
-Device = Annotated[str, typer.Option("--device", metavar="D", help="Device: auto, cpu or cuda.")]
-Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also print times and peak memory.")]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="Do not show a progress bar.")]
+)
+SPAN = (
+    Option("--from T", "Start of the range: seconds or [h:]m:s.", parse_time, key="start", rare=True),
+    Option("--to T", "End of the range.", parse_time, key="stop", rare=True),
+)
+RECURSIVE = Option("-r, --recursive", "Take all files in directories and their subdirectories.")
+JOBS = Option("-j, --jobs N", "Number of files to process at once; 0: one per core.", int, 1, least=0)
+FORCE = Option("-f, --force", "Overwrite existing outputs; write binary data to a terminal.")
+ENGINE = Option("--engine E", "Engine: auto, onnx, onnx-8-bits or torch.", default="auto", rare=True)
+DEVICE = Option("--device D", "Device: auto, cpu or cuda.", default="auto", rare=True)
+JSON = Option("--json", "Print results as JSON on standard output.", rare=True)
+QUIET = Option("-q, --quiet", "Print errors only.")
+HELP = Option("-h, --help", "Show this message and exit.")
+NO_PROGRESS = Option("--no-progress", "Do not show a progress bar.", rare=True)
+
+# Of `encode` and `decode`, in the order of their help texts.
+OUTPUTS = (OUTPUT, Option("-c, --stdout", "Write to standard output."), OUTPUT_DIR)
+MANY_FILES = (
+    RECURSIVE,
+    JOBS,
+    Option("--ray ADDRESS", "Use a Ray cluster: its address, auto, or local to start one.", rare=True),
+    Option("--shard I/N", "Process part I of N; auto takes both from torchrun or Slurm.", rare=True),
+    Option("--manifest FILE", "Write the result of each input as a line of JSON.", parse_output, rare=True),
+    Option("--skip-existing", "Skip inputs whose output exists.", rare=True),
+    FORCE,
+    Option("--rm", "Delete each input after its output was read back and is complete.", key="remove", rare=True),
+)
+RUNNING = (ENGINE, DEVICE, JSON, QUIET, Option("-v, --verbose", "Also print times and peak memory."), NO_PROGRESS)

@@ -5,13 +5,10 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from types import FrameType, SimpleNamespace
+from typing import TYPE_CHECKING
 
 from vpcodec.cli.messages import Messages
-from vpcodec.cli.options import Device, NoProgress, Quiet, complete_recipes
 from vpcodec.errors import ConfigError, counted
 
 if TYPE_CHECKING:
@@ -20,98 +17,41 @@ if TYPE_CHECKING:
 EVERY = 60  # seconds between two lines where no progress bar is shown
 
 
-def train(
-    data: Annotated[
-        list[str],
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            help="Folder of recordings or photos, a tar file, 'train-{000..099}.tar', or @FILE with a list of paths. "
-            "Can be repeated.",
-        ),
-    ],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder for the model.")],
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            metavar="NAME|FILE",
-            autocompletion=complete_recipes,
-            help="Name of a recipe, or a TOML file. Default with --resume: the recipe of the run.",
-        ),
-    ] = None,
-    valid: Annotated[list[str] | None, typer.Option("--valid", metavar="DIR", help="Validation data.")] = None,
-    start: Annotated[
-        str | None, typer.Option("--start", metavar="MODEL", help="Start from the weights of a model or checkpoint.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the output folder.")] = False,
-    minutes: Annotated[
-        float | None, typer.Option("--minutes", metavar="M", help="Minutes to train. Default: the recipe's steps.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change an option of the recipe, for example training.steps=500."
-        ),
-    ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", metavar="N", min=0, help="Number of threads; 0: one per core.")
-    ] = 0,
-    device: Device = "auto",
-    memory: Annotated[
-        float, typer.Option("--memory", metavar="GB", help="Memory for decoded recordings or photos.")
-    ] = 1.0,
-    readers: Annotated[
-        int | None,
-        typer.Option(
-            "--readers",
-            metavar="N",
-            min=0,
-            help="Processes that read ahead; 0: a thread. Default: 0 on a CPU, up to 8 for a GPU.",
-        ),
-    ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network with torch.compile; pays on GPUs and for long runs.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into the output folder.")
-    ] = False,
-    quiet: Quiet = False,
-    no_progress: NoProgress = False,
-) -> None:
-    """Train a model. Ctrl-C stops after the current step and keeps the state for --resume."""
+def train(given: SimpleNamespace) -> None:
+    """`vpcodec train`"""
     from vpcodec.config import override
     from vpcodec.registry import ModelFolder
     from vpcodec.training.recipes import find_recipe
 
-    if minutes is not None and minutes <= 0:
-        raise ConfigError(f"--minutes {minutes:g}: must be more than 0")
+    if given.minutes is not None and given.minutes <= 0:
+        raise ConfigError(f"--minutes {given.minutes:g}: must be more than 0")
+    output, recipe = Path(given.output), given.recipe
     if recipe is None:
-        if not resume:
+        if not given.resume:
             raise ConfigError("missing option '--recipe'", hint="`vpcodec train -h` shows how")
-        recipe = str(Path(output, "recipe.toml"))
-    chosen = override(find_recipe(recipe), settings or [])
-    quiet = quiet or os.environ.get("RANK", "0") != "0"  # under torchrun the first process speaks
-    messages = Messages(quiet=quiet, progress=not no_progress)
+        recipe = str(output / "recipe.toml")
+    chosen = override(find_recipe(recipe), given.set)
+    quiet = given.quiet or os.environ.get("RANK", "0") != "0"  # under torchrun the first process speaks
+    messages = Messages(quiet=quiet, progress=not given.no_progress)
 
     import torch
 
     from vpcodec.training.loop import Run, train
 
-    if threads:
-        torch.set_num_threads(threads)
+    if given.threads:
+        torch.set_num_threads(given.threads)
     run = Run(
-        data=[Path(source) for source in data],
-        out=Path(output),
-        valid=[Path(source) for source in valid or []] or None,
-        start=start_of(start) if start else None,
-        resume=resume,
-        minutes=minutes,
-        device=device,
-        memory=int(memory * 2**30),
-        readers=readers,
-        tensorboard=tensorboard,
-        compile=compiled,
+        data=[Path(source) for source in given.data],
+        out=output,
+        valid=[Path(source) for source in given.valid] or None,
+        start=start_of(given.start) if given.start else None,
+        resume=given.resume,
+        minutes=given.minutes,
+        device=given.device,
+        memory=int(given.memory * 2**30),
+        readers=given.readers,
+        tensorboard=given.tensorboard,
+        compile=given.compile,
     )
     watch = Watch(chosen, messages)
     with messages.progress(watch.state):
@@ -121,8 +61,8 @@ def train(
             if watch.stopped:
                 messages.note(f"stopped after step {watch.step:,}; add --resume to go on")
             raise
-    facts = ModelFolder(Path(output)).facts
-    skipped = Path(output, "skipped.csv")
+    facts = ModelFolder(output).facts
+    skipped = output / "skipped.csv"
     if skipped.exists():
         count = len(skipped.read_text(encoding="utf-8").splitlines()) - 1
         messages.note(f"{skipped}: skipped {counted(count, 'file')} that could not be read")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -83,8 +83,7 @@ class Wanted:
 ANY_SIZE = Wanted()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """How an input is read and cut into windows.
 
     Attributes:
@@ -105,8 +104,7 @@ class Reading:
     latency: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Writing:
+class Writing(NamedTuple):
     """How a token file is decoded.
 
     Attributes:
@@ -140,8 +138,7 @@ class Coding:
         return self.model.prior(self.header.rate) if self.header.prior else None
 
 
-@dataclass(frozen=True)
-class Coded:
+class Coded(NamedTuple):
     """What was learned while a file was encoded or decoded.
 
     Attributes:

@@ -12,14 +12,13 @@ spread over processes changes neither.
     window 2                   ░░██████            ░ context
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Positions of a core along each axis: 12.3 s of sound in hops of 6 ms, 1024 pixels.
 CORES = {"speech": 2048, "audio": 2048, "image": 128}
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A stretch of positions: the core, and the core with its context."""
 
     core_start: int

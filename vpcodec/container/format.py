@@ -198,8 +198,7 @@ As few zeros follow as make the payload of a frame (number of tokens) div 64 byt
 """
 
 import zlib
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,8 +219,7 @@ ALONE = 6  # bytes that a frame that stands alone has at least, without side byt
 CHECK = 2  # bytes at the end of a run
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """Tokens of one window or tile.
 
     Attributes:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,7 @@ class Digits:
         ]
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """How a sum becomes a bin: (sum - base) div width, but at least 0 and at most bins - 1.
 
     Attributes:
@@ -121,8 +120,7 @@ class Scale:
         return np.minimum(np.maximum(np.arange(LARGEST_SUM + 1) - self.base, 0) // self.width, self.bins - 1)
 
 
-@dataclass(frozen=True)
-class Prior:
+class Prior(NamedTuple):
     """A prior in memory.
 
     Attributes:

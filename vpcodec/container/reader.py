@@ -4,15 +4,17 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import accumulate
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from vpcodec.container.fields import Fields, word
 from vpcodec.container.format import CHECK, FOOTER_MARK, Frame, may_continue
 from vpcodec.container.parts import Coded, Footer, Parts, begun_run, marks_of, read_header, read_part
 from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 FARTHEST = 1 << 12  # frames in a row that resyncing believes to be lost
 
@@ -30,7 +32,7 @@ class Resync:
     """
 
     blanks: Iterable[Frame]
-    step: Fraction = Fraction(0)
+    step: "Fraction | int" = 0
     total: int = 0
     problems: list[str] = field(default_factory=list)
     lost: int = 0

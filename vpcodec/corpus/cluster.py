@@ -7,7 +7,6 @@ outputs must lie where every machine finds them under the same names. What is co
 import os
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from vpcodec.corpus.coding import Coder
@@ -66,14 +65,14 @@ def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Itera
 
 def anywhere(item: Item) -> Item:
     """An item whose names do not depend on the folder that a process works in."""
-    return replace(item, source=os.path.abspath(item.source), target=os.path.abspath(item.target))
+    return item._replace(source=os.path.abspath(item.source), target=os.path.abspath(item.target))
 
 
 def with_whole_path(settings: Settings) -> Settings:
     """Settings whose model does not depend on it either, where they give its folder and not its name."""
     if settings.model is None or not os.path.isfile(os.path.join(settings.model, FACTS)):
         return settings
-    return replace(settings, model=os.path.abspath(settings.model))
+    return settings._replace(model=os.path.abspath(settings.model))
 
 
 def last_line(error: Exception) -> str:

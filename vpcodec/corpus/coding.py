@@ -2,10 +2,8 @@
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
@@ -89,6 +87,8 @@ class Coder:
         except Exception as error:  # one file that shows a bug must not stop a thousand others
             hint = "please report it, with what -v shows"
             fail(result, InputError(f"internal error, {type(error).__name__}: {error}", hint=hint))
+            import traceback
+
             result.traceback = traceback.format_exc()
         result.seconds = time.perf_counter() - began
         return result
@@ -124,7 +124,7 @@ class Coder:
 
     def decode(self, item: Item, result: Result) -> None:
         """Turn a token file into a recording or photo."""
-        settings, writing = self.settings, replace(self.settings.writing, live=item.source == STANDARD)
+        settings, writing = self.settings, self.settings.writing._replace(live=item.source == STANDARD)
         with ExitStack() as resources:
             stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from vpcodec.data.kinds import EXTRA_SUFFIXES, WRITTEN, is_named
 from vpcodec.data.kinds import SUFFIXES as MEDIA
@@ -97,8 +97,7 @@ def array_task(environment: Mapping[str, str]) -> tuple[int, int] | None:
     return (task - first) // max(1, step), count
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One file to be worked on.
 
     Attributes:

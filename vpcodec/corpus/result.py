@@ -1,10 +1,9 @@
 """What is asked for every item of a plan, and what became of each: for people, and as JSON for programs."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from vpcodec.codec.signals import ANY_SIZE, Reading, Wanted, Writing
 from vpcodec.data.output import check_output, open_output, shown_output
@@ -15,8 +14,7 @@ FIRST_LINE = 1 << 16  # bytes of an older manifest that are looked at
 INTERNAL = ("number", "exit_code", "traceback")  # fields that are not for programs
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What is done with every item of a plan.
 
     Attributes:
@@ -35,8 +33,8 @@ class Settings:
     model: str | None = None
     wanted: Wanted = ANY_SIZE
     form: str | None = None
-    reading: Reading = field(default_factory=Reading)
-    writing: Writing = field(default_factory=Writing)
+    reading: Reading = Reading()
+    writing: Writing = Writing()
     engine: str = "auto"
     device: str = "auto"
     force: bool = False
@@ -110,6 +108,8 @@ def check_manifest(path: str) -> None:
     check_output(path, force=True)
     if not os.path.isfile(path):
         return
+    import json
+
     with open_input(path) as stream:
         first = stream.readline(FIRST_LINE)
     try:
@@ -122,6 +122,8 @@ def check_manifest(path: str) -> None:
 
 def write_manifest(path: str, results: Sequence[Result]) -> None:
     """Write one line for each result, in place of an older manifest. Raises InputError if it cannot be written."""
+    import json
+
     with open_output(path, force=True) as out:
         for result in results:
             out.write(json.dumps(as_record(result)).encode() + b"\n")

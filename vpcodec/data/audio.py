@@ -5,23 +5,21 @@ compressed WAV; PyAV reads the formats of the extra `media`. Both need to seek, 
 temporary file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import BinaryIO, Self, TypeAlias
+from typing import BinaryIO, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.data.kinds import PYAV_FORMATS, FileType, file_type_of
-from vpcodec.data.mpeg import ID3_BYTES, id3_size, survey_mpeg
 from vpcodec.data.pcm import FORMATS, depth_of, samples_of, whole_frames
 from vpcodec.data.resample import checked_rate
 from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
-from vpcodec.data.survey import survey_of
-from vpcodec.data.wav import is_plain, mpeg_inside, read_header, wav_blocks
+from vpcodec.data.wav import is_plain, read_header, wav_blocks
 from vpcodec.errors import ConfigError, InputError, counted
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
@@ -39,8 +37,7 @@ TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "
 LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
 
-@dataclass(frozen=True)
-class AudioInfo:
+class AudioInfo(NamedTuple):
     """What a recording is, apart from its samples.
 
     Attributes:
@@ -55,7 +52,7 @@ class AudioInfo:
     channels: int = 1
     subtype: str = "PCM_16"
     frames: int | None = None
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = {}
 
     @property
     def bit_depth(self) -> int:
@@ -193,6 +190,8 @@ def open_raw(stream: BinaryIO, raw: RawFormat) -> Opened:
 
 def behind_tag(head: bytes, stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     """The beginning and the stream of what an ID3v2 tag was put before, unless that is MP3, where it belongs."""
+    from vpcodec.data.mpeg import ID3_BYTES, id3_size
+
     if len(head) < ID3_BYTES:
         return head, stream
     size = id3_size(head)
@@ -225,13 +224,9 @@ def open_with_header(
         sound = PyavDecoder(whole, file_type.format, name, salvage=salvage)
         resources.callback(sound.close)
         return AudioInfo(sound.sample_rate, sound.channels, sound.subtype, None, sound.tags), sound.blocks, sound.notes
-    mpeg, missing = mpeg_inside(whole) if file_type.format == "wav" else (None, 0)
-    mpeg = whole if file_type.format == "mp3" else mpeg
-    survey = survey_of(whole, file_type.format, name) if mpeg is None else survey_mpeg(mpeg, missing)
-    whole = mpeg or whole
     from vpcodec.data.sndfile import Chain
 
-    chain = Chain(whole, survey, name, salvage=salvage)
+    chain = Chain(whole, file_type.format, name, salvage=salvage)
     resources.callback(chain.close)
     first = chain.first
     info = AudioInfo(first.sample_rate, first.channels, first.subtype, chain.frames, first.tags)

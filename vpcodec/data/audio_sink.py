@@ -1,6 +1,5 @@
 """Write recordings to files and pipes: WAV and raw PCM by this module, FLAC and OGG by libsndfile."""
 
-import shutil
 import struct
 from contextlib import ExitStack
 from types import TracebackType
@@ -116,6 +115,8 @@ class AudioSink:
                 self._encoder = None
             if self._spool:
                 self._spool.seek(0)
+                import shutil
+
                 shutil.copyfileobj(self._spool, self.stream)
                 self._spool = None
             elif self.form == "wav":

@@ -11,9 +11,8 @@ meant before.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +62,7 @@ LARGEST_SIDE = {"png": 2**31 - 1, "webp": 16_383, "jpeg": 65_500}
 one_at_a_time = Lock()  # Pillow's limit and Python's warning filters belong to the whole process
 
 
-@dataclass(frozen=True)
-class ImageInfo:
+class ImageInfo(NamedTuple):
     """What a photo is, apart from its pixels.
 
     Attributes:
@@ -326,7 +324,7 @@ class ImageSink:
 def save_image(pixels: NDArray[np.uint8], info: ImageInfo, stream: BinaryIO, form: str = "png") -> None:
     """Write a whole photo, [height, width, 3]; its size is the array's. Raises as `ImageSink` does."""
     height, width = pixels.shape[:2]
-    sink = ImageSink(replace(info, height=height, width=width), form)
+    sink = ImageSink(info._replace(height=height, width=width), form)
     step = max(1, STRIP_PIXELS // width)
     for top in range(0, height, step):
         sink.paste(pixels[top : top + step], top, 0)

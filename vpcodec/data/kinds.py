@@ -2,10 +2,8 @@
 
 import importlib
 import os
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
-from vpcodec.data.mpeg import is_mpeg
 from vpcodec.data.streams import peek, shown
 from vpcodec.errors import DependencyError, InputError
 
@@ -15,8 +13,7 @@ SIGNATURE_BYTES = 128  # no signature reaches further, nor do the brands of an I
 MOST_PIXELS = 250_000_000  # of a picture, unless the user says otherwise: some nine minutes of two cores
 
 
-@dataclass(frozen=True)
-class FileType:
+class FileType(NamedTuple):
     """A family of files: `format` is the name that `open_audio` and `open_image` know it by."""
 
     kind: Kind
@@ -156,6 +153,8 @@ def file_type_of(head: bytes, name: str) -> FileType:
     for position, signature, what, hint in UNREADABLE:
         if head.startswith(signature, position):
             raise InputError(f"{name}: is {what}, which cannot be read", hint=hint)
+    from vpcodec.data.mpeg import is_mpeg
+
     if is_mpeg(head):
         return FileType("speech", "mp3")
     raise InputError(

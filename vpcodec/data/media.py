@@ -19,9 +19,8 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.data.output import open_output
@@ -34,8 +33,7 @@ NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
 THREADS = 8  # that measure files; most of the time they wait for a disk
 
 
-@dataclass(frozen=True)
-class MediaFile:
+class MediaFile(NamedTuple):
     """One recording or photo: a range of bytes in a file.
 
     Attributes:

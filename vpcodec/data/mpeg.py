@@ -6,11 +6,11 @@ is left out here, so the decoder has nothing to guess from.
 """
 
 import re
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from vpcodec.data.streams import LeftOut, failure, size_of
-from vpcodec.data.survey import SLACK, Part, Survey
+from vpcodec.data.survey import Part, Survey
+from vpcodec.data.wav import SLACK
 
 HEADER_BYTES = 4
 LOOK_BYTES = 200  # of a frame: reaches behind a LAME header
@@ -34,8 +34,7 @@ BITRATES[2, 3] = BITRATES[2, 2]
 RATES = (44_100, 48_000, 32_000)  # Hz, of MPEG-1
 
 
-@dataclass(frozen=True)
-class FrameHeader:
+class FrameHeader(NamedTuple):
     """What the four bytes before a frame say.
 
     Attributes:

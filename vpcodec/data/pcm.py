@@ -6,8 +6,7 @@ ways, so a recording that is only copied keeps every bit (24 at most: float32 ha
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from vpcodec.data.streams import LeftOut, read_exactly
 
 
-@dataclass(frozen=True)
-class SampleFormat:
+class SampleFormat(NamedTuple):
     """Bits of a stored sample, and whether it is a floating-point number."""
 
     bits: int

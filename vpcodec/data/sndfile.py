@@ -16,9 +16,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from vpcodec.data.audio import TAGS, AudioInfo
+from vpcodec.data.mpeg import survey_mpeg
 from vpcodec.data.pcm import bytes_of, depth_of, integers_of
 from vpcodec.data.streams import LeftOut, failure, pieces_of
-from vpcodec.data.survey import ORDERS, Part, Survey
+from vpcodec.data.survey import ORDERS, Part, survey_of
+from vpcodec.data.wav import mpeg_inside
 from vpcodec.errors import InputError
 
 ENDLESS = 1 << 48  # libsndfile's count for a stream of unknown length is far above
@@ -160,7 +162,7 @@ class Chain:
 
     Args:
         stream: The file, seekable.
-        survey: What is in it.
+        form: Its format, as `kinds` names it.
         name: What to call it in an error.
         salvage: Whether to take what can be read of a damaged file.
 
@@ -172,8 +174,10 @@ class Chain:
     Raises InputError for a file that is damaged, or whose recordings differ in rate or channels.
     """
 
-    def __init__(self, stream: BinaryIO, survey: Survey, name: str, *, salvage: bool) -> None:
-        self.stream = stream
+    def __init__(self, stream: BinaryIO, form: str, name: str, *, salvage: bool) -> None:
+        mpeg, missing = mpeg_inside(stream) if form == "wav" else (stream if form == "mp3" else None, 0)
+        survey = survey_of(stream, form, name) if mpeg is None else survey_mpeg(mpeg, missing)
+        self.stream = mpeg or stream
         self.name = name
         self.salvage = salvage
         if survey.damage and not salvage:
@@ -184,7 +188,7 @@ class Chain:
         if len(survey.parts) > 1 and not survey.damage:
             self.notes.append(f"{len(survey.parts)} recordings in a row are taken as one")
         self.others = survey.parts[1:]
-        self.first = Decoder(stream, survey.parts[0], name)
+        self.first = Decoder(self.stream, survey.parts[0], name)
         self.frames = None if self.others or salvage else self.first.frames
 
     def blocks(self, count: int) -> Iterator[NDArray[np.float32]]:

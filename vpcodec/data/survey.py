@@ -16,12 +16,11 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from vpcodec.data.streams import LeftOut, Piece, failure, pieces_of, size_of
+from vpcodec.data.wav import SLACK, UNKNOWN
 from vpcodec.errors import InputError
 
-SLACK = 64  # bytes by which sizes may be too large; some programs count the header or a chunk's name in
 FLAC_START = b"fLaC\0\0\0\x22"  # and the size of the first block, which never changes
 HEAD_BYTES = 1024  # a SPHERE header is as long
-UNKNOWN = 0xFFFFFFFF
 
 FIRST, LAST = 2, 4
 PAGE_HEADER = 27

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from vpcodec.data.pcm import FORMATS, samples_of, whole_frames
 from vpcodec.data.streams import LeftOut, at_start, pieces_of, read_exactly, size_of, skip
-from vpcodec.data.survey import SLACK
 from vpcodec.errors import InputError
 
 PCM, FLOATING, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
@@ -47,6 +46,7 @@ TAGS = {  # chunks of LIST INFO
     b"ICOP": "copyright",
 }
 UNKNOWN = 0xFFFFFFFF
+SLACK = 64  # bytes by which sizes may be too large; some programs count the header or a chunk's name in
 LARGEST_LIST = 1 << 20  # bytes of a chunk that are looked at
 MOST_CHUNKS = 1 << 12
 RIFFS = (b"RIFF", b"RF64", b"BW64")

@@ -6,7 +6,7 @@ markers in other documents are made from it.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,13 +97,19 @@ def evaluation_text(runs: Sequence[Summary]) -> str:
 def read_runs(model: ModelFolder) -> list[Summary]:
     """Runs in a model's `evaluation.json`; none where it was never evaluated. Raises ModelError for a damaged one."""
     path = model.path / EVALUATION
-    if not path.is_file():
-        return []
+    return read_evaluation(path) if path.is_file() else []
+
+
+def read_evaluation(path: Path) -> list[Summary]:
+    """Runs in an `evaluation.json`, or the one in a file of `--json`. Raises ModelError where there are none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ModelError(f"{path}: format {content['format']}, this program reads {FORMAT}")
-        runs: list[Summary] = from_json(Evaluations, content).runs
+        content.pop("rows", None)
+        runs: list[Summary] = (
+            from_json(Evaluations, content).runs if "runs" in content else [from_json(Summary, content)]
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a readable evaluation", hint="evaluate the model again") from error
     return runs
@@ -186,6 +192,17 @@ def run_section(run: Summary) -> str:
     return f"{title}\n\n{data}\n\n{table}{explained}{unavailable}\n"
 
 
+def merge(runs: Iterable[Summary]) -> dict[tuple[str, str], Summary]:
+    """Runs by kind and data set: each candidate once, ours first, else as they came."""
+    merged: dict[tuple[str, str], Summary] = {}
+    for run in runs:
+        before = merged.get((run.kind, run.dataset), replace(run, candidates=[], unavailable={}))
+        known = {each.full_name for each in before.candidates}
+        candidates = before.candidates + [each for each in run.candidates if each.full_name not in known]
+        merged[run.kind, run.dataset] = replace(before, candidates=sorted(candidates, key=lambda each: not each.ours))
+    return merged
+
+
 def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> str:
     """All runs of some models: what the columns are, and a table a data set.
 
@@ -195,13 +212,7 @@ def results_tables(models: Sequence[ModelFolder], kind: str | None = None) -> st
         models: In the order of the rows.
         kind: Of signals; None for all.
     """
-    merged: dict[tuple[str, str], Summary] = {}
-    for run in (run for model in models for run in read_runs(model) if kind in (None, run.kind)):
-        before = merged.get((run.kind, run.dataset), replace(run, candidates=[], unavailable={}))
-        known = {each.full_name for each in before.candidates}
-        candidates = before.candidates + [each for each in run.candidates if each.full_name not in known]
-        # Ours first, else as they came.
-        merged[run.kind, run.dataset] = replace(before, candidates=sorted(candidates, key=lambda each: not each.ours))
+    merged = merge(run for model in models for run in read_runs(model) if kind in (None, run.kind))
     sections = [run_section(merged[name]).rstrip() + "\n" for name in sorted(merged)]
     return "\n".join([EXPLAINED, *sections]) if sections else ""
 

@@ -221,13 +221,12 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def open_dataset(name: str, root: Path | None = None, *, split: str | None = None, fetch: bool = False) -> Dataset:
+def open_dataset(name: str, root: Path | None = None, *, fetch: bool = False) -> Dataset:
     """A data set by name, or any folder by its path.
 
     Args:
         name: A key of `LAYOUTS`, with its split after a slash if need be ("librispeech/test-other"); or a folder.
         root: Where it lies; not for a folder.
-        split: Part of it; the usual one by default.
         fetch: Download it to `root` first, where its official source allows that.
 
     Raises:
@@ -238,7 +237,7 @@ def open_dataset(name: str, root: Path | None = None, *, split: str | None = Non
     layout = LAYOUTS.get(name)
     if layout is None:
         return open_folder(name, root, fetch)
-    split = split or given or next(iter(layout.splits), "")
+    split = given or next(iter(layout.splits), "")
     if split and split not in layout.splits:
         hint = f"it has {', '.join(layout.splits)}" if layout.splits else "it has none"
         raise ConfigError(f"{layout.title} has no split {split!r}", hint=hint)

@@ -117,7 +117,6 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     jobs: int = 0,
     device: str = "cpu",
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Results:
     """Evaluate candidates on a data set.
@@ -126,10 +125,9 @@ def evaluate(
         dataset: From `open_dataset`.
         candidates: Of the data set's kind; others are matched to the size of the first one's files.
         log: File that rows are kept in; taken up if it exists.
-        metrics: Names in `METRICS`; by default all that have a value for each item.
-        jobs: Processes for metrics of speech; 0 measures in this one.
+        metrics: Names in `METRICS`; by default all but those on demand.
+        jobs: Processes for metrics of sound; 0 measures in this one.
         device: torch's name of the device for metrics of images.
-        seed: Of the bootstrap.
         progress: Called with the number of rows done and of all rows.
 
     Raises:
@@ -152,7 +150,7 @@ def evaluate(
                     progress(len(rows), len(dataset.items) * len(candidates))
         finally:
             run.log.close()
-    return summarize(dataset, candidates, rows, measures.unavailable, seed)
+    return summarize(dataset, candidates, rows, measures.unavailable)
 
 
 class Measures:

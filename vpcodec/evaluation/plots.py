@@ -63,10 +63,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """Points that belong together, under the number of their series."""
+    """Points that belong together, under the number of their series and its name."""
 
     series: int
     points: Sequence[Point]
+    name: str = ""
 
 
 @dataclass
@@ -76,11 +77,13 @@ class Plot:
     Attributes:
         name: What it shows, for those who do not see it.
         height: In points.
+        panels: Side by side, each as wide as a plot.
         titles: By the id of a part of the SVG: what is shown when the pointer rests on it.
     """
 
     name: str
     height: float = HEIGHT
+    panels: int = 1
     titles: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,8 +91,9 @@ class Plot:
         from matplotlib.figure import Figure
 
         with matplotlib.rc_context(STYLE):
-            self.figure = Figure(figsize=(WIDTH / 72, self.height / 72), layout="constrained")
-            self.axes: Axes = self.figure.subplots()
+            self.figure = Figure(figsize=(self.panels * WIDTH / 72, self.height / 72), layout="constrained")
+            self.panel: list[Axes] = list(self.figure.subplots(1, self.panels, squeeze=False)[0])
+            self.axes = self.panel[0]
 
     def svg(self) -> str:
         """The plot as an SVG element, the same for the same numbers."""
@@ -109,7 +113,12 @@ class Plot:
         prefix = re.sub(r"\W+", "-", self.name)
         svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
         label = f'role="img" aria-label="{escape(self.name)}"'
-        return re.sub(r"<svg[^>]*>", f'<svg class="plot" viewBox="0 0 {WIDTH} {self.height:g}" {label}>', svg, count=1)
+        return re.sub(
+            r"<svg[^>]*>",
+            f'<svg class="plot" viewBox="0 0 {self.panels * WIDTH} {self.height:g}" {label}>',
+            svg,
+            count=1,
+        )
 
     def opened(self, group: re.Match[str]) -> str:
         title = self.titles.get(group[1])
@@ -127,10 +136,15 @@ def look(series: int, **more: Any) -> dict[str, Any]:
 
 def rate_plot(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     """A metric over the bitrate, one line a codec, whiskers for the intervals."""
+    plot = Plot(f"{y_label} over {x_label}")
+    draw_rates(plot, plot.axes, lines, x_label, y_label)
+    return plot.svg()
+
+
+def draw_rates(plot: Plot, axes: "Axes", lines: Sequence[Line], x_label: str, y_label: str) -> None:
+    """As `rate_plot`, in one panel of a plot."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    plot = Plot(f"{y_label} over {x_label}")
-    axes = plot.axes
     axes.set(xscale="log", xlabel=x_label, ylabel=y_label)
     for line in lines:
         ordered = sorted(line.points, key=lambda point: point.x)
@@ -147,7 +161,6 @@ def rate_plot(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(rates) > 6 * min(rates) else (1, 2, 3, 4, 6, 8)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: number(value)))
     axes.xaxis.set_minor_locator(NullLocator())
-    return plot.svg()
 
 
 def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:

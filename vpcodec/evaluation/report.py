@@ -156,27 +156,31 @@ def cell(column: Column, figures: Figures, candidates: Sequence[Figures]) -> str
     return f"<td><span{best}>{column.shown(value)}</span>{f'<small>{small}</small>' if small else ''}</td>"
 
 
+def rate_lines(summary: Summary, metric: str) -> list[Line]:
+    """A metric over the bitrate on disk: a line for each family of candidates that has both."""
+    lines: dict[str, list[Point]] = {}
+    for figures in summary.candidates:
+        found, rate = figures.metrics.get(metric), figures.bitrate.file
+        if found and rate and rate.mean > 0:
+            point = Point(rate.mean, found.mean, found.low, found.high, figures.full_name)
+            lines.setdefault(figures.family, []).append(point)
+    series = series_of(summary)
+    return [Line(series[family], points, family) for family, points in lines.items()]
+
+
 def rate_section(summary: Summary) -> str:
     """A plot of each metric over the bitrate on disk."""
-    series = series_of(summary)
     plots = []
     for name in summary.metrics():
-        lines: dict[str, list[Point]] = {}
-        for figures in summary.candidates:
-            found, rate = figures.metrics.get(name), figures.bitrate.file
-            if found and rate and rate.mean > 0:
-                point = Point(rate.mean, found.mean, found.low, found.high, figures.full_name)
-                lines.setdefault(figures.family, []).append(point)
-        if lines:
+        if lines := rate_lines(summary, name):
             metric = METRICS[name]
-            drawn = [Line(series[family], points) for family, points in lines.items()]
             better = "up" if metric.more_is_better else "down"
             caption = f"{metric.label} <span class='soft'>(better {better})</span>"
-            plot = rate_plot(drawn, f"{SIGNALS[summary.kind].rate.unit} on disk", metric.label)
+            plot = rate_plot(lines, f"{SIGNALS[summary.kind].rate.unit} on disk", metric.label)
             plots.append(f'<div class="card"><h3>{caption}</h3>{plot}</div>')
     if not plots:
         return ""
-    legend = "".join(f"<li>{swatch(number)}{escape(family)}</li>" for family, number in series.items())
+    legend = "".join(f"<li>{swatch(number)}{escape(family)}</li>" for family, number in series_of(summary).items())
     return f'<ul class="legend">{legend}</ul><div class="plots">{"".join(plots)}</div>'
 
 

@@ -31,9 +31,10 @@ from vpcodec.metrics.usage import Usage, UsageFigures
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+SEED = 0  # of the draws
 
 
-def estimate(values: Sequence[float], weights: Sequence[float] | None = None, seed: int = 0) -> Estimate:
+def estimate(values: Sequence[float], weights: Sequence[float] | None = None) -> Estimate:
     """The mean of values, and its percentile bootstrap interval.
 
     Equal lists of items are resampled equally, so that codecs measured on the same items can be compared.
@@ -41,7 +42,6 @@ def estimate(values: Sequence[float], weights: Sequence[float] | None = None, se
     Args:
         values: One number an item.
         weights: Of the items, such as seconds for a rate over all recordings; equal by default.
-        seed: Of the draws.
 
     Raises:
         DataError: There are no values.
@@ -50,7 +50,7 @@ def estimate(values: Sequence[float], weights: Sequence[float] | None = None, se
         raise DataError("nothing was measured")
     numbers = np.asarray(values, np.float64)
     shares = np.ones_like(numbers) if weights is None else np.asarray(weights, np.float64)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     draws = (random.integers(0, len(numbers), len(numbers)) for _ in range(RESAMPLES))
     means = [numbers[drawn] @ shares[drawn] / shares[drawn].sum() for drawn in draws]
     tail = (1 - CONFIDENCE) / 2
@@ -59,7 +59,7 @@ def estimate(values: Sequence[float], weights: Sequence[float] | None = None, se
 
 
 def summarize(
-    dataset: Dataset, candidates: Sequence[Candidate], rows: list[Row], unavailable: dict[str, str], seed: int
+    dataset: Dataset, candidates: Sequence[Candidate], rows: list[Row], unavailable: dict[str, str]
 ) -> Results:
     """Sum up the rows of a run.
 
@@ -68,7 +68,6 @@ def summarize(
         candidates: In their order; matched ones were given the sizes of the first.
         rows: Of all items and candidates.
         unavailable: Metrics that could not be measured, and why.
-        seed: Of the bootstrap.
     """
     figures, usage = [], {}
     for candidate in candidates:
@@ -76,7 +75,7 @@ def summarize(
         counted = count_tokens(candidate, own)
         if counted:
             usage[candidate.name] = counted
-        figures.append(figures_of(candidate, own, counted, candidates[0].name, seed))
+        figures.append(figures_of(candidate, own, counted, candidates[0].name))
     summary = Summary(
         format=FORMAT,
         dataset=dataset.name,
@@ -84,7 +83,7 @@ def summarize(
         items=len(dataset.items),
         extent=SIGNALS[dataset.kind].extent,
         total_extent=round(sum({row.item: row.extent for row in rows}.values()), 6),
-        seed=seed,
+        seed=SEED,
         candidates=figures,
         side=dataset.side,
         unavailable=unavailable,
@@ -92,7 +91,7 @@ def summarize(
     return Results(summary, rows, usage)
 
 
-def figures_of(candidate: Candidate, rows: Sequence[Row], usage: Usage | None, first: str, seed: int) -> Figures:
+def figures_of(candidate: Candidate, rows: Sequence[Row], usage: Usage | None, first: str) -> Figures:
     """All figures of one candidate over its own rows; `first` is the candidate whose sizes matched ones were given."""
     signal = SIGNALS[candidate.kind]
     coded = [row for row in rows if row.size is not None]
@@ -102,10 +101,10 @@ def figures_of(candidate: Candidate, rows: Sequence[Row], usage: Usage | None, f
         family=candidate.family,
         identity=candidate.identity,
         ours=candidate.ours,
-        bitrate=bitrate(candidate, coded, signal, usage, seed),
+        bitrate=bitrate(candidate, coded, signal, usage),
         speed=speed(candidate, coded, signal),
         matched=first if candidate.matched else None,
-        metrics={name: estimate(each, seed=seed) for name, each in values.items() if each},
+        metrics={name: estimate(each) for name, each in values.items() if each},
         set_metrics=set_metrics(candidate.kind, rows),
         codes=UsageFigures(**{name: rounded(each) for name, each in vars(usage.figures()).items()}) if usage else None,
         failures=failures(rows),
@@ -133,7 +132,7 @@ def count_tokens(candidate: Candidate, rows: Sequence[Row]) -> Usage | None:
     return total if total.tokens else None
 
 
-def bitrate(candidate: Candidate, coded: Sequence[Row], signal: SignalType, usage: Usage | None, seed: int) -> Bitrate:
+def bitrate(candidate: Candidate, coded: Sequence[Row], signal: SignalType, usage: Usage | None) -> Bitrate:
     """Rates over all coded rows, in the unit of the signal."""
     extent = sum(row.extent for row in coded)
     if not extent:
@@ -147,7 +146,7 @@ def bitrate(candidate: Candidate, coded: Sequence[Row], signal: SignalType, usag
         unit=signal.rate.unit,
         nominal=None if nominal is None else rounded(signal.rate.of(nominal)),
         entropy=None if entropy is None else rounded(signal.rate.of(entropy)),
-        file=estimate(rates, [row.extent for row in coded], seed),
+        file=estimate(rates, [row.extent for row in coded]),
     )
 
 

@@ -65,12 +65,12 @@ def compute_transforms(model: onnx.ModelProto, network: SoundNetwork) -> None:
     matrices = {"analysis": network.analysis.numpy(), "synthesis": network.synthesis.numpy()}
     nodes = onnx.parser.parse_model(formulas(len(network.window))).graph.node
     used = set()  # a network of two channels uses a matrix twice
-    for node in [node for node in model.graph.node if node.op_type == "Constant"]:
-        value = to_array(node.attribute[0].t)
+    for constant in list(model.graph.initializer):
+        value = to_array(constant)
         for name, matrix in matrices.items():
             if value.shape == matrix.shape and (value == matrix).all():
-                model.graph.node.remove(node)
-                rename(model.graph, node.output[0], name)
+                model.graph.initializer.remove(constant)
+                rename(model.graph, constant.name, name)
                 used.add(name)
     for name in used:
         prepend(model.graph, needed(nodes, name))

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -97,7 +98,8 @@ def draft_graphs(model: ModelFolder, draft: Path, report: Callable[[str], None])
     places = places_of_tensors(model.path / WEIGHTS)
     shutil.copyfile(model.path / WEIGHTS, draft / WEIGHTS)
     checksums = {}
-    for name, graph in parts(autoencoder):
+    for name, traced in parts(autoencoder):
+        graph = fold_constants(traced)
         if isinstance(autoencoder.network, SoundNetwork):
             compute_transforms(graph, autoencoder.network)
         point_to_weights(graph, places)
@@ -169,6 +171,28 @@ def trace(
         return onnx.load(path)
 
 
+def fold_constants(traced: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with the arithmetic of its shapes computed, which ONNX Runtime would do each time it loads it.
+
+    Only its basic rules are used, which keep to the operations of ONNX. What follows from weights is left to the
+    loading: it would be stored a second time.
+    """
+    graph, weights = onnx.ModelProto.FromString(traced.SerializeToString()), traced.graph.initializer
+    del graph.graph.initializer[:]
+    for weight in weights:  # nothing is known of an input
+        graph.graph.input.append(onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3  # errors
+    with tempfile.TemporaryDirectory() as temporary:
+        options.optimized_model_filepath = str(Path(temporary, "graph.onnx"))
+        onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        folded = onnx.load(options.optimized_model_filepath)
+    del folded.graph.input[len(traced.graph.input) :]
+    folded.graph.initializer.extend(weights)
+    return folded
+
+
 def places_of_tensors(path: Path) -> dict[str, Place]:
     """Where a safetensors file holds each of its tensors."""
     with path.open("rb") as file:
@@ -185,6 +209,8 @@ def places_of_tensors(path: Path) -> dict[str, Place]:
 def point_to_weights(graph: onnx.ModelProto, places: dict[str, Place]) -> None:
     """Replace the numbers of every weight by where `weights.safetensors` holds them; the graph widens 16 bits."""
     for weight in graph.graph.initializer:
+        if weight.name.removeprefix("model.") not in places:  # a folded constant
+            continue
         stored, offset, length = places[weight.name.removeprefix("model.")]
         if TYPES[stored] != weight.data_type:
             wide = weight.name

@@ -10,9 +10,9 @@ Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perce
 
 import importlib.util
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -43,66 +43,47 @@ class Fire(nn.Module):
         return F.relu(torch.cat((self.expand1x1(x), self.expand3x3(x)), dim=1))
 
 
-def alex() -> nn.Sequential:
-    def pool() -> nn.Module:
-        return nn.MaxPool2d(3, 2)
-
-    return nn.Sequential(
-        *(nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), pool()),
-        *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), pool()),
-        *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
-        *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
-        *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()),
-    )
+def alex() -> Iterator[nn.Module]:
+    yield from (nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2))
+    yield from (nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2))
+    for channels, wide in ((192, 384), (384, 256), (256, 256)):
+        yield from (nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU())
 
 
-def squeeze() -> nn.Sequential:
-    def pool() -> nn.Module:
-        return nn.MaxPool2d(3, 2, ceil_mode=True)
-
-    return nn.Sequential(
-        *(nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool()),
-        *(Fire(64, 16, 64), Fire(128, 16, 64), pool()),
-        *(Fire(128, 32, 128), Fire(256, 32, 128), pool()),
-        *(Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)),
-    )
+def squeeze() -> Iterator[nn.Module]:
+    yield from (nn.Conv2d(3, 64, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True))
+    yield from (Fire(64, 16, 64), Fire(128, 16, 64), nn.MaxPool2d(3, 2, ceil_mode=True))
+    yield from (Fire(128, 32, 128), Fire(256, 32, 128), nn.MaxPool2d(3, 2, ceil_mode=True))
+    yield from (Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256))
 
 
-def vgg() -> nn.Sequential:
-    layers: list[nn.Module] = []
+def vgg() -> Iterator[nn.Module]:
     channels = 3
     for wide, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        if channels != 3:
+            yield nn.MaxPool2d(2)
         for _ in range(depth):
-            layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
+            yield from (nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU())
             channels = wide
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers[:-1])
 
 
-@dataclass(frozen=True)
-class Backbone:
+class Backbone(NamedTuple):
     """One of the three networks: its layers, those whose output counts, and where its weights are kept."""
 
-    layers: nn.Sequential
+    layers: Callable[[], Iterator[nn.Module]]
     taps: tuple[int, ...]  # layers whose output is compared
     smallest: int  # shortest side in pixels that still reaches the last layer
     file: str  # in a folder of weights
     cached: str  # torchvision's name for it in torch's hub cache
 
 
-def backbone(net: str) -> Backbone:
-    """The network named `alex`, `squeeze` or `vgg`, not yet with weights. Raises ConfigError for another name."""
-    match net:
-        case "alex":
-            names = "alexnet_features_fp16.safetensors", "alexnet-owt-7be5be79.pth"
-            return Backbone(alex(), (1, 4, 7, 9, 11), 31, *names)
-        case "squeeze":
-            names = "squeezenet1_1_features_fp16.safetensors", "squeezenet1_1-b8a52dc0.pth"
-            return Backbone(squeeze(), (1, 4, 7, 9, 10, 11, 12), 17, *names)
-        case "vgg":
-            names = "vgg16_features_fp16.safetensors", "vgg16-397923af.pth"
-            return Backbone(vgg(), (3, 8, 15, 22, 29), 16, *names)
-    raise ConfigError(f"unknown LPIPS network {net!r}", hint="use alex, squeeze or vgg")
+BACKBONES = {
+    "alex": Backbone(alex, (1, 4, 7, 9, 11), 31, "alexnet_features_fp16.safetensors", "alexnet-owt-7be5be79.pth"),
+    "squeeze": Backbone(
+        squeeze, (1, 4, 7, 9, 10, 11, 12), 17, "squeezenet1_1_features_fp16.safetensors", "squeezenet1_1-b8a52dc0.pth"
+    ),
+    "vgg": Backbone(vgg, (3, 8, 15, 22, 29), 16, "vgg16_features_fp16.safetensors", "vgg16-397923af.pth"),
+}
 
 
 class LPIPS(nn.Module):
@@ -110,7 +91,6 @@ class LPIPS(nn.Module):
 
     Args:
         net: `alex` (the usual metric), `vgg` (the paper's metric and training loss) or `squeeze` (quickest).
-        folder: Folder with the weights; searched for where None, see `find_weights`.
 
     Raises:
         ModelError: The weights are not there or do not fit.
@@ -120,14 +100,14 @@ class LPIPS(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, net: str = "alex", folder: str | Path | None = None) -> None:
+    def __init__(self, net: str = "alex") -> None:
         super().__init__()
-        chosen = backbone(net)
+        if net not in BACKBONES:
+            raise ConfigError(f"unknown LPIPS network {net!r}", hint=f"use {', '.join(BACKBONES)}")
         self.net = net
-        self.taps = chosen.taps
-        self.smallest = chosen.smallest
-        self.layers = chosen.layers
-        features, linear = find_weights(net, chosen, Path(folder) if folder is not None else None)
+        self.taps, self.smallest = BACKBONES[net].taps, BACKBONES[net].smallest
+        self.layers = nn.Sequential(*BACKBONES[net].layers())
+        features, linear = find_weights(net)
         try:
             self.layers.load_state_dict(features)
         except RuntimeError as error:
@@ -179,30 +159,28 @@ class LPIPS(nn.Module):
         return total
 
 
-def find_weights(net: str, chosen: Backbone, folder: Path | None) -> tuple[Weights, Weights]:
+def find_weights(net: str) -> tuple[Weights, Weights]:
     """Weights of the network's layers (keys `0.weight` ...) and of the comparison (`lin0.model.1.weight` ...).
 
-    A folder given is the only one looked at. Otherwise: the folder $VPCODEC_LPIPS, then torchvision's file in
-    torch's hub cache together with the linear weights of the installed package `lpips`. 16-bit files are computed
-    with in 32 bits.
+    They are in the folder $VPCODEC_LPIPS, or torchvision's file is in torch's hub cache and the linear weights in the
+    installed package `lpips`. 16-bit files are computed with in 32 bits.
 
     Raises:
         ModelError: Nothing was found; names what was looked for.
     """
-    looked, named = [], os.environ.get("VPCODEC_LPIPS")
-    if searched := folder or (Path(named) if named else None):
-        features, linear = searched / chosen.file, searched / LINEAR
+    chosen, looked, named = BACKBONES[net], [], os.environ.get("VPCODEC_LPIPS")
+    if named:
+        features, linear = Path(named, chosen.file), Path(named, LINEAR)
         if features.is_file() and linear.is_file():
-            return layer_weights(read(features)), prefixed(read(linear), f"{net}.")
-        looked.append(f"{chosen.file} and {LINEAR} in {searched}")
+            return prefixed(read(features), "features."), prefixed(read(linear), f"{net}.")
+        looked.append(f"{chosen.file} and {LINEAR} in {named}")
     cached = Path(torch.hub.get_dir()) / "checkpoints" / chosen.cached
-    package = importlib.util.find_spec("lpips") if folder is None else None
+    package = importlib.util.find_spec("lpips")
     if package is not None and package.origin is not None:
         linear = Path(package.origin).parent / "weights" / "v0.1" / f"{net}.pth"
         if cached.is_file() and linear.is_file():
-            return layer_weights(read(cached)), read(linear)
-    if folder is None:
-        looked.append(f"{cached} with the package lpips")
+            return prefixed(read(cached), "features."), read(linear)
+    looked.append(f"{cached} with the package lpips")
     hint = f"set VPCODEC_LPIPS to a folder that holds {chosen.file} and {LINEAR}, or leave LPIPS out"
     raise ModelError(f"no weights for LPIPS-{net}: looked for {'; '.join(looked)}", hint=hint)
 
@@ -221,10 +199,6 @@ def read(path: Path) -> Weights:
     return {key: tensor.float() for key, tensor in tensors.items()}
 
 
-def layer_weights(weights: Weights) -> Weights:
-    """The convolutions of one of torchvision's models, without its classifier."""
-    return prefixed(weights, "features.")
-
-
 def prefixed(weights: Weights, prefix: str) -> Weights:
+    """Those whose names begin with a prefix, without it."""
     return {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}

@@ -112,14 +112,14 @@ def inception(device: str) -> Measure:
     """Features of the network of rFID. Raises ModelError where it is not here."""
     import torch
 
-    from vpcodec.metrics.fid import Inception
+    from vpcodec.metrics.image import Inception
 
     network = Inception(device)
     return on_device(lambda decoded, original: torch.cat((network(decoded), network(original))), device)
 
 
 def frechet(decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
-    from vpcodec.metrics.fid import frechet_distance
+    from vpcodec.metrics.image import frechet_distance
 
     return frechet_distance(decoded, original)
 

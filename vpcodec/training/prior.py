@@ -13,7 +13,6 @@ T tokens, N neighbors, D digits, r radix of a digit, F fields, R number of value
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +81,7 @@ def train_prior(
             counts = counts + found.reshape(counts.shape)
         weights = as_weights(counts)
         below.append((weights.cumsum(axis=1) - weights).astype(np.uint16))
-    return replace(prior, below=tuple(below)).to_bytes()
+    return prior._replace(below=tuple(below)).to_bytes()
 
 
 class Examples(NamedTuple):
@@ -238,7 +237,7 @@ def with_tables(prior: Prior, network: Network) -> Prior:
                 target[:] = table
     parts = len(network.part_sizes)
     groups = tuple(tuple(rounded[start : start + parts]) for start in range(0, len(rounded), parts))
-    return replace(prior, around=groups, earlier=tuple(map(tuple, before)), scales=tuple(map(tuple, scales)))
+    return prior._replace(around=groups, earlier=tuple(map(tuple, before)), scales=tuple(map(tuple, scales)))
 
 
 def as_bytes(sources: Sequence[Floats], bins: int) -> tuple[list[Bytes], Scale]:
