@@ -1,6 +1,6 @@
 """Writes docs/robust.md: what the released models make of media unlike those that they were trained on.
 
-    python benchmarks/robust.py --speech FOLDER --images FOLDER
+    python benchmarks/robust.py --speech FOLDER --image FOLDER --audio FOLDER
 
 Each folder may have a `manifest.tsv`: a name, and in its last column what the file is. Every file is coded by the
 models and by the codecs that people use, the latter as near to the size of the former as they come.
@@ -20,20 +20,24 @@ from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.registry import find_model
 
 PAGE = ROOT / "docs" / "robust.md"
-RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif")}
-MODELS = {"speech": ("speech-vp", (1024, 16384)), "image": ("image-vp", (1024, 16384))}
+RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif"), "audio": ("opus", "opus:12")}
+MODELS = {  # with their codebooks; None for the largest
+    "speech": ("speech-vp", (1024, 16384)),
+    "image": ("image-vp", (1024, 16384)),
+    "audio": ("audio-vp", (None,)),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, help="folder of recordings")
-    parser.add_argument("--images", type=Path, help="folder of photos")
-    options = parser.parse_args()
-    for kind, folder in (("speech", options.speech), ("image", options.images)):
+    for kind in MODELS:
+        parser.add_argument(f"--{kind}", type=Path, metavar="FOLDER", help="test media")
+    for kind, folder in vars(parser.parse_args()).items():
         if folder:
-            name, rates = MODELS[kind]
-            candidates = [ModelCandidate(find_model(name), rate) for rate in rates]
-            results = run_evaluation(open_dataset(str(folder)), candidates, RIVALS[kind], metrics=list(COMPARED[kind]))
+            name, codebooks = MODELS[kind]
+            candidates = [ModelCandidate(find_model(name), codebook) for codebook in codebooks]
+            dataset = open_dataset(str(folder)).seen_as(kind)
+            results = run_evaluation(dataset, candidates, RIVALS[kind], metrics=list(COMPARED[kind]))
             put_table(PAGE, kind, table(results, kind, descriptions(folder)))
 
 

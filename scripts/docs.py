@@ -25,7 +25,7 @@ from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES  # noqa: E402
 from vpcodec.config import Recipe, toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, facts_text, read_runs, with_tables  # noqa: E402
-from vpcodec.evaluation.tables import markdown_table  # noqa: E402
+from vpcodec.evaluation.summary import markdown_table  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
 

@@ -17,8 +17,7 @@ from vpcodec.evaluation.evaluate import Measures, evaluate
 from vpcodec.evaluation.results import Failure, Figures, from_json, pack_tokens, unpack_tokens
 from vpcodec.evaluation.rivals import parse_rival
 from vpcodec.evaluation.signals import SIGNALS, read_image, read_speech
-from vpcodec.evaluation.summary import estimate
-from vpcodec.evaluation.tables import markdown_table
+from vpcodec.evaluation.summary import estimate, markdown_table
 from vpcodec.metrics.usage import Usage
 from vpcodec.processes import Pool
 

@@ -18,7 +18,7 @@ def evaluate(given: SimpleNamespace) -> int:
     from vpcodec.evaluation.cards import write_card
     from vpcodec.evaluation.datasets import open_dataset
     from vpcodec.evaluation.evaluate import Outputs, run_evaluation
-    from vpcodec.evaluation.tables import markdown_table
+    from vpcodec.evaluation.summary import markdown_table
     from vpcodec.registry import find_model
 
     outputs = Outputs(*(Path(name) if name else None for name in (given.report, given.json, given.csv)))

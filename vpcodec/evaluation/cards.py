@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpcodec.config import to_toml
-from vpcodec.errors import ModelError
+from vpcodec.errors import ModelError, counted
 from vpcodec.evaluation.datasets import title_of
 from vpcodec.evaluation.results import FORMAT, Results, Summary, from_json, to_json, write_text
 from vpcodec.evaluation.signals import SIGNALS
-from vpcodec.evaluation.tables import count, markdown_table
+from vpcodec.evaluation.summary import markdown_table
 from vpcodec.metrics.usage import TOKENS_A_CODE
 from vpcodec.registry import EVALUATION, NOTES, ModelFolder
 
@@ -187,7 +187,7 @@ def run_section(run: Summary) -> str:
     unavailable = "".join(f"\nNot measured: {name} ({why}).\n" for name, why in run.unavailable.items())
     table = markdown_table(run.kind, run.candidates)
     title = f"### {run.kind.capitalize()}: {title_of(run.dataset)}"
-    data = f"{count(run.items, signal.item)}, {signal.described(run.total_extent, run.side)}."
+    data = f"{counted(run.items, signal.item)}, {signal.described(run.total_extent, run.side)}."
     explained = f"\n{signal.explained}" if signal.explained else ""
     return f"{title}\n\n{data}\n\n{table}{explained}{unavailable}\n"
 

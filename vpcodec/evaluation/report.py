@@ -7,13 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from vpcodec.errors import counted
 from vpcodec.evaluation.candidates import Candidate
 from vpcodec.evaluation.datasets import Dataset
 from vpcodec.evaluation.examples import Example, decisive_metric, examples_section, make_examples
 from vpcodec.evaluation.plots import Line, Point, rate_plot, spread_plot, swatch, usage_plot
 from vpcodec.evaluation.results import Figures, Results, Summary, write_text
 from vpcodec.evaluation.signals import SIGNALS
-from vpcodec.evaluation.tables import Column, columns_of, count
+from vpcodec.evaluation.summary import Column, columns_of
 from vpcodec.metrics.table import METRICS
 from vpcodec.metrics.usage import TOKENS_A_CODE
 
@@ -81,13 +82,13 @@ def heading(summary: Summary) -> str:
 def codecs(families: Sequence[str], what: str, setting: str) -> str:
     """ "1 model at 3 codebook sizes", "2 codecs"; the settings are those of all codecs together."""
     number = len(set(families))
-    return count(number, what) + (f" at {count(len(families), setting)}" if len(families) > number else "")
+    return counted(number, what) + (f" at {counted(len(families), setting)}" if len(families) > number else "")
 
 
 def lead(summary: Summary) -> str:
     """What was evaluated and how, in two sentences."""
     signal = SIGNALS[summary.kind]
-    what = f"{count(summary.items, signal.item)}, {signal.described(summary.total_extent, summary.side)}."
+    what = f"{counted(summary.items, signal.item)}, {signal.described(summary.total_extent, summary.side)}."
     return f"{what} Every item was encoded to a file, decoded from it, and measured; rates are those of the files."
 
 
@@ -112,8 +113,8 @@ def failure_lines(figures: Figures) -> list[str]:
     steps: dict[str, list[str]] = {}
     for step, failure in figures.failures.items():
         reasons = sorted(failure.reasons.items(), key=lambda pair: -pair[1])
-        shown = "; ".join(f"{reason} ({count(times, 'item')})" for reason, times in reasons[:3])
-        more = f"; and {count(len(reasons) - 3, 'other reason')}" if len(reasons) > 3 else ""
+        shown = "; ".join(f"{reason} ({counted(times, 'item')})" for reason, times in reasons[:3])
+        more = f"; and {counted(len(reasons) - 3, 'other reason')}" if len(reasons) > 3 else ""
         name = METRICS[step].label if step in METRICS else step
         steps.setdefault(shown + more, []).append(name)
     return [f"{figures.name}, {', '.join(names)}: {reasons}" for reasons, names in steps.items()]
