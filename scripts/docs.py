@@ -17,7 +17,7 @@ from typing import Any, get_args, get_type_hints
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes, which lies among the tests
 
-from scripts import gallery, library, session  # noqa: E402
+from scripts import gallery, library, rate_plots, session  # noqa: E402
 from scripts.pictures import released, stale_pictures, write_picture  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.commands import COMMANDS, MAIN, Command  # noqa: E402
@@ -261,6 +261,10 @@ def main() -> int:
         stale.append(f"docs/pictures/{picture}")
         if not check:
             write_picture(picture)
+    for kind in rate_plots.stale_pictures():
+        stale.append(f"docs/pictures/{rate_plots.path_of(kind).name}")
+        if not check:
+            rate_plots.write_picture(kind)
     for kind in gallery.stale_pages():
         page = gallery.FOLDER / gallery.PAGES[kind]
         stale.append(f"docs/gallery/{page.name}")

@@ -5,17 +5,24 @@
 
 Takes files of `vpcodec evaluate --json` and the `evaluation.json` of models, of one data set. Points are means over its
 items, bars their 95 % intervals, bits those of whole files. The colors follow the reader's light or dark page.
+`scripts/docs.py` keeps the pictures of the released models; each names the evaluations that it was made from.
 """
 
 import argparse
+import hashlib
+import sys
 from pathlib import Path
 
-from vpcodec.evaluation.cards import merge, read_evaluation
+from vpcodec.evaluation.cards import evaluation_text, merge, read_evaluation, read_runs
 from vpcodec.evaluation.plots import HEIGHT, Plot, draw_rates, look
 from vpcodec.evaluation.report import asset, rate_lines
 from vpcodec.evaluation.results import Summary, write_text
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.metrics.table import METRICS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.pictures import FOLDER, released
 
 SHOWN = {
     "speech": ("pesq_wb", "stoi"),
@@ -43,11 +50,38 @@ def picture(summary: Summary, metrics: list[str]) -> str:
     return f"{head} {NAMESPACES}>{style}{rest}\n"
 
 
+def evaluations(kind: str) -> tuple[list[Summary], str]:
+    """The evaluations of the models of a kind on its largest data set, and what a picture says of them."""
+    runs = [run for model in released() for run in read_runs(model) if run.kind == kind]
+    largest = max(runs, key=lambda run: run.items, default=None)
+    runs = [run for run in runs if largest and run.dataset == largest.dataset]
+    found = hashlib.sha256(evaluation_text(runs).encode()).hexdigest()[:16]
+    return runs, f"<!-- made by scripts/rate_plots.py from evaluations {found} -->\n"
+
+
+def write_picture(kind: str) -> None:
+    """That of the released models of a kind."""
+    runs, mark = evaluations(kind)
+    (summary,) = merge(runs).values()
+    write_text(path_of(kind), picture(summary, list(SHOWN[kind])) + mark)
+
+
+def path_of(kind: str) -> Path:
+    return FOLDER / f"rates-{kind}.svg"
+
+
+def stale_pictures() -> list[str]:
+    """Kinds that have models whose picture is missing or was made from other evaluations."""
+    found = {kind: evaluations(kind) for kind in SHOWN}
+    paths = {kind: path_of(kind) for kind, (runs, _) in found.items() if runs}
+    return [kind for kind, path in paths.items() if not (path.is_file() and path.read_text().endswith(found[kind][1]))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("evaluations", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--metrics", nargs="+", choices=METRICS)
+    parser.add_argument("--metrics", nargs="+", choices=METRICS, metavar="NAME")
     options = parser.parse_args()
     runs = merge(run for path in options.evaluations for run in read_evaluation(path))
     if len(runs) != 1:

@@ -46,3 +46,15 @@ def test_two_data_sets_are_refused(
     with pytest.raises(SystemExit):
         drawn(monkeypatch, tmp_path / "out.svg", SPEECH[0], find_model("image-vp").path / "evaluation.json")
     assert "one data set at a time" in capsys.readouterr().err
+
+
+def test_a_picture_of_released_models_is_stale_when_their_figures_are_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rate_plots, "FOLDER", tmp_path)
+    assert rate_plots.stale_pictures() == ["speech", "image"]
+    rate_plots.write_picture("speech")
+    assert rate_plots.stale_pictures() == ["image"]
+    path = rate_plots.path_of("speech")
+    path.write_text(path.read_text().replace("from evaluations ", "from evaluations 0"))
+    assert rate_plots.stale_pictures() == ["speech", "image"]
