@@ -54,6 +54,33 @@ def test_a_pair_is_coded_as_if_it_were_alone(audio: Codec) -> None:
     assert np.array_equal(whole[:, 2:], decoded(audio, audio.encode(samples[:, 2:], sample_rate=48_000)))
 
 
+@pytest.mark.parametrize("latency", [None, 0.3])
+@pytest.mark.parametrize("rate", [48_000, 44_100])
+def test_channels_that_are_equal_come_back_equal(audio: Codec, rate: int, latency: float | None) -> None:
+    samples = sound(70_000, 5)
+    samples[:, 1] = samples[:, 0]
+    out = io.BytesIO()
+    audio.encode_to(samples, out, reading=Reading(latency=latency, sample_rate=rate))
+    back = decoded(audio, out.getvalue())
+    assert np.array_equal(back[:, 0], back[:, 1])
+    assert not np.array_equal(back[:, 2], back[:, 3])
+    encoder, decoder = audio.encoder(rate, 5, latency=latency), audio.decoder()
+    content = b"".join(encoder.push(samples[start : start + 9_999]).content for start in range(0, 70_000, 9_999))
+    content += encoder.finish().content
+    assert content == out.getvalue()
+    assert np.array_equal(np.concatenate(decoder.push(content) + decoder.finish()), back)
+
+
+def test_channels_that_are_equal_for_some_time_come_back_equal_there(audio: Codec) -> None:
+    samples = sound(96_000)
+    samples[:48_000] = samples[:48_000, :1]
+    encoder, decoder = audio.encoder(48_000, 2, latency=0.5), audio.decoder()
+    back = np.concatenate(decoder.push(encoder.push(samples).content + encoder.finish().content) + decoder.finish())
+    same = back[:, 0] == back[:, 1]
+    assert same[:30_000].all()
+    assert not same[48_000:].any()
+
+
 def test_two_equal_channels_and_one_alone_have_the_same_tokens(audio: Codec) -> None:
     mono = sound(40_000, 1)
     twice = audio.encode(np.repeat(mono, 2, axis=1), sample_rate=48_000)

@@ -11,7 +11,8 @@ before and glides to its own, and that level is a running one.
 
 A model of any sound may code two channels with one stream of tokens: the first and the second, the third and the
 fourth. They share a level too. A last one without a partner is coded beside its copy, and both are averaged when
-decoded. So below, a row is what has tokens of its own: a channel, or such a pair.
+decoded. So below, a row is what has tokens of its own: a channel, or such a pair. Where the channels of a pair are
+equal all through a window, as of a mono recording stored as stereo, its level says so, and they are averaged, too.
 """
 
 import numpy as np
@@ -21,7 +22,15 @@ from vpcodec.codec.engines import Engine
 from vpcodec.codec.windows import CORES, window
 from vpcodec.codec.workers import Computation
 from vpcodec.container import Frame
-from vpcodec.data.level import RunningLevel, bytes_of_levels, gain_of, levels_of, measure_level
+from vpcodec.data.level import (
+    EQUAL,
+    RunningLevel,
+    bytes_of_levels,
+    equal_rows,
+    gain_of,
+    levels_of,
+    measure_level,
+)
 from vpcodec.errors import ContainerError
 from vpcodec.registry import ModelFacts
 
@@ -43,6 +52,7 @@ class SpeechEncoder:
     def __init__(self, facts: ModelFacts, rate: int, channels: int, columns: int = 0) -> None:
         self.facts = facts
         self.rate = rate
+        self.channels = channels
         self.core = columns or CORES[facts.kind]
         self.held: Samples = rows_of_channels(np.zeros((0, channels), np.float32), facts)
         self.running = RunningLevel(len(self.held), facts.sample_rate) if columns else None
@@ -82,7 +92,8 @@ class SpeechEncoder:
         gains = gain_curve(self.levels, self.core * hop, place.start * hop, place.stop * hop, bool(self.running))
         held = self.slice(place.start, place.stop)
         leveled = held * gains.reshape(*gains.shape, *[1] * (held.ndim - 2))
-        side = bytes_of_levels(self.levels[self.encoded])
+        marked = zip(self.levels[self.encoded], self.equal(length), strict=True)
+        side = bytes_of_levels([level + EQUAL * equal for level, equal in marked])
         self.encoded += 1
         start = max(0, self.encoded * self.core - self.facts.encoder_reach)
         drop_before(self.levels, start // self.core - 1)
@@ -104,6 +115,14 @@ class SpeechEncoder:
             if index not in self.levels and index * self.core < length:
                 core = self.slice(index * self.core, min((index + 1) * self.core, length))
                 self.levels[index] = [measure_level(row) for row in loudness(core)]
+
+    def equal(self, length: int) -> list[bool]:
+        """For each row whether it is a pair of channels, both the same in the next window."""
+        held = self.slice(self.encoded * self.core, min((self.encoded + 1) * self.core, length))
+        if held.ndim == 2:
+            return [False] * len(held)
+        pairs = self.channels // held.shape[2]  # a channel without a partner is coded beside its copy anyway
+        return [number < pairs and bool((row == row[:, :1]).all()) for number, row in enumerate(held)]
 
     def slice(self, start: int, stop: int, *, rest: bool = False) -> Samples:
         """Held samples [rows, n(, 2)] of the positions `start` to `stop`; with `rest` up to the last one."""
@@ -203,11 +222,16 @@ class SpeechDecoder:
         start, stop = begin * hop, min(end * hop, length)
         kept = slice(start - first * hop, stop - first * hop)
         levels = {number: levels_of(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
-        gains = gain_curve(levels, self.core * hop, start, stop, self.short)
+        size = self.core * hop
+        gains = gain_curve(levels, size, start, stop, self.short)
+        equal = {number: equal_rows(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
         drop_before(self.frames, min(self.oldest(), self.received - 1))
 
         def compute(engine: Engine) -> Samples:
             rows = engine.decode_batch(tokens, self.rate)[:, kept]
+            for number, row in ((number, row) for number, marks in equal.items() for row in np.flatnonzero(marks)):
+                place = slice(*np.clip((number * size - start, (number + 1) * size - start), 0, len(rows[row])))
+                rows[row, place] = rows[row, place].mean(axis=-1, keepdims=True)
             return channels_of_rows(rows / gains.reshape(*gains.shape, *[1] * (rows.ndim - 2)), self.channels)
 
         return [compute]

@@ -69,7 +69,8 @@ the size of a group, stands alone; frames are numbered from 0. A frame that stan
     varint     number of side bytes, at most 4,096
     varint     size of the payload in bytes
     bytes      side bytes: what the model needs besides tokens (sound: the level of each row, a byte each;
-               or two, least significant first, where one is beyond 255; half decibels above -120 dBFS)
+               or two, least significant first, where one is beyond 255; half decibels above -120 dBFS, plus 1,024
+               where the row has the tokens of several channels, which are equal all through the frame)
     bytes      payload: the tokens, row after row, in the coding named
     checksum   of the frame before it, plus the number of the frame times 9e3779b1, modulo 2^32
 

@@ -10,6 +10,7 @@ TARGET = -20.0  # dBFS, the level that the speech network is trained at
 QUIETEST = -120.0  # dBFS, below which a signal counts as silent
 STEP = 0.5  # dB per unit of a stored level
 RELEASE = 1.5  # seconds; how long a sound is remembered by a running level
+EQUAL = 1 << 10  # added to the stored level of channels that share tokens and are equal
 LOUDEST = 640  # highest stored level, +200 dBFS: numbers at the scale of 32-bit integers are +187 dB at most
 
 
@@ -76,9 +77,20 @@ def bytes_of_levels(levels: Sequence[int]) -> bytes:
     return np.array(levels, "u1" if max(levels) <= 255 else "<u2").tobytes()
 
 
-def levels_of(side: bytes, channels: int) -> list[int]:
-    """The stored levels of so many channels; none where the bytes are not that."""
-    if len(side) not in (channels, 2 * channels):
+def levels_of(side: bytes, rows: int) -> list[int]:
+    """The stored levels of so many rows of tokens; none where the bytes are not that."""
+    levels = [number % EQUAL for number in numbers_of(side, rows)]
+    return levels if max(levels, default=0) <= LOUDEST else []
+
+
+def equal_rows(side: bytes, rows: int) -> list[bool]:
+    """For each row whether its channels are equal."""
+    return [number >= EQUAL for number in numbers_of(side, rows)]
+
+
+def numbers_of(side: bytes, rows: int) -> list[int]:
+    """What `bytes_of_levels` was given; none where the bytes are not those of so many rows."""
+    if len(side) not in (rows, 2 * rows):
         return []
-    levels: list[int] = np.frombuffer(side, "u1" if len(side) == channels else "<u2").tolist()
-    return levels if max(levels) <= LOUDEST else []
+    numbers: list[int] = np.frombuffer(side, "u1" if len(side) == rows else "<u2").tolist()
+    return numbers if max(numbers) < 2 * EQUAL else []
