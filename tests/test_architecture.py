@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "autoencoder": {"config", "networks", "quantizers"},
     "registry": {"config", "autoencoder"},
     "testing": {"networks", "quantizers"},
-    "codec": {"autoencoder", "config", "container", "data", "registry"},
+    "codec": {"autoencoder", "config", "container", "data", "losses", "registry"},
     "graphs": {"autoencoder", "codec", "networks", "quantizers", "registry"},
     "training": {
         "config",

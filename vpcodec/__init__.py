@@ -74,7 +74,12 @@ LATER = {
 
 
 def load(
-    model: str, *, engine: str = "auto", device: "str | torch.device" = "auto", threads: int | None = None
+    model: str,
+    *,
+    engine: str = "auto",
+    device: "str | torch.device" = "auto",
+    threads: int | None = None,
+    effort: int = 0,
 ) -> "Codec":
     """The codec of a model.
 
@@ -83,13 +88,14 @@ def load(
         engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
         device: "auto", "cpu", "cuda", or a `torch.device`.
         threads: That ONNX Runtime may use; None for as many as there are cores.
+        effort: 1 or 2 to look for better tokens of pictures; much slower, needs torch.
 
     Raises:
         ModelError: There is no such model, or it is damaged.
     """
     from vpcodec.codec.pipeline import Codec
 
-    return Codec.load(model, engine=engine, device=device, threads=threads)
+    return Codec.load(model, engine=engine, device=device, threads=threads, effort=effort)
 
 
 def __getattr__(name: str) -> object:

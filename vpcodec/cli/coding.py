@@ -44,6 +44,7 @@ def encode(given: SimpleNamespace) -> int:
             salvage=given.salvage,
             latency=given.latency,
         ),
+        effort=given.effort,
     )
 
 
@@ -109,7 +110,9 @@ def carry_out(items: "list[Item]", given: SimpleNamespace, **chosen: Any) -> int
     from vpcodec.corpus.result import Settings, check_manifest
     from vpcodec.data.streams import STANDARD
 
-    check_engine(given.engine, given.device)  # wrong usage is one line, however many files there are
+    check_engine(
+        given.engine, given.device, chosen.get("effort", 0)
+    )  # wrong usage is one line, however many files there are
     if given.ray is not None and any(STANDARD in (item.source, item.target) for item in items):
         raise ConfigError("--ray does not work with pipes", hint="name files for input and output")
     if given.json and any(item.target == STANDARD for item in items):

@@ -64,6 +64,7 @@ speech.wav becomes speech.tok. With -r, inputs whose output is complete are skip
                 "--sample-format F", "Format of raw samples, little-endian: PCM_16, FLOAT...", default=PCM, rare=True
             ),
             Option("--max-pixels N", "Refuse photos with more pixels.", int, MOST_PIXELS, least=1, rare=True),
+            shared.EFFORT,
             *shared.RUNNING,
         ),
         (
@@ -185,6 +186,7 @@ with ViSQOL (pip install 'vpcodec[visqol]') and against opus, aac and mp3.""",
             shared.JOBS,
             shared.ENGINE,
             shared.DEVICE,
+            shared.EFFORT,
             shared.QUIET,
             shared.NO_PROGRESS,
         ),

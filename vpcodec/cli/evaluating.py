@@ -27,7 +27,7 @@ def evaluate(given: SimpleNamespace) -> int:
     folders = [find_model(name) for name in given.model or [DEFAULT_MODELS[data.kind]]]
     data = data.seen_as(folders[0].facts.kind)
     candidates = [
-        ModelCandidate(folder, codebook, engine=given.engine, device=given.device, kind=data.kind)
+        ModelCandidate(folder, codebook, engine=given.engine, device=given.device, effort=given.effort, kind=data.kind)
         for folder in folders
         for codebook in given.codebook or [None]  # its largest
     ]

@@ -129,6 +129,14 @@ JOBS = Option("-j, --jobs N", "Number of files to process at once; 0: one per co
 FORCE = Option("-f, --force", "Overwrite existing outputs; write binary data to a terminal.")
 ENGINE = Option("--engine E", "Engine: auto, onnx, onnx-8-bits or torch.", default="auto", rare=True)
 DEVICE = Option("--device D", "Device: auto, cpu or cuda.", default="auto", rare=True)
+EFFORT = Option(
+    "--effort N",
+    "Photos: 1 or 2 looks for better tokens with torch; 0.1 to 0.3 dB, 25 or 100 times as slow.",
+    int,
+    0,
+    least=0,
+    rare=True,
+)
 JSON = Option("--json", "Print results as JSON on standard output.", rare=True)
 QUIET = Option("-q, --quiet", "Print errors only.")
 HELP = Option("-h, --help", "Show this message and exit.")

@@ -17,6 +17,7 @@ from vpcodec.errors import ConfigError, DependencyError, InputError
 from vpcodec.registry import ModelFolder
 
 ENGINES = ("auto", "torch", "onnx", "onnx-8-bits")
+MOST_EFFORT = 2
 
 
 class Engine(Protocol):
@@ -61,31 +62,39 @@ def checked_tokens(tokens: NDArray[Any], vocabulary: int, place: tuple[int, ...]
     return tokens.astype(np.int64, copy=False)
 
 
-def check_engine(name: str, device: str) -> None:
-    """Raise ConfigError for an engine or device that there is not, and for a device that the engine cannot use."""
+def check_engine(name: str, device: str, effort: int = 0) -> None:
+    """Raise ConfigError for an engine or device that there is not, and for what the engine cannot do."""
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}", hint=f"use {', '.join(ENGINES)}")
     on_gpu = checked_device(device).startswith("cuda")
     if name.startswith("onnx") and on_gpu:
         raise ConfigError(f"the {name} engine runs on the CPU, not on {device}", hint="use --engine torch")
+    if not 0 <= effort <= MOST_EFFORT:
+        raise ConfigError(f"effort must be 0 to {MOST_EFFORT}, got {effort}")
+    if name.startswith("onnx") and effort:
+        raise ConfigError(f"the {name} engine has no gradients for effort {effort}", hint="use --engine torch")
 
 
-def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", threads: int | None = None) -> Engine:
-    """The engine asked for; `auto` takes torch for a GPU and onnx otherwise, where the model has its graphs.
+def open_engine(
+    model: ModelFolder, name: str = "auto", device: str = "auto", threads: int | None = None, effort: int = 0
+) -> Engine:
+    """The engine asked for; `auto` takes onnx where the model has its graphs, and torch for a GPU or with an effort.
 
     Args:
         model: Whose weights.
         name: One of `ENGINES`.
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: That ONNX Runtime may use; None for as many as there are cores.
+        effort: 1 or 2 to look for better tokens of pictures by gradient descent, in 12 or 50 steps (`codec.effort`).
 
     Raises:
-        ConfigError: There is no such engine or device.
+        ConfigError: There is no such engine, device or effort.
         DependencyError: The engine's package is not installed.
         ModelError: The model is damaged, or lacks what the engine needs.
     """
-    check_engine(name, device)
-    if name != "torch" and not device.startswith("cuda"):
+    check_engine(name, device, effort)
+    effort = effort if model.facts.kind == "image" else 0
+    if name != "torch" and not device.startswith("cuda") and not effort:
         from vpcodec.codec.onnx_engine import OnnxEngine
 
         if name.startswith("onnx") or model.facts.graphs:
@@ -94,4 +103,4 @@ def open_engine(model: ModelFolder, name: str = "auto", device: str = "auto", th
         raise DependencyError("the torch engine needs torch", hint="pip install 'vpcodec[full]'")
     from vpcodec.codec.torch_engine import TorchEngine
 
-    return TorchEngine(model, device)
+    return TorchEngine(model, device, effort)

@@ -66,6 +66,7 @@ class Codec(TokenCalls):
         engine: str = "auto",
         device: "str | torch.device" = "auto",
         threads: int | None = None,
+        effort: int = 0,
     ) -> "Codec":
         """The codec of a model, by name, path of its folder or `ModelFolder`; see `open_engine` for the rest.
 
@@ -73,7 +74,7 @@ class Codec(TokenCalls):
             ModelError: There is no such model, or it is damaged.
         """
         folder = model if isinstance(model, ModelFolder) else find_model(model)
-        return cls(folder, open_engine(folder, engine, str(device), threads))
+        return cls(folder, open_engine(folder, engine, str(device), threads, effort))
 
     def to(self, device: "str | torch.device") -> Self:
         """This model on another device, computed by torch. Raises ConfigError for one that is not there."""

@@ -17,15 +17,17 @@ class TorchEngine:
     Args:
         model: Whose weights.
         device: "cpu", "cuda" or "auto".
+        effort: Which pictures are encoded with; see `open_engine`.
     """
 
-    def __init__(self, model: ModelFolder, device: str = "auto") -> None:
+    def __init__(self, model: ModelFolder, device: str = "auto", effort: int = 0) -> None:
         chosen = choose_device(device)
         self.model = model
-        self.name = f"torch on {chosen}"
+        self.name = f"torch on {chosen}" + (f", effort {effort}" if effort else "")
         self.device = torch.device(chosen)
         self.autoencoder = model.autoencoder().to(self.device)
         self.autoencoder.quantizer.freeze()
+        self.effort = effort
 
     def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
         return self.encode_batch(signal[None], rate)[0]
@@ -33,9 +35,15 @@ class TorchEngine:
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
         return self.decode_batch(checked_tokens(tokens, self.model.vocabulary(rate))[None], rate)[0]
 
-    @torch.inference_mode()
     def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        return self.autoencoder.encode(torch.from_numpy(signals).to(self.device), rate).cpu().numpy()
+        given = torch.from_numpy(signals).to(self.device)
+        if self.effort:
+            from vpcodec.codec.effort import improved
+
+            one_by_one = [improved(self.autoencoder, pixels[None], rate, self.effort) for pixels in given]
+            return torch.cat(one_by_one).cpu().numpy()
+        with torch.inference_mode():
+            return self.autoencoder.encode(given, rate).cpu().numpy()
 
     @torch.inference_mode()
     def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
@@ -44,7 +52,7 @@ class TorchEngine:
 
     def __reduce__(self) -> Any:
         """Pickled as what makes it anew."""
-        return TorchEngine, (self.model, str(self.device))
+        return TorchEngine, (self.model, str(self.device), self.effort)
 
     def workers(self) -> tuple["TorchEngine", int]:
         return self, 1

@@ -156,8 +156,13 @@ class Coder:
         key = str(model.path)
         if key not in self.codecs:
             settings = self.settings
-            loaded = Codec.load(model, engine=settings.engine, device=settings.device, threads=self.threads)
-            self.codecs[key] = loaded
+            self.codecs[key] = Codec.load(
+                model,
+                engine=settings.engine,
+                device=settings.device,
+                threads=self.threads,
+                effort=settings.effort,
+            )
         result.engine = self.codecs[key].engine.name
         result.load_seconds = time.perf_counter() - began
         return self.codecs[key]

@@ -24,6 +24,7 @@ class Settings(NamedTuple):
         form: Format of what is decoded; None to go by the output's name.
         reading: How inputs are encoded.
         writing: How token files are decoded.
+        engine: What computes, `device` on which device and `effort` how hard it tries; see `open_engine`.
         force: Replace what is there.
         skip_existing: Leave alone what is there. Files from directories are skipped if complete, in any case.
         remove: Delete inputs whose output was read back, unless a part of them was left out.
@@ -37,6 +38,7 @@ class Settings(NamedTuple):
     writing: Writing = Writing()
     engine: str = "auto"
     device: str = "auto"
+    effort: int = 0
     force: bool = False
     skip_existing: bool = False
     remove: bool = False

@@ -91,6 +91,7 @@ class ModelCandidate(Candidate):
         codebook: Codebook size, 1024 or "2x1024"; None for the largest.
         engine: One of `ENGINES`: "auto", "onnx", "onnx-8-bits" or "torch".
         device: "auto", "cpu" or "cuda".
+        effort: As of `open_engine`.
         kind: What it is to code, as a model of speech can code any sound; the model's own by default.
     """
 
@@ -103,9 +104,10 @@ class ModelCandidate(Candidate):
         *,
         engine: str = "auto",
         device: str = "auto",
+        effort: int = 0,
         kind: str = "",
     ) -> None:
-        self.codec = Codec.load(model, engine=engine, device=device)
+        self.codec = Codec.load(model, engine=engine, device=device, effort=effort)
         self.rate = model.checked_codebook(codebook)
         facts = model.facts
         self.kind = kind if kind and SIGNALS[kind].media == SIGNALS[facts.kind].media else facts.kind
