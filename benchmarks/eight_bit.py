@@ -27,7 +27,8 @@ MEASURED = {"speech": ("pesq_wb", "stoi"), "image": ("psnr", "ssim")}
 
 def main() -> None:
     options = parser_of(__doc__, rounds=7).parse_args()
-    figures = {model.name: measure(model, MEDIA / FILES[model.facts.kind], options.rounds) for model in list_models()}
+    models = [model for model in list_models() if model.facts.kind in FILES]
+    figures = {model.name: measure(model, MEDIA / FILES[model.facts.kind], options.rounds) for model in models}
     deliver(options, figures, {"eight bit": table(figures)})
 
 

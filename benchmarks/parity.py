@@ -26,7 +26,8 @@ from vpcodec.registry import ModelFolder, list_models
 def main() -> None:
     options = parser_of(__doc__, folders=True).parse_args()
     folders = {"speech": options.speech, "image": options.images}
-    figures = {model.name: compare(model, folders[model.facts.kind]) for model in list_models()}
+    models = [model for model in list_models() if model.facts.kind in folders]
+    figures = {model.name: compare(model, folders[model.facts.kind]) for model in models}
     deliver(options, figures, {"parity": table(figures)})
 
 

@@ -27,8 +27,9 @@ from PIL import Image
 
 from vpcodec import Codec, load
 from vpcodec.codec.engines import open_engine
+from vpcodec.codec.token_files import SIGNALS
 from vpcodec.codec.windows import CORES
-from vpcodec.registry import ModelFolder, find_model, list_models
+from vpcodec.registry import ModelFacts, ModelFolder, find_model, list_models
 
 ROUNDS = 3
 SPEEDS = ("encode", "decode", "both")
@@ -63,14 +64,13 @@ def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.
     """One row: the engine's calls alone, side by side, as the codec makes them for many windows or photos."""
     engine, facts = open_engine(folder, engine_name, options.device), folder.facts
     worker, count = engine.workers()
-    signals = (
-        speech_windows(options.seconds, facts.hop, count) if facts.kind == "speech" else [picture()] * options.images
-    )
+    sound = SIGNALS[facts.kind].streams
+    signals = sound_windows(options.seconds, facts, count) if sound else [picture()] * options.images
     with ThreadPoolExecutor(count) as pool:
         tokens = list(pool.map(lambda signal: worker.encode(signal, rate), signals))
         encode = fastest(lambda: list(pool.map(lambda signal: worker.encode(signal, rate), signals)))
         decode = fastest(lambda: list(pool.map(lambda token: worker.decode(token, rate), tokens)))
-    amount = sum(map(len, signals)) / 16_000 if facts.kind == "speech" else len(signals)
+    amount = sum(map(len, signals)) / facts.sample_rate if sound else len(signals)
     return {
         "model": folder.name,
         "rate": rate,
@@ -78,15 +78,17 @@ def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.
         "encode": amount / encode,
         "decode": amount / decode,
         "both": amount / (encode + decode),
-        "unit": "x real time" if facts.kind == "speech" else "images/s",
+        "unit": "x real time" if sound else "images/s",
     }
 
 
 def batches(codec: Codec, count: int) -> dict[str, Any]:
     """Signals a second, of one core on a CPU, one by one and together."""
-    speech, clock = codec.kind == "speech", time.process_time if codec.device == "cpu" else time.perf_counter
-    one = speech_windows(12, codec.hop, 1)[0][: 2 * 16_000] if speech else ((picture() + 1) * 127.5).astype(np.uint8)
-    rate = {"sample_rate": 16_000} if speech else {}
+    clock = time.process_time if codec.device == "cpu" else time.perf_counter
+    sound, facts = codec.signal.streams, codec.model.facts
+    pixels = ((picture() + 1) * 127.5).astype(np.uint8)
+    one = sound_windows(12, facts, 1)[0][: 2 * facts.sample_rate] if sound else pixels
+    rate = {"sample_rate": facts.sample_rate} if sound else {}
     batch = torch.from_numpy(np.stack([one] * count))
     ids = codec.encode_tokens(batch, **rate).ids
     calls = {
@@ -108,12 +110,13 @@ def table(rows: list[dict[str, Any]]) -> str:
     return markdown(("model", "K", "engine", *SPEEDS, ""), rows)
 
 
-def speech_windows(seconds: float, hop: int, count: int) -> list[np.ndarray]:
+def sound_windows(seconds: float, facts: ModelFacts, count: int) -> list[np.ndarray]:
     """The bundled recording, repeated, in windows of the codec's size, as many for each worker."""
     samples, _ = soundfile.read(MEDIA / "speech.flac", dtype="float32")
-    size = CORES["speech"] * hop
-    number = count * max(1, round(seconds * 16_000 / size / count))
-    return list(np.resize(samples, (number, size)))
+    size = CORES[facts.kind] * facts.hop
+    number = count * max(1, round(seconds * facts.sample_rate / size / count))
+    shape = (number, size) if facts.network.channels == 1 else (number, size, facts.network.channels)
+    return list(np.resize(samples, shape))
 
 
 def picture() -> np.ndarray:

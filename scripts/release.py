@@ -160,7 +160,7 @@ def windows(tokens: NDArray[np.int64], kind: str) -> Iterator[NDArray[np.int64]]
 
 def evaluate(model: ModelFolder, test: Path, against: list[str]) -> None:
     """Measure every rate on a folder and file the figures with the model."""
-    dataset = open_dataset(str(test))
+    dataset = open_dataset(str(test)).seen_as(model.facts.kind)
     candidates = [ModelCandidate(model, rate) for rate in model.facts.rates]
     results = run_evaluation(dataset, candidates, against, Outputs(), jobs=1)
     record(results, model)

@@ -1,16 +1,19 @@
 """Figures of reports: intervals that hold what they say, and work as it is counted by running the networks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.codec.conftest import untrained
 from tests.evaluation.conftest import MuLaw
 from vpcodec.evaluation.candidates import multiplications
 from vpcodec.evaluation.results import Row
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.evaluation.summary import bitrate, estimate
-from vpcodec.registry import ModelFolder, list_models
+from vpcodec.registry import ModelFolder, find_model, list_models
 
 
 def test_an_interval_holds_the_mean_with_95_percent_confidence() -> None:
@@ -29,13 +32,17 @@ def test_the_rate_on_disk_is_all_bits_over_all_seconds() -> None:
     assert bitrate(MuLaw(8), rows, SIGNALS["speech"], None).file.mean == pytest.approx(2 * 8 / 10)  # kbit/s
 
 
-@pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
-def test_multiply_adds_are_those_of_the_products_that_run(model: ModelFolder) -> None:
-    network = model.autoencoder().network
-    positions, hop = (1000, model.facts.hop) if model.facts.kind == "speech" else (24, model.facts.hop)
-    speech = model.facts.kind == "speech"
-    signal = torch.zeros(1, positions * hop) if speech else torch.zeros(1, positions * hop, positions * hop, 3)
+@pytest.mark.parametrize("kind", ["audio", *(model.name for model in list_models())])
+def test_multiply_adds_are_those_of_the_products_that_run(kind: str, tmp_path: Path) -> None:
+    model = ModelFolder(untrained(kind, tmp_path)) if kind == "audio" else find_model(kind)
+    network, hop = model.autoencoder().network, model.facts.hop
+    size = {
+        "speech": (1000 * hop,),
+        "audio": (1000 * hop, model.facts.network.channels),
+        "image": (24 * hop,) * 2 + (3,),
+    }
+    signal = torch.zeros(1, *size[model.facts.kind])
     with FlopCounterMode(display=False) as counter:
         network.decode(torch.zeros(*network.encode(signal).shape[:-1], network.decoder.read.in_features))
-    extent = positions * hop / 16_000 if speech else (positions * hop) ** 2
+    extent = SIGNALS[model.facts.kind].extent_of(signal[0])
     assert multiplications(model.facts) == pytest.approx(counter.get_total_flops() / 2 / extent, rel=0.03)
