@@ -30,6 +30,7 @@ from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.cards import facts_text, record, write_card
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import Outputs, run_evaluation
+from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.graphs import write_graphs
 from vpcodec.registry import FACTS, WEIGHTS, ModelFacts, ModelFolder, write_facts
 from vpcodec.training.code_order import LARGEST_LEVEL
@@ -82,7 +83,7 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
     frames: dict[int, list[NDArray[np.int64]]] = {rate: [] for rate in model.facts.rates}
     engine = SharedLatents(model)
     codec = Codec(model, engine)
-    media = list_media(options.data, model.facts.kind)
+    media = list_media(options.data, SIGNALS[model.facts.kind].media)
     chosen = np.random.default_rng(0).permutation(len(media))[: options.prior_media]
     for index in chosen:
         content = media[index].read()
