@@ -14,10 +14,11 @@ import torch
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import load_recipe
+from vpcodec.data.crops import open_crops
 from vpcodec.errors import VpcodecError
 from vpcodec.registry import WEIGHTS, load_weights
 from vpcodec.training.checkpoint import save_checkpoint
-from vpcodec.training.loop import CHECKPOINT, CROPS
+from vpcodec.training.loop import CHECKPOINT
 from vpcodec.training.narrowing import narrow, shorten
 
 BATCHES = 10  # of training crops, on which channels are judged
@@ -40,7 +41,7 @@ def main() -> None:
     model = Autoencoder(recipe.kind, recipe.network, recipe.quantizer).eval()
     finished = (options.source / WEIGHTS).exists()
     load_weights(model, options.source if finished else options.source / CHECKPOINT)
-    crops = CROPS[recipe.kind](options.data, recipe.data, model.network.hop, recipe.training.seed)
+    crops = open_crops(options.data, recipe, model.network.hop)
     signals = [torch.from_numpy(crops.batch(AFTER + number)) for number in range(BATCHES)]
 
     def see() -> None:

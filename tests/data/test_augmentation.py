@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.conftest import MEDIA
 from vpcodec.config import Data
-from vpcodec.data.crops import ImageCrops, SpeechCrops
+from vpcodec.data.crops import ImageCrops, SoundCrops
 
 STEPS = 400
 
@@ -20,7 +20,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndar
     folder = tmp_path_factory.mktemp("media")
     shutil.copy(MEDIA / "speech.flac", folder)
     sources = (
-        SpeechCrops(Path(folder), Data(batch=1, crop=168, augment=augment), 96, seed=0) for augment in (True, False)
+        SoundCrops(Path(folder), Data(batch=1, crop=168, augment=augment), 96, seed=0) for augment in (True, False)
     )
     augmented, plain = (np.concatenate([source.batch(step) for step in range(STEPS)]) for source in sources)
     return augmented, plain

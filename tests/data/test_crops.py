@@ -12,9 +12,9 @@ import soundfile
 from PIL import Image
 
 from tests.conftest import MEDIA
-from vpcodec.config import Data
+from vpcodec.config import Data, Network, Recipe
 from vpcodec.data.audio import open_audio
-from vpcodec.data.crops import NARROW_SHARE, AudioCrops, ImageCrops, SpeechCrops, without_upper_band
+from vpcodec.data.crops import NARROW_SHARE, ImageCrops, SoundCrops, StereoCrops, open_crops, without_upper_band
 from vpcodec.data.level import TARGET
 from vpcodec.data.media import list_media
 from vpcodec.data.streams import Pieces
@@ -54,7 +54,7 @@ def test_a_member_of_a_shard_reads_as_the_file_it_was(shard: Path) -> None:
 
 
 def test_speech_crops_come_at_the_level_the_network_expects(shard: Path) -> None:
-    crops = SpeechCrops(shard, Data(batch=3, crop=600, augment=False), 96, seed=0)
+    crops = SoundCrops(shard, Data(batch=3, crop=600, augment=False), 96, seed=0)
     batch = crops.batch(0)
     assert batch.shape == (3, 57600)
     assert batch.dtype == np.float32
@@ -67,7 +67,7 @@ def test_some_speech_crops_lack_the_upper_band(shard: Path) -> None:
         return np.asarray(power[:, power.shape[1] * 15 // 16 :].sum(axis=1) / power.sum(axis=1))
 
     narrow, whole = (
-        upper_share(SpeechCrops(shard, Data(batch=200, crop=168, augment=augment), 96, seed=0).batch(0)) < 1e-12
+        upper_share(SoundCrops(shard, Data(batch=200, crop=168, augment=augment), 96, seed=0).batch(0)) < 1e-12
         for augment in (True, False)
     )
     assert abs(narrow.mean() - NARROW_SHARE) < 0.08
@@ -86,7 +86,7 @@ def test_image_crops_are_squares_in_minus_one_to_one(shard: Path) -> None:
     assert -1 <= batch.min() < 0 < batch.max() <= 1
 
 
-@pytest.mark.parametrize("kind", [SpeechCrops, ImageCrops])
+@pytest.mark.parametrize("kind", [SoundCrops, ImageCrops])
 def test_seed_and_step_alone_decide_a_batch(shard: Path, kind: type) -> None:
     options = Data(batch=3, crop=16)
     first, second = (kind(shard, options, 8, seed=1) for _ in range(2))
@@ -99,7 +99,7 @@ def test_seed_and_step_alone_decide_a_batch(shard: Path, kind: type) -> None:
 def test_a_recording_or_photo_smaller_than_a_crop_is_filled_up(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", np.full(100, 0.5), 16_000)
     Image.new("RGB", (5, 3), (255, 255, 255)).save(tmp_path / "small.png")
-    speech = SpeechCrops(tmp_path, Data(batch=3, crop=50, augment=False), 96, seed=0).batch(0)
+    speech = SoundCrops(tmp_path, Data(batch=3, crop=50, augment=False), 96, seed=0).batch(0)
     assert (speech[:, 100:] == 0).all()
     assert (ImageCrops(tmp_path, Data(batch=1, crop=2), 8, seed=0).batch(0) == 1).all()
 
@@ -113,7 +113,7 @@ def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.tar").unlink()
     (tmp_path / "broken.wav").write_bytes(io.BytesIO(b"RIFFnothing").getvalue())
     with pytest.raises(DataError, match=r"1 of 1 speech files cannot be read; .*broken\.wav: "):
-        SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+        SoundCrops(tmp_path, OPTIONS, 96, seed=0)
 
 
 def photos(folder: Path, count: int) -> None:
@@ -210,15 +210,15 @@ def test_lengths_come_from_headers_and_later_from_the_index(tmp_path: Path, monk
     read = Counter[str]()
     readinto = Pieces.readinto
     monkeypatch.setattr(Pieces, "readinto", lambda self, buffer: read.update(bytes=(n := readinto(self, buffer))) or n)
-    crops = SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+    crops = SoundCrops(tmp_path, OPTIONS, 96, seed=0)
     assert list(crops.amounts) == [1, 3]
     assert list(crops.weights) == [0.25, 0.75]
     assert 0 < read["bytes"] < Path(tmp_path, "b.flac").stat().st_size / 2
     read.clear()
-    assert list(SpeechCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 3]
+    assert list(SoundCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 3]
     assert not read
     soundfile.write(tmp_path / "b.flac", np.zeros(16_000 * 2), 16_000)  # changed: measured again
-    assert list(SpeechCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 2]
+    assert list(SoundCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 2]
 
 
 def test_without_a_cache_that_can_be_written_each_start_measures(
@@ -235,7 +235,7 @@ def test_without_a_cache_that_can_be_written_each_start_measures(
 def test_recordings_without_a_sample_are_refused_before_training(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16_000)
     with pytest.raises(DataError, match="are empty"):
-        SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+        SoundCrops(tmp_path, OPTIONS, 96, seed=0)
 
 
 def long_recording(path: Path, sample_rate: int = 8_000, **options: str) -> None:
@@ -262,7 +262,7 @@ def test_parts_of_a_long_recording_are_what_decoding_all_of_it_gives(
     long_recording(tmp_path / name, sample_rate, subtype=subtype, format="OGG" if name == "a.opus" else None)
     with open_audio(tmp_path / name) as audio:
         whole = audio.read_all()
-    crops = SpeechCrops(tmp_path, OPTIONS, 96, seed=0)
+    crops = SoundCrops(tmp_path, OPTIONS, 96, seed=0)
     assert crops.parts(0) == 3
     for part in range(3):
         first = round(70 * part / 3 * sample_rate)
@@ -274,9 +274,9 @@ def test_parts_of_a_long_recording_are_what_decoding_all_of_it_gives(
         np.testing.assert_allclose(samples, whole[first : first + len(samples)], rtol=0, atol=off)
 
 
-@pytest.mark.parametrize("kind", [SpeechCrops, AudioCrops])
+@pytest.mark.parametrize("kind", [SoundCrops, StereoCrops])
 def test_a_crop_of_a_long_recording_reads_a_part_of_it_and_has_the_level_of_its_surroundings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[SpeechCrops]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[SoundCrops]
 ) -> None:
     long_recording(tmp_path / "long.flac")
     crops = kind(tmp_path, Data(batch=1, crop=500, augment=False), 96, seed=0)
@@ -295,7 +295,7 @@ def test_a_long_recording_with_a_bad_part_is_named_once_and_goes_on_elsewhere(tm
     content = Path(tmp_path, "00.flac").read_bytes()
     for index in range(1, 12):
         Path(tmp_path, f"{index:02}.flac").write_bytes(content[: len(content) // 2] if index == 3 else content)
-    crops = SpeechCrops(tmp_path, Data(batch=1, crop=500), 96, seed=0)
+    crops = SoundCrops(tmp_path, Data(batch=1, crop=500), 96, seed=0)
     assert all(crops.load((3, part)) is None for part in (1, 2))
     assert crops.load((3, 0)) is not None
     assert {error.what.count("03.flac") for error in crops.skipped.values()} == {1}
@@ -310,5 +310,19 @@ GOLDEN = [
 
 
 def test_crops_of_a_short_recording_stay_what_they_were() -> None:
-    batch = SpeechCrops(MEDIA / "speech.flac", OPTIONS, 96, seed=0).batch(3)
+    batch = SoundCrops(MEDIA / "speech.flac", OPTIONS, 96, seed=0).batch(3)
     np.testing.assert_allclose(batch[:, ::1000], GOLDEN, atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "sample_rate"), [(1, 24_000), (2, 48_000), (2, 32_000)])
+def test_crops_have_the_sample_rate_and_channels_of_the_network(
+    tmp_path: Path, channels: int, sample_rate: int
+) -> None:
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100)
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone, tone], axis=1), 44_100)
+    network = Network(channels=channels, sample_rate=sample_rate, hop=sample_rate // 100)
+    recipe = Recipe(kind="audio", quantizer={"method": "fsp"}, network=network, data=Data(batch=1, crop=50))
+    crop = open_crops(tmp_path, recipe, network.hop).batch(0)[0]
+    assert crop.shape == ((sample_rate // 2, 2) if channels == 2 else (sample_rate // 2,))
+    spectrum = np.abs(np.fft.rfft(crop.reshape(sample_rate // 2, -1)[:, 0]))
+    assert spectrum.argmax() * 2 == 1000  # bins of 2 Hz

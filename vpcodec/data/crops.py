@@ -21,7 +21,7 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpcodec.config import Data
+from vpcodec.config import Data, Recipe
 from vpcodec.data.audio import open_audio, silence_strays
 from vpcodec.data.colors import to_signal
 from vpcodec.data.image import open_image, unlimited
@@ -56,6 +56,7 @@ class Crops(ABC):
         hop: Samples or pixels per position.
         seed: Seed of all draws.
         memory: Bytes of decoded media that are kept; a single file may take more.
+        sample_rate: Hz of the crops of sound.
 
     Attributes:
         amounts: Seconds or megapixels of each file, by its header; 0 where that does not tell.
@@ -67,7 +68,16 @@ class Crops(ABC):
 
     kind: Kind
 
-    def __init__(self, sources: Sources, options: Data, hop: int, seed: int, memory: int = MEMORY) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        options: Data,
+        hop: int,
+        seed: int,
+        memory: int = MEMORY,
+        sample_rate: int = 16_000,
+    ) -> None:
+        self.sample_rate = sample_rate
         self.media = list_media(sources, self.kind)
         self.options = options
         self.hop, self.size = hop, options.crop * hop
@@ -178,11 +188,10 @@ class Crops(ABC):
         """The crop from the middle, as it is."""
 
 
-class SpeechCrops(Crops):
-    """Crops of mono speech at 16 kHz, at the level that the codec gives the network."""
+class SoundCrops(Crops):
+    """Crops of one channel, at the level that the codec gives the network."""
 
     kind = "speech"
-    sample_rate = 16_000
 
     def measure(self, media: MediaFile) -> float:
         try:
@@ -247,10 +256,8 @@ class SpeechCrops(Crops):
         return np.pad(piece, (0, self.size - len(piece)))
 
 
-class AudioCrops(SpeechCrops):
-    """Crops [samples, 2] of any sound at 48 kHz, at the level that the codec gives the network; mono stands twice."""
-
-    sample_rate = 48_000
+class StereoCrops(SoundCrops):
+    """Crops [samples, 2], at the level that the codec gives the network; mono stands twice."""
 
     def decode(self, place: Place) -> NDArray[np.generic]:
         samples = resample(*self.read(place), self.sample_rate)
@@ -335,4 +342,8 @@ def named(file: MediaFile) -> Iterator[None]:
         raise DataError(f"{name}: {error.strerror or error}") from error
 
 
-CROPS: dict[str, type[Crops]] = {"speech": SpeechCrops, "audio": AudioCrops, "image": ImageCrops}
+def open_crops(sources: Sources, recipe: Recipe, hop: int, memory: int = MEMORY) -> Crops:
+    """The crops that a recipe trains on; `hop` samples or pixels are a position. Raises DataError as `Crops` does."""
+    sound = StereoCrops if recipe.network.channels == 2 else SoundCrops
+    crops = ImageCrops if recipe.kind == "image" else sound
+    return crops(sources, recipe.data, hop, recipe.training.seed, memory, recipe.network.sample_rate)

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Recipe, Training, load_recipe, to_toml
-from vpcodec.data.crops import CROPS, MEMORY, Crops
+from vpcodec.data.crops import MEMORY, open_crops
 from vpcodec.data.media import Sources
 from vpcodec.devices import choose_device
 from vpcodec.errors import ConfigError, DataError
@@ -106,7 +106,7 @@ class Trainer:
         self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False) if world_size() > 1 else self.model
         self.criterion = build_criterion(recipe).to(self.device)
         self.optimizers = build_optimizers(self.model, self.options)
-        self.crops = self.open_crops(run.data)
+        self.crops = open_crops(run.data, recipe, self.model.network.hop, run.memory)
         if recipe.data.batch % world_size():
             raise ConfigError(f"data.batch {recipe.data.batch} does not divide among {world_size()} processes")
         self.crops.share(rank(), world_size())
@@ -122,7 +122,7 @@ class Trainer:
             self.journal.open_board()
         self.valid: Validation | None = None
         if run.valid and rank() == 0:
-            crops = self.open_crops(run.valid).fixed(VALIDATION_CROPS)
+            crops = open_crops(run.valid, recipe, self.model.network.hop, run.memory).fixed(VALIDATION_CROPS)
             self.valid = Validation(crops, self.criterion, self.journal, self.options.seed)
 
     def check_enough(self) -> None:
@@ -148,10 +148,6 @@ class Trainer:
         self.model.requires_grad_(False)
         for parameter in self.model.decoder_parameters():
             parameter.requires_grad_(True)
-
-    def open_crops(self, sources: Sources) -> Crops:
-        crops, hop = CROPS[self.recipe.kind], self.model.network.hop
-        return crops(sources, self.recipe.data, hop, self.options.seed, self.run.memory)
 
     def batches(self) -> Generator[Tensor]:
         """The crops of this step and of those that follow, in the memory of the processor."""
