@@ -20,6 +20,7 @@ from vpcodec.metrics import audio, speech
 from vpcodec.metrics.table import METRICS, Signal
 
 LONGEST = 12  # seconds that are kept to hear
+DARKEST, BRIGHTEST = -75.0, -10.0  # dB in spectrograms of speech
 LARGEST = 512  # pixels of a side that are kept to see
 
 # Dark to light, its lightness rising steadily, so that it reads without color too.
@@ -119,16 +120,18 @@ def embed_image(signal: Signal) -> tuple[str, str]:
     return data_uri(file, "image/webp"), ""
 
 
-def embed_recording(signal: Signal, rate: int) -> tuple[str, str]:
+def embed_recording(signal: Signal, rate: int, darkest: float) -> tuple[str, str]:
     """Data URIs of the beginning of a recording [N] or [N, C], and of its spectrogram."""
     file = io.BytesIO()
     heard = np.clip(signal[: LONGEST * rate], -1, 1)
     soundfile.write(file, heard, rate, "PCM_16", format="FLAC")
-    return data_uri(file, "audio/flac"), data_uri(spectrogram(heard.reshape(len(heard), -1).mean(1), rate), "image/png")
+    mono = heard.reshape(len(heard), -1).mean(1)
+    return data_uri(file, "audio/flac"), data_uri(spectrogram(mono, rate, darkest), "image/png")
 
 
-def spectrogram(signal: Signal, rate: int = speech.SAMPLE_RATE, rows: int = 128) -> io.BytesIO:
-    """A PNG of sound [N] up to half its rate over time, in a range of 65 dB that suits speech, at most 900 columns."""
+def spectrogram(signal: Signal, rate: int = speech.SAMPLE_RATE, darkest: float = DARKEST) -> io.BytesIO:
+    """A PNG of sound [N] up to half its rate over time, from so many dB up to `BRIGHTEST`, at most 900 columns."""
+    rows = 128
     window = 4 * rows * (rate // speech.SAMPLE_RATE)
     hop = max(rate // 100, -(-len(signal) // 900))
     padded = np.pad(signal.astype(np.float64), window // 2)
@@ -136,7 +139,7 @@ def spectrogram(signal: Signal, rate: int = speech.SAMPLE_RATE, rows: int = 128)
     power = np.abs(np.fft.rfft(frames * np.hanning(window)))[:, : window // 2] ** 2
     pooled = power.reshape(len(power), rows, -1).mean(-1)
     decibels = 10 * np.log10(pooled / (window / 8) ** 2 + 1e-12)
-    levels = np.clip((decibels + 75) / 65 * 255, 0, 255).astype(np.uint8)
+    levels = np.clip((decibels - darkest) / (BRIGHTEST - darkest) * 255, 0, 255).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(levels.T[::-1]), "L")
     places = [place for place, _ in COLORS]
     channels = [np.interp(np.arange(256), places, [color[each] for _, color in COLORS]) for each in range(3)]
@@ -214,13 +217,14 @@ class Presentation:
     css: str
 
 
-def of_sound(rate: int) -> Presentation:
-    return Presentation(partial(embed_recording, rate=rate), partial(players, top=rate // 2000), "", "examples wide")
+def of_sound(rate: int, darkest: float) -> Presentation:
+    embed = partial(embed_recording, rate=rate, darkest=darkest)
+    return Presentation(embed, partial(players, top=rate // 2000), "", "examples wide")
 
 
 PRESENTATIONS: dict[str, Presentation] = {
-    "speech": of_sound(speech.SAMPLE_RATE),
-    "audio": of_sound(audio.SAMPLE_RATE),
+    "speech": of_sound(speech.SAMPLE_RATE, DARKEST),
+    "audio": of_sound(audio.SAMPLE_RATE, darkest=-95.0),  # the octaves above 8 kHz are faint
     "image": Presentation(
         embed_image, slider, "Drag the edge, or use the arrow keys. Left of it is the original.", "examples"
     ),
