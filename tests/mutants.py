@@ -358,6 +358,12 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "tests/evaluation/test_report.py",
     ),
     Mutant(
+        "vpcodec/evaluation/report.py",
+        "ours > theirs if METRICS[metric].more_is_better else ours < theirs",
+        "ours > theirs",
+        "tests/evaluation/test_report.py",
+    ),
+    Mutant(
         "vpcodec/evaluation/plots.py",
         "(0.05, 0.25, 0.5, 0.75, 0.95)",
         "(0.05, 0.3, 0.5, 0.7, 0.95)",

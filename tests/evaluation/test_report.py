@@ -67,6 +67,15 @@ def test_the_report_gives_the_tokens_beside_cvu_and_refuses_it_for_too_few(speec
     assert "CVU and entropy need 4 tokens a code or more" in (tmp_path / "out.html").read_text()
 
 
+def test_the_page_says_on_how_many_items_the_first_codec_is_better(speech, tmp_path):
+    for codecs, wins in (([MuLaw(8), MuLaw(3)], 4), ([MuLaw(3), MuLaw(8)], 0), ([MuLaw(8)], None)):
+        outputs = Outputs(report=tmp_path / f"{wins}.html")
+        run_evaluation(speech, codecs, [], outputs, metrics=["si_sdr", "mel_distance"])  # higher, and lower, is better
+        page = outputs.report.read_text()
+        assert page.count(f"<td>{wins} of 4</td>") == (0 if wins is None else 2)
+        assert ("is better than another codec" in page) == (wins is not None)
+
+
 def test_names_of_files_cannot_become_markup(images, tmp_path):
     first = images.items[0].path
     first.rename(first.with_name("<img src=x onerror=alert(1)>&'\".png"))

@@ -43,6 +43,7 @@ def page(results: Results, examples: Sequence[Example]) -> str:
     summary = results.summary
     sections = {
         "summary": ("Summary", summary_section(summary)),
+        "ahead": ("Item by item", ahead_section(results)),
         "rates": ("Quality over bitrate", rate_section(summary)),
         "codes": ("Use of the codes", usage_section(results)),
         "spread": ("Spread over the items", spread_section(results)),
@@ -155,6 +156,39 @@ def cell(column: Column, figures: Figures, candidates: Sequence[Figures]) -> str
         best = ' class="best"' if value == (max if column.more_is_better else min)(others) else ""
     small = column.detail(figures)
     return f"<td><span{best}>{column.shown(value)}</span>{f'<small>{small}</small>' if small else ''}</td>"
+
+
+def ahead(results: Results, other: str, metric: str) -> tuple[int, int]:
+    """On how many items the first candidate is better than another by a metric, and how many have both values."""
+    first = results.summary.candidates[0].name
+    values = {(row.candidate, row.item): row.values[metric] for row in results.rows if metric in row.values}
+    both = [
+        (value, values[other, item])
+        for (name, item), value in values.items()
+        if name == first and (other, item) in values
+    ]
+    better = [ours > theirs if METRICS[metric].more_is_better else ours < theirs for ours, theirs in both]
+    return sum(better), len(both)
+
+
+def ahead_section(results: Results) -> str:
+    """On how many items the first candidate is better than each of the others."""
+    first, *others = results.summary.candidates
+    metrics = [name for name in results.summary.metrics() if name in first.metrics]
+    if not others or not metrics:
+        return ""
+    head = "".join(f'<th scope="col">{escape(METRICS[name].title)}</th>' for name in metrics)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(each.full_name)}</th>'
+        + "".join("<td>{} of {}</td>".format(*ahead(results, each.name, name)) for name in metrics)
+        + "</tr>"
+        for each in others
+    )
+    return (
+        f'<p class="soft">On how many items {escape(first.name)} is better than another codec.</p>'
+        '<div class="card scroll" tabindex="0" role="region" aria-label="Item by item"><table>'
+        f'<thead><tr><th scope="col">codec</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def rate_lines(summary: Summary, metric: str) -> list[Line]:
