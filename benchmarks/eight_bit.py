@@ -37,14 +37,14 @@ def measure(model: ModelFolder, media_file: Path, rounds: int) -> dict[str, Any]
     rate = model.checked_codebook(None)
     codec = Codec.load(model, engine="onnx")
     tokens = codec.tokens(codec.encode(media_file))
-    tokens = tokens[0] if model.facts.kind == "speech" else tokens  # one channel
+    tokens = tokens[:1] if model.facts.kind == "speech" else tokens[None]  # one channel
     decoders = {"32 bits": OnnxEngine(model, 1), "8 bits": OnnxEngine(model, 1, eight_bits=True)}
     taken: dict[str, list[float]] = {width: [] for width in decoders}
     decoded = {}
     for _ in range(rounds + 1):
         for width, decoder in decoders.items():
             began = time.perf_counter()
-            decoded[width] = decoder.decode(tokens, rate)
+            decoded[width] = decoder.decode(tokens, rate)[0]
             taken[width].append(time.perf_counter() - began)
     return {  # the first round loads the graphs
         width: {"seconds": statistics.median(times[1:]), **quality(model.facts.kind, decoded[width], media_file)}

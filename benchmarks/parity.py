@@ -39,10 +39,10 @@ def compare(model: ModelFolder, folder: Path) -> dict[str, Any]:
     counts = dict.fromkeys(("files", "tokens", "latents apart", "searches apart"), 0)
     furthest = {"latents": 0.0, "signal": 0.0}
     for item in open_dataset(str(folder)).items:
-        signal = prepared(SIGNALS[model.facts.kind].read(item.path, None), model.facts.hop)
+        signal = prepared(SIGNALS[model.facts.kind].read(item.path, None), model.facts.hop)[None]
         counts["files"] += 1
-        ours = onnx.run(ENCODER, signal[None])[0]
-        theirs = encoder.encode(torch.from_numpy(signal[None]))[0]
+        ours = onnx.run(ENCODER, signal)
+        theirs = encoder.encode(torch.from_numpy(signal))
         furthest["latents"] = max(furthest["latents"], float(np.abs(ours - theirs.numpy()).max()))
         for rate in model.facts.rates:
             tokens = onnx.encode(signal, rate)

@@ -46,11 +46,14 @@ class Chooser(OnnxEngine):
         self.latents: dict[bytes, NDArray[np.float32]] = {}
         self.chosen: dict[bytes, Ints] = {}
 
-    def encode(self, signal: NDArray[np.float32], rate: int) -> Ints:
-        window = signal.tobytes()
-        if window not in self.latents:
-            self.latents[window] = self.run(ENCODER, signal[None])[0]
-        return self.chosen[window] if window in self.chosen else super().encode(signal, rate)
+    def encode(self, signals: NDArray[np.float32], rate: int) -> Ints:
+        found = []
+        for signal in signals:
+            window = signal.tobytes()
+            if window not in self.latents:
+                self.latents[window] = self.run(ENCODER, signal[None])[0]
+            found.append(self.chosen[window] if window in self.chosen else super().encode(signal[None], rate)[0])
+        return np.stack(found)
 
 
 def main() -> None:

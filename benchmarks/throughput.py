@@ -67,8 +67,8 @@ def measure(folder: ModelFolder, rate: int, engine_name: str, options: argparse.
     sound = SIGNALS[facts.kind].streams
     signals = sound_windows(options.seconds, facts, count) if sound else [picture()] * options.images
     with ThreadPoolExecutor(count) as pool:
-        tokens = list(pool.map(lambda signal: worker.encode(signal, rate), signals))
-        encode = fastest(lambda: list(pool.map(lambda signal: worker.encode(signal, rate), signals)))
+        tokens = list(pool.map(lambda signal: worker.encode(signal[None], rate), signals))
+        encode = fastest(lambda: list(pool.map(lambda signal: worker.encode(signal[None], rate), signals)))
         decode = fastest(lambda: list(pool.map(lambda token: worker.decode(token, rate), tokens)))
     amount = sum(map(len, signals)) / facts.sample_rate if sound else len(signals)
     return {

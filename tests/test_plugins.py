@@ -99,7 +99,7 @@ def test_a_dotted_name_in_a_recipe_trains_a_model_that_no_other_process_imports(
     with pytest.raises(ConfigError, match=r"my_methods:\w+ is not part of vpcodec, and a model folder may not"):
         model.autoencoder()
     assert "my_methods" not in sys.modules
-    assert OnnxEngine(model).encode(np.zeros(960, np.float32), 256).shape == (10,)  # its graphs need no module
+    assert OnnxEngine(model).encode(np.zeros((1, 960), np.float32), 256).shape == (1, 10)  # its graphs need no module
 
 
 @pytest.mark.parametrize("name", ["my_methods:Halved", "my_methods.Halved", "antigravity:this"])

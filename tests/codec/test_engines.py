@@ -38,13 +38,13 @@ def released() -> list[ModelFolder]:
 
 
 def signal_of(path: Path, hop: int) -> np.ndarray:
-    """A recording or photo as an engine takes it: whole hops, full scale 1."""
+    """A recording or photo as an engine takes it, [1, ...]: whole hops, full scale 1."""
     if path.suffix in (".flac", ".wav"):
         samples, _ = soundfile.read(path, dtype="float32")
-        return samples[: min(2000, len(samples) // hop) * hop]
+        return samples[None, : min(2000, len(samples) // hop) * hop]
     pixels = np.asarray(Image.open(path).convert("RGB"))[:512, :512]
     height, width = (size // hop * hop for size in pixels.shape[:2])
-    return pixels[:height, :width].astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return pixels[None, :height, :width].astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def compare(model: ModelFolder, paths: list[Path]) -> tuple[int, int, float]:
@@ -92,8 +92,8 @@ def test_8_bits_cost_a_released_model_hardly_any_quality(model: ModelFolder) -> 
     tokens = engine.encode(signal, rate)
     exact, quick = (one.decode(tokens, rate) for one in (engine, quicker))
     if model.facts.kind == "speech":
-        assert pesq_wb(quick, signal) > pesq_wb(exact, signal) - 0.05
-        assert stoi(quick, signal) > stoi(exact, signal) - 0.005
+        assert pesq_wb(quick[0], signal[0]) > pesq_wb(exact[0], signal[0]) - 0.05
+        assert stoi(quick[0], signal[0]) > stoi(exact[0], signal[0]) - 0.005
     else:
         assert decibels(quick, signal) > decibels(exact, signal) - 0.1
 
@@ -111,11 +111,11 @@ def test_the_onnx_engine_computes_the_same_bytes_with_any_number_of_threads(
     rate = model.checked_codebook(None)
     signal = signal_of(MEDIA / FILES[kind][0], model.facts.hop)
     alone, *others = [OnnxEngine(model, threads) for threads in (1, 2, 3)]
-    latents = alone.run("encoder.onnx", signal[None])
+    latents = alone.run("encoder.onnx", signal)
     tokens = alone.encode(signal, rate)
     decoded = alone.decode(tokens, rate)
     for other in others:
-        assert other.run("encoder.onnx", signal[None]).tobytes() == latents.tobytes()
+        assert other.run("encoder.onnx", signal).tobytes() == latents.tobytes()
         assert other.decode(tokens, rate).tobytes() == decoded.tobytes()
 
 
@@ -160,7 +160,7 @@ def test_no_position_is_searched_twice_or_left_out_when_rows_do_not_fill_the_qua
     models: dict[str, ModelFolder],
 ) -> None:
     engine, reference = OnnxEngine(models["image"]), TorchEngine(models["image"], "cpu")
-    signal = np.random.default_rng(0).uniform(-1, 1, (8 * 47, 8 * 53, 3)).astype(np.float32)
+    signal = np.random.default_rng(0).uniform(-1, 1, (1, 8 * 47, 8 * 53, 3)).astype(np.float32)
     rate = models["image"].checked_codebook(None)
     np.testing.assert_array_equal(engine.encode(signal, rate), reference.encode(signal, rate))
 
@@ -174,10 +174,10 @@ def test_an_id_that_the_vocabulary_lacks_is_named_with_its_place(
     rate = model.checked_codebook(None)
     vocabulary = model.vocabulary(rate)
     computes = open_engine(model, engine)
-    shape, place = ((7,), (3,)) if kind == "speech" else ((2, 3), (1, 2))
+    shape, place = ((2, 7), (1, 3)) if kind == "speech" else ((1, 2, 3), (0, 1, 2))
     for dtype in (np.int64, np.uint16):
         tokens = np.full(shape, vocabulary - 1, dtype)
-        assert len(computes.decode(tokens, rate)) == shape[0] * model.facts.hop
+        assert computes.decode(tokens, rate).shape[1] == shape[1] * model.facts.hop
         for stray in (vocabulary, -1)[: 2 if dtype is np.int64 else 1]:
             tokens[place] = stray
             message = (

@@ -241,7 +241,7 @@ def test_codebook_vectors_are_what_ids_decode_to(name: str, codebook: int | None
     ids = ids if codec.kind == "speech" else ids[:, None]
     signal = codec.decode_latents(torch.from_numpy(vectors)[ids], codebook)
     assert vectors.shape[0] == last + 1
-    wanted = codec.engine.decode_batch(ids.numpy(), codec.model.checked_codebook(codebook))
+    wanted = codec.engine.decode(ids.numpy(), codec.model.checked_codebook(codebook))
     assert np.allclose(signal.detach().numpy(), wanted, atol=1e-5)
 
 
@@ -257,7 +257,7 @@ def test_ids_of_several_codes_a_position_are_split_into_those_of_each_and_joined
     vectors = torch.from_numpy(codec.codebook_vectors("2x256"))
     latents = torch.cat([vectors[group][codes[..., group]] for group in range(2)], dim=-1)
     decoded = codec.decode_latents(latents, "2x256").numpy()
-    assert np.allclose(decoded, codec.engine.decode_batch(ids.numpy(), codec.model.checked_codebook("2x256")))
+    assert np.allclose(decoded, codec.engine.decode(ids.numpy(), codec.model.checked_codebook("2x256")))
     with pytest.raises(InputError, match=rf"the id {size} at \[0, 1\] is outside the vocabulary, 0 to {size - 1}"):
         codec.join_ids([[0, size]], "2x256")
     with pytest.raises(InputError, match="do not end with 2 codes"):

@@ -10,12 +10,12 @@ import pytest
 import soundfile
 
 from tests.conftest import MEDIA
-from vpcodec.codec import onnx_engine, workers
+from vpcodec.codec import windows as coded_windows
 from vpcodec.codec.arrays import Recording
 from vpcodec.codec.onnx_engine import OnnxEngine
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import Span, Writing
-from vpcodec.codec.workers import Timer, in_order
+from vpcodec.codec.windows import Timer, in_order
 from vpcodec.container import Index
 from vpcodec.registry import find_model
 
@@ -172,8 +172,8 @@ def test_the_windows_of_a_long_recording_are_computed_by_threads_of_their_own(
     long: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = []
-    load = onnx_engine.load
-    monkeypatch.setattr(onnx_engine, "load", lambda *given: started.append(given[2]) or load(*given))
+    load = OnnxEngine.session
+    monkeypatch.setattr(OnnxEngine, "session", lambda *given: started.append(given[0].threads) or load(*given))
     together = Codec.load("speech-vp", threads=3)
     together.decode(together.encode(long, sample_rate=16_000))
     assert set(started) == {1}
@@ -181,7 +181,7 @@ def test_the_windows_of_a_long_recording_are_computed_by_threads_of_their_own(
 
 def test_the_timer_counts_time_that_several_windows_share_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([1.0, 4.0, 10.0, 12.0])  # asked only when the first begins and the last ends
-    monkeypatch.setattr(workers.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(coded_windows.time, "perf_counter", lambda: next(now))
     timer = Timer()
     with timer.running(), timer.running():
         pass

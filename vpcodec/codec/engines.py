@@ -1,9 +1,10 @@
 """What computes the network: one small interface, and engines behind it.
 
-    engine.encode(window of signal) -> tokens         engine.decode(window of tokens) -> signal
+    engine.encode(windows of signal) -> tokens        engine.decode(windows of tokens) -> signal
 
-All see one window at a time and keep nothing between calls. `onnx` needs no torch and starts quickly; it is
-the default on a CPU. `onnx-8-bits` is the same with a quicker decoder. `torch` is the reference, and runs on a GPU.
+All take windows of one size, as many as there are, and keep nothing between calls. `onnx` needs no torch and starts
+quickly; it is the default on a CPU. `onnx-8-bits` is the same with a quicker decoder. `torch` is the reference, and
+runs on a GPU.
 """
 
 from importlib.util import find_spec
@@ -21,24 +22,18 @@ MOST_EFFORT = 2
 
 
 class Engine(Protocol):
-    """Computes one window of signal or tokens."""
+    """Computes windows of signal or tokens."""
 
     name: str
 
-    def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        """Speech [T*hop] or image [H*hop, W*hop, 3] -> tokens [T] or [H, W]."""
+    def encode(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        """Sound [B, T*hop] or [B, T*hop, 2], or images [B, H*hop, W*hop, 3] -> tokens [B, T] or [B, H, W]."""
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        """Tokens [T] or [H, W] -> speech [T*hop] or image [H*hop, W*hop, 3].
+        """The inverse of `encode`.
 
         Raises InputError for ids that the vocabulary lacks.
         """
-
-    def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        """As `encode`, of several windows of one size: all axes behind a first one."""
-
-    def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        """As `decode`, likewise."""
 
     def workers(self) -> tuple["Engine", int]:
         """For many windows: an engine that may be called from as many threads at once as the number says."""

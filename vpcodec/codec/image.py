@@ -16,8 +16,7 @@ from vpcodec.codec.arrays import Picture, array_of, is_array
 from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import WHOLE, Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.tensors import of_equal_size
-from vpcodec.codec.windows import CORES, Window, cut
-from vpcodec.codec.workers import Computation, in_order
+from vpcodec.codec.windows import CORES, Computation, Window, cut, in_order
 from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, Writer
 from vpcodec.container.header import fitting
 from vpcodec.data.colors import is_srgb, to_pixels, to_signal
@@ -251,7 +250,7 @@ def encode_tiles(coding: Coding, photos: Sequence[Photo]) -> Iterator[Computatio
         def compute(engine: Engine, signal: NDArray[np.float32], kept: tuple[slice, ...]) -> NDArray[np.int64]:
             color = signal[0, 0, 0]
             key = (signal.shape, color.tobytes()) if (signal == color).all() else ()
-            tokens = known[key] if key in known else engine.encode_batch(signal, coding.header.rate)
+            tokens = known[key] if key in known else engine.encode(signal, coding.header.rate)
             if key:
                 known[key] = tokens
             return np.ascontiguousarray(tokens[kept])
@@ -268,7 +267,7 @@ def decode_tiles(coding: Coding, grid: NDArray[np.int64]) -> Iterator[Computatio
         kept = (slice(None), *(slice(place.kept.start * hop, place.kept.stop * hop) for place in (row, column)))
 
         def compute(engine: Engine, tokens: NDArray[np.int64], kept: tuple[slice, ...], top: int, left: int) -> Tile:
-            pixels = to_pixels(engine.decode_batch(tokens, coding.header.rate)[kept])
+            pixels = to_pixels(engine.decode(tokens, coding.header.rate)[kept])
             return pixels[:, : facts.height - top, : facts.width - left], top, left
 
         yield partial(compute, tokens=tokens, kept=kept, top=top, left=left)
@@ -285,7 +284,7 @@ def pixels_of(tiles: Iterable[Tile], facts: ImageFacts, *batch: int) -> Pixels:
 def gray_tiles(coding: Coding, rows: int, columns: int) -> Iterator[Frame]:
     """A frame of the token of a gray spot for each tile of a grid of positions."""
     hop = coding.facts.hop
-    gray = coding.engine.encode(np.zeros((hop, hop, 3), np.float32), coding.header.rate)
+    gray = coding.engine.encode(np.zeros((1, hop, hop, 3), np.float32), coding.header.rate)[0]
     for row, column in tiles(rows, columns, 0):
         yield Frame(np.broadcast_to(gray, (row.core_stop - row.core_start, column.core_stop - column.core_start)))
 

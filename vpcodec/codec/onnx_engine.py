@@ -6,7 +6,6 @@ point into `weights.safetensors`, which ONNX Runtime maps into memory.
 
 import os
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -60,25 +59,20 @@ class OnnxEngine:
         self.loading = Lock()
         self.worker: OnnxEngine | None = None  # shared by all threads, once there are several
 
-    def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        latents = self.run(ENCODER, signal[None])[0]
-        rows = latents.reshape(-1, latents.shape[-1])
-        quantizer = QUANTIZER.format(rate=rate)
-        step = self.session(quantizer).get_inputs()[0].shape[0]
-        padded = np.pad(rows, ((0, -len(rows) % step), (0, 0)))
-        tokens = [self.run(quantizer, padded[start : start + step]) for start in range(0, len(rows), step)]
-        return np.concatenate(tokens)[: len(rows)].reshape(latents.shape[:-1])
+    def encode(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+        quantizer, found = QUANTIZER.format(rate=rate), []
+        for signal in signals:  # the graphs take one at a time
+            latents = self.run(ENCODER, signal[None])[0]
+            rows = latents.reshape(-1, latents.shape[-1])
+            step = self.session(quantizer).get_inputs()[0].shape[0]
+            padded = np.pad(rows, ((0, -len(rows) % step), (0, 0)))
+            tokens = [self.run(quantizer, padded[start : start + step]) for start in range(0, len(rows), step)]
+            found.append(np.concatenate(tokens)[: len(rows)].reshape(latents.shape[:-1]))
+        return np.stack(found)
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        ids = checked_tokens(tokens, self.model.vocabulary(rate))
-        signal: NDArray[np.float32] = self.run(self.decoder.format(rate=rate), ids[None])[0]
-        return signal
-
-    def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        return np.stack([self.encode(signal, rate) for signal in signals])  # the graphs take one at a time
-
-    def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        return np.stack([self.decode(each, rate) for each in tokens])
+        ids, graph = checked_tokens(tokens, self.model.vocabulary(rate)), self.decoder.format(rate=rate)
+        return np.concatenate([self.run(graph, each[None]) for each in ids])
 
     def workers(self) -> tuple["OnnxEngine", int]:
         """One window a core instead of all cores for one window: they share no work, so none waits."""
@@ -102,44 +96,37 @@ class OnnxEngine:
         return output
 
     def session(self, name: str) -> Any:
-        """A graph, ready to run; loaded when it is first asked for."""
+        """A graph, ready to run; loaded when it is first asked for. `docs/engines.md` has what its options are worth.
+
+        Raises:
+            DependencyError: onnxruntime is not installed.
+            ModelError: The graph is missing or damaged.
+        """
         with self.loading:
-            if name not in self.sessions:
-                self.sessions[name] = load(self.model.path / name, self.model.facts.graphs.get(name, ""), self.threads)
-            return self.sessions[name]
+            if name in self.sessions:
+                return self.sessions[name]
+            try:
+                import onnxruntime
+            except ImportError as error:
+                raise DependencyError("the onnx engine needs onnxruntime", hint="pip install onnxruntime") from error
+            path = self.model.path / name
+            if sha256(path) != self.model.facts.graphs.get(name):
+                raise ModelError(f"{path}: damaged or exchanged", hint="install the model again, or use --engine torch")
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = self.threads
+            options.inter_op_num_threads = 1
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting would burn a core
+            options.enable_mem_pattern = False  # a plan of memory for every window size takes more than it saves
+            options.log_severity_level = 3  # errors; they are raised too
+            try:
+                session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            except Exception as error:  # its classes share no base of their own
+                raise ModelError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from error
+            self.sessions[name] = session
+            return session
 
 
 def thread_limit() -> int:
     """What OMP_NUM_THREADS says; 0, for one thread a core, where it says nothing that is a number."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     return int(limit) if limit.isdecimal() else 0
-
-
-def load(path: Path, checksum: str, threads: int) -> Any:
-    """A session for a graph. `docs/engines.md` has the measurements behind its options.
-
-    Args:
-        path: The graph.
-        checksum: SHA-256 that it must have.
-        threads: 0 for one a core.
-
-    Raises:
-        DependencyError: onnxruntime is not installed.
-        ModelError: The graph is missing or damaged.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DependencyError("the onnx engine needs onnxruntime", hint="pip install onnxruntime") from error
-    if sha256(path) != checksum:
-        raise ModelError(f"{path}: damaged or exchanged", hint="install the model again, or use --engine torch")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would burn a core
-    options.enable_mem_pattern = False  # a plan of memory for every window size takes more than it saves
-    options.log_severity_level = 3  # errors; they are raised too
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes share no base of their own
-        raise ModelError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from error

@@ -2,7 +2,7 @@
 
 from vpcodec.codec.arrays import MOST_CHANNELS
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
-from vpcodec.codec.workers import Computation
+from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame, Header, SpeechFacts
 from vpcodec.data.resample import Resampler, resampled_length
 from vpcodec.errors import ContainerError, InputError

@@ -17,8 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import Picture, Recording
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.windows import CORES
-from vpcodec.codec.workers import Timer
+from vpcodec.codec.windows import CORES, Timer
 from vpcodec.container import Facts, Frame, Header, Index, Reader, Resync
 from vpcodec.data.audio import RawFormat
 from vpcodec.data.kinds import MOST_PIXELS, WRITTEN, FileType, Kind

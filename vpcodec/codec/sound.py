@@ -25,8 +25,7 @@ from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, checked
 from vpcodec.codec.signals import Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
 from vpcodec.codec.tensors import of_equal_size
-from vpcodec.codec.windows import CORES
-from vpcodec.codec.workers import Computation, in_order
+from vpcodec.codec.windows import CORES, Computation, in_order
 from vpcodec.container import AudioFacts, Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
 from vpcodec.container.header import fitting
 from vpcodec.data.audio import AudioInfo, AudioSource, RawFormat, open_audio

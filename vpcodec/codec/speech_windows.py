@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.windows import CORES, window
-from vpcodec.codec.workers import Computation
+from vpcodec.codec.windows import CORES, Computation, window
 from vpcodec.container import Frame
 from vpcodec.data.level import (
     EQUAL,
@@ -101,7 +100,7 @@ class SpeechEncoder:
         self.held_from = start
 
         def compute(engine: Engine) -> Frame:
-            return Frame(engine.encode_batch(leveled, self.rate)[:, place.kept].copy(), side)
+            return Frame(engine.encode(leveled, self.rate)[:, place.kept].copy(), side)
 
         return compute
 
@@ -228,7 +227,7 @@ class SpeechDecoder:
         drop_before(self.frames, min(self.oldest(), self.received - 1))
 
         def compute(engine: Engine) -> Samples:
-            rows = engine.decode_batch(tokens, self.rate)[:, kept]
+            rows = engine.decode(tokens, self.rate)[:, kept]
             for number, row in ((number, row) for number, marks in equal.items() for row in np.flatnonzero(marks)):
                 place = slice(*np.clip((number * size - start, (number + 1) * size - start), 0, len(rows[row])))
                 rows[row, place] = rows[row, place].mean(axis=-1, keepdims=True)

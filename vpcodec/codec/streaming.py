@@ -18,7 +18,7 @@ from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.speech_windows import Samples
 from vpcodec.codec.token_files import check_model, prior_of
-from vpcodec.codec.workers import Computation
+from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame, Reader, SpeechFacts, Writer
 from vpcodec.data.pcm import samples_of
 from vpcodec.errors import ConfigError, InputError

@@ -10,7 +10,7 @@ from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.sound import levels_in, side_of
 from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
 from vpcodec.codec.tensors import line_of, same_kind
-from vpcodec.codec.workers import Computation
+from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame
 from vpcodec.data.resample import Resampler, checked_rate
 from vpcodec.errors import ConfigError

@@ -29,13 +29,7 @@ class TorchEngine:
         self.autoencoder.quantizer.freeze()
         self.effort = effort
 
-    def encode(self, signal: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        return self.encode_batch(signal[None], rate)[0]
-
-    def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        return self.decode_batch(checked_tokens(tokens, self.model.vocabulary(rate))[None], rate)[0]
-
-    def encode_batch(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
+    def encode(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
         given = torch.from_numpy(signals).to(self.device)
         if self.effort:
             from vpcodec.codec.effort import improved
@@ -46,7 +40,7 @@ class TorchEngine:
             return self.autoencoder.encode(given, rate).cpu().numpy()
 
     @torch.inference_mode()
-    def decode_batch(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
+    def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
         ids = checked_tokens(tokens, self.model.vocabulary(rate))
         return self.autoencoder.decode(torch.from_numpy(ids).to(self.device), rate).cpu().numpy()
 

@@ -34,6 +34,7 @@ class Coder:
         self.threads = threads
         self.codecs: dict[str, Codec] = {}
         self.reading: BinaryIO | None = None
+        self.process: Callable[[Item], Result] = self.encode if settings.task == "encode" else self.decode
 
     def check(self) -> list[str]:
         """The codebook of each model that is chosen for the bits that are asked for, as lines for people.
@@ -63,14 +64,13 @@ class Coder:
             raise several if len(errors) > 1 else errors[0]
         return lines
 
-    def process(self, item: Item) -> Result:
-        """Do what is to be done with an item. Whatever is wrong with it is part of the result."""
+    @contextmanager
+    def result_of(self, item: Item) -> Iterator[Result]:
+        """What becomes of an item in the block. Whatever is wrong with it is part of the result."""
         result = Result(item.number, item.source, item.target)
         began = time.perf_counter()
         try:
-            if item.problem:
-                raise item.problem
-            (self.encode if self.settings.task == "encode" else self.decode)(item, result)
+            yield result
         except BrokenPipeError:
             raise
         except MissingExtraError as error:
@@ -91,41 +91,46 @@ class Coder:
 
             result.traceback = traceback.format_exc()
         result.seconds = time.perf_counter() - began
-        return result
 
-    def encode(self, item: Item, result: Result) -> None:
+    def encode(self, item: Item) -> Result:
         """Turn a recording or photo into a token file."""
         settings, reading = self.settings, self.settings.reading
-        target = result.target = output_name(item.target, TOKENS) if item.open_ended else item.target
-        with self.open_source(item.source, target) as stream:
-            file_type = None
-            if reading.raw is None:
-                file_type, stream = peek_file_type(stream)
-            kind = file_type.kind if file_type else "speech"
-            model = find_model(settings.model or DEFAULT_MODELS[kind])
-            if file_type and SIGNALS[model.facts.kind].media != kind:
-                what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
-                raise InputError(what, hint="choose another --model")
-            rate = SIGNALS[model.facts.kind].choose(model, settings.wanted)
-            result.kind, result.model, result.codebook = model.facts.kind, model.name, model.codebook_name(rate)
-            if self.is_done(item, target, lambda: is_encoded(target, item.source, model, rate)):
-                result.status = "skipped"
-                return
-            with self.open_target(item, target) as out:
-                codec = self.load(model, result)
-                coded = codec.encode_to(stream, out, wanted=settings.wanted, reading=reading, file_type=file_type)
-        note(result, coded)
-        result.codebook = model.codebook_name(coded.rate)
-        if settings.remove and any(isinstance(each, LeftOut) for each in coded.notes):
-            result.notes.append("the input is kept, because a part of it is not in the output")
-        elif settings.remove:
-            check_encoded(target, model, coded.rate)
-            os.unlink(item.source)
+        with self.result_of(item) as result:
+            if item.problem:
+                raise item.problem
+            target = result.target = output_name(item.target, TOKENS) if item.open_ended else item.target
+            with self.open_source(item.source, target) as stream:
+                file_type = None
+                if reading.raw is None:
+                    file_type, stream = peek_file_type(stream)
+                kind = file_type.kind if file_type else "speech"
+                model = find_model(settings.model or DEFAULT_MODELS[kind])
+                if file_type and SIGNALS[model.facts.kind].media != kind:
+                    what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
+                    raise InputError(what, hint="choose another --model")
+                rate = SIGNALS[model.facts.kind].choose(model, settings.wanted)
+                result.kind, result.model, result.codebook = model.facts.kind, model.name, model.codebook_name(rate)
+                if self.is_done(item, target, lambda: is_encoded(target, item.source, model, rate)):
+                    result.status = "skipped"
+                    return result
+                with self.open_target(item, target) as out:
+                    codec = self.load(model, result)
+                    coded = codec.encode_to(stream, out, wanted=settings.wanted, reading=reading, file_type=file_type)
+            note(result, coded)
+            result.codebook = model.codebook_name(coded.rate)
+            if settings.remove and any(isinstance(each, LeftOut) for each in coded.notes):
+                result.notes.append("the input is kept, because a part of it is not in the output")
+            elif settings.remove:
+                check_encoded(target, model, coded.rate)
+                os.unlink(item.source)
+        return result
 
-    def decode(self, item: Item, result: Result) -> None:
+    def decode(self, item: Item) -> Result:
         """Turn a token file into a recording or photo."""
         settings, writing = self.settings, self.settings.writing._replace(live=item.source == STANDARD)
-        with ExitStack() as resources:
+        with self.result_of(item) as result, ExitStack() as resources:
+            if item.problem:
+                raise item.problem
             stream = tokens_in(resources.enter_context(self.open_source(item.source, item.target)))
             reader: Reader | Index
             if writing.span == WHOLE:
@@ -140,15 +145,16 @@ class Coder:
             time = decoded_time(item.source, writing.resync) if item.mirrored else None
             if self.is_done(item, target, lambda: is_decoded(target, item.source, time or 0, form)):
                 result.status = "skipped"
-                return
+                return result
             with self.open_target(item, target, time) as out:
                 codec = self.load(model_for(header, settings.model, item.source), result)
                 result.codebook = codec.model.codebook_name(header.rate)
                 coded = codec.decode_to(reader, out, form, writing)
-        note(result, coded)
-        if settings.remove:
-            check_decoded(target, header, coded.length, form)
-            os.unlink(item.source)
+            note(result, coded)
+            if settings.remove:
+                check_decoded(target, header, coded.length, form)
+                os.unlink(item.source)
+        return result
 
     def load(self, model: ModelFolder, result: Result) -> Codec:
         """The codec of a model, loaded when it is first needed."""

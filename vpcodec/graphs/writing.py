@@ -235,15 +235,15 @@ def compare(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) ->
     notes = []
     for rate in model.facts.rates:
         tokens = autoencoder.quantizer.encode(latents, rate)
-        found = torch.from_numpy(engine.encode(signal[0].numpy(), rate))[None]
+        found = torch.from_numpy(engine.encode(signal.numpy(), rate))
         wrong = found != tokens
         differing = f"{wrong.sum()} of {found.numel()} tokens at rate {rate} differ from torch's"
         if not at_border(autoencoder.quantizer, latents[wrong], found[wrong], rate):
             raise ModelError(f"{model.name}: {differing}")
         if wrong.any():
             notes.append(f"{differing}; their latents lie within {CLOSE_LATENTS:g} of a border")
-        decoded = engine.decode(found[0].numpy(), rate)
-        furthest = np.abs(decoded - autoencoder.decode(found, rate)[0].numpy()).max()
+        decoded = engine.decode(found.numpy(), rate)
+        furthest = np.abs(decoded - autoencoder.decode(found, rate).numpy()).max()
         if not furthest <= CLOSE:
             raise ModelError(f"{model.name}: the signal at rate {rate} is up to {furthest:.1e} off torch's")
     return notes
@@ -259,7 +259,7 @@ def at_border(quantizer: Quantizer, latents: Tensor, tokens: Tensor, rate: int) 
 def stands_eight_bits(engine: OnnxEngine, model: ModelFolder, autoencoder: Autoencoder) -> bool:
     """Whether products of 8 bits change the signal little, at every rate; early in a training they may not."""
     quicker = OnnxEngine(model, eight_bits=True)
-    signal = example(autoencoder.network)[0].numpy()
+    signal = example(autoencoder.network).numpy()
     for rate in model.facts.rates:
         tokens = engine.encode(signal, rate)
         exact = engine.decode(tokens, rate)
