@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import repeat
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,8 @@ from vpcodec.codec.arrays import (
     whole_rate,
 )
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder, checked, speech_facts
 from vpcodec.codec.signals import Coding, Reading, Signal, Span, Writing
-from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
+from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder, levels_in, side_of
 from vpcodec.codec.tensors import of_equal_size
 from vpcodec.codec.windows import CORES, Computation, in_order
 from vpcodec.container import AudioFacts, Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
@@ -31,9 +30,8 @@ from vpcodec.container.header import fitting
 from vpcodec.data.audio import AudioInfo, AudioSource, RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink, stored_as
 from vpcodec.data.kinds import FileType
-from vpcodec.data.level import LOUDEST, QUIETEST, STEP, bytes_of_levels, levels_of
 from vpcodec.data.pcm import FORMATS, subtype_of
-from vpcodec.data.resample import Resampler, checked_rate, resample, resampled_length
+from vpcodec.data.resample import Resampler, checked_rate, resampled_length
 from vpcodec.data.streams import at_start
 from vpcodec.errors import ConfigError, ContainerError, InputError, counted
 from vpcodec.registry import ModelFacts, ModelFolder
@@ -42,6 +40,8 @@ GROUP = 2.0  # seconds between short frames that stand alone: what a lost byte o
 LEAD = 4096  # samples at the model's rate around a range, more than the resampler's filter needs
 SOON = 0.01  # seconds that are read at a time where latency counts
 SILENT = 1  # the lowest level that brings a window down, to -119.5 dBFS; level 0 leaves what its tokens say as it is
+
+Blocks: TypeAlias = Iterator[Samples]
 
 
 class Sound(Signal):
@@ -68,8 +68,8 @@ class Sound(Signal):
         info = opened.info
         if info.channels > MOST_CHANNELS:
             raise InputError(f"{opened.name}: {info.channels} channels, a token file holds up to {MOST_CHANNELS}")
-        facts = SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating)
-        return facts, *fitting({name: text.encode() for name, text in info.tags.items()})
+        kept, notes = fitting({name: text.encode() for name, text in info.tags.items()})
+        return SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating), kept, notes
 
     def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:
         rate = facts.sample_rate / facts.hop
@@ -82,7 +82,7 @@ class Sound(Signal):
         return columns, max(1, round(GROUP * rate / columns))
 
     def encode(self, coding: Coding, opened: AudioSource, out: BinaryIO, span: Span, *, live: bool) -> int:
-        encoder = RecordingEncoder(coding.facts, coding.header)
+        encoder = encoder_for(coding)
 
         def computations() -> Iterator[Computation[Frame]]:
             blocks = opened.blocks(SOON if coding.header.columns else None)
@@ -102,22 +102,21 @@ class Sound(Signal):
         self, coding: Coding, reader: Reader | Index, out: BinaryIO, form: str, writing: Writing
     ) -> tuple[str, ...]:
         damage = self.resync(coding) if writing.resync else None
+        if isinstance(reader, Index):
+            blocks = decode_range(coding, reader, writing.span)
+        else:
+            blocks = decode_whole(coding, reader, writing.live, damage)
         with AudioSink(out, audio_info(coding.header), form) as sink:
-            if isinstance(reader, Index):
-                blocks = decode_range(coding, reader, writing.span)
-            else:
-                blocks = decode_whole(coding, reader, live=writing.live, on_damage=damage)
             for block in blocks:
                 sink.write(block)
         return sink.notes + (damage.notes if damage else ())
 
     def decode_in_memory(self, coding: Coding, reader: Reader) -> Recording:
-        sample_rate = speech_facts(coding.header).sample_rate
+        sample_rate = sound_facts(coding.header).sample_rate
         return Recording(np.concatenate(list(decode_whole(coding, reader))), sample_rate)
 
     def resync(self, coding: Coding) -> Resync:
-        signal = speech_facts(coding.header)
-        columns = coding.header.columns or self.core
+        signal, columns = sound_facts(coding.header), coding.header.columns or self.core
         silence = Frame(np.zeros((signal.rows, columns), np.int64), bytes([SILENT]) * signal.rows)
         # The last frame may be shorter than a blank one; what is too much is cut off with the footer's length.
         from fractions import Fraction
@@ -125,9 +124,11 @@ class Sound(Signal):
         return Resync(repeat(silence), Fraction(coding.facts.hop * signal.sample_rate, coding.facts.sample_rate))
 
     def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
-        signal = speech_facts(header)
-        none = np.zeros((signal.rows, 0), np.int64)
-        return np.concatenate([none, *(checked(frame, signal).tokens for frame in frames)], axis=1)
+        rows = sound_facts(header).rows
+        try:
+            return np.concatenate([np.zeros((rows, 0), np.int64), *(frame.tokens for frame in frames)], axis=1)
+        except ValueError:
+            raise ContainerError(f"a frame has not the {rows} rows of tokens that the header says") from None
 
     def split(self, tokens: NDArray[np.int64], levels: NDArray[Any], columns: int) -> Iterator[Frame]:
         columns = columns or self.core
@@ -167,17 +168,16 @@ class Sound(Signal):
                 raise ConfigError(f"a sound of shape {list(row.shape)} has not {channels} channels")
             if not len(block):
                 raise ConfigError("a sound has no samples")
-            sound = floats_of(block)
-            sounds.append(sound if hertz == facts.sample_rate else resample(sound, hertz, facts.sample_rate))
+            sounds.append(floats_of(block))
         found: dict[int, tuple[NDArray[np.int64], list[int], list[float]]] = {}
         for places in of_equal_size([len(sound) for sound in sounds]):
-            encoder = SpeechEncoder(facts, rate, len(places) * channels)
+            encoder = SoundEncoder(facts, rate, len(places) * channels, hertz)
             block = np.concatenate([sounds[place] for place in places], axis=1)
             frames = [compute(engine) for compute in encoder.push(block) + encoder.finish()]
-            ids = np.concatenate([frame.tokens for frame in frames], axis=1)
+            ids, length = np.concatenate([frame.tokens for frame in frames], axis=1), encoder.resampler.emitted
             levels = np.array([levels_in(frame) for frame in frames])
             for number, place in enumerate(places):
-                found[place] = ids[number], [len(block)], levels[:, number].tolist()
+                found[place] = ids[number], [length], levels[:, number].tolist()
         return [found[place] for place in range(len(rows))]
 
     def decode_arrays(
@@ -198,7 +198,7 @@ class Sound(Signal):
         for places in of_equal_size(lengths):
             length = lengths[places[0]]
             ids = np.stack([rows[place][: -(-length // facts.hop)] for place in places])
-            decoder, windows = SpeechDecoder(facts, rate), []
+            decoder, windows = SoundDecoder(facts, rate), []
             for frame in self.split(ids, levels[places].T, 0):
                 windows += decoder.push(frame)
             sounds = np.concatenate([compute(engine) for compute in windows + decoder.finish(length)])
@@ -209,8 +209,7 @@ class Sound(Signal):
     def check(self, target: str, header: Header, length: int, form: str) -> tuple[str, str]:
         if form == "raw":
             info = audio_info(header)
-            size = FORMATS[stored_as(form, info)].size
-            return f"{os.path.getsize(target)}", f"{length * info.channels * size}"
+            return f"{os.path.getsize(target)}", f"{length * info.channels * FORMATS[stored_as(form, info)].size}"
         with open_audio(target) as audio:
             return f"{sum(len(block) for block in audio.blocks())}", f"{length}"
 
@@ -218,8 +217,7 @@ class Sound(Signal):
         """Read to its end where only that tells its length, or whether it is all there."""
         checked = at_start(stream)
         with open_audio(stream) as audio:
-            info = audio.info
-            frames = info.frames
+            info, frames = audio.info, audio.info.frames
             if frames is None or not checked:
                 frames = sum(map(len, audio.blocks()))
         return {
@@ -245,106 +243,102 @@ class Audio(Sound):
         return AudioFacts(**{**vars(facts), "channels_per_token": model.network.channels})
 
 
+def sound_facts(header: Header) -> SpeechFacts:
+    """The header's facts about a recording. Raises ContainerError for more channels than a frame can hold."""
+    facts = cast(SpeechFacts, header.signal)
+    if facts.channels > MOST_CHANNELS:
+        raise ContainerError(f"the header says {facts.channels:,} channels, a token file has at most {MOST_CHANNELS}")
+    return facts
+
+
+def encoder_for(coding: Coding) -> SoundEncoder:
+    """What makes the frames of a recording."""
+    header, facts = coding.header, sound_facts(coding.header)
+    return SoundEncoder(coding.facts, header.rate, facts.channels, facts.sample_rate, header.columns)
+
+
+def decoder_for(coding: Coding, first: int = 0) -> tuple[SoundDecoder, Resampler]:
+    """What makes windows of a recording of its frames, from number `first` on, and brings them to its own rate."""
+    header, facts = coding.header, sound_facts(coding.header)
+    decoder = SoundDecoder(coding.facts, header.rate, first, header.columns, facts.channels)
+    return decoder, Resampler(coding.facts.sample_rate, facts.sample_rate, facts.channels)
+
+
+def model_length(coding: Coding, length: int) -> int:
+    """Samples at the model's rate of so many of the recording."""
+    return resampled_length(length, sound_facts(coding.header).sample_rate, coding.facts.sample_rate)
+
+
 def audio_info(header: Header) -> AudioInfo:
     """What a decoded recording is to be written as."""
-    signal = speech_facts(header)
+    signal = sound_facts(header)
     tags = {name: text.decode(errors="replace") for name, text in header.metadata}
     subtype = subtype_of(signal.bit_depth, signal.floating)
     return AudioInfo(signal.sample_rate, signal.channels, subtype, tags=tags)
 
 
-def levels_in(frame: Frame) -> list[float]:
-    """dBFS of each row of a frame of sound; nothing of a frame without levels."""
-    return [QUIETEST + STEP * level for level in levels_of(frame.side, len(frame.tokens))]
-
-
-def side_of(levels: NDArray[Any]) -> bytes:
-    """Levels [rows] in dBFS as a frame holds them. Raises ConfigError for one that it cannot hold."""
-    stored = np.rint((levels - QUIETEST) / STEP)
-    if not (fits := (stored >= 0) & (stored <= LOUDEST)).all():
-        raise ConfigError(f"a level of {levels[~fits][0]:g} dBFS is not one of -120 to 200")
-    return bytes_of_levels(stored.astype(int).tolist())
-
-
-def decode_whole(
-    coding: Coding, reader: Reader, *, live: bool = False, on_damage: Resync | None = None
-) -> Iterator[Samples]:
+def decode_whole(coding: Coding, reader: Reader, live: bool = False, on_damage: Resync | None = None) -> Blocks:
     """Blocks [n, channels] of a recording at its own rate, to the sample as long as it was.
 
     Args:
-        coding: What with.
-        reader: Of the token file.
         live: Whether to compute frame by frame, instead of many at once, which is faster.
         on_damage: What stands for lost frames; None where damage is to raise ContainerError.
-
-    Raises:
-        ContainerError: The token file is damaged.
     """
-    decoder = RecordingDecoder(coding.facts, coding.header)
+    decoder, resampler = decoder_for(coding)
 
     def computations() -> Iterator[Computation[Samples]]:
         for frame in reader.frames(coding.prior, on_damage=on_damage):
             yield from decoder.push(frame)
-        yield from decoder.finish(reader.length)
+        yield from decoder.finish(model_length(coding, reader.length))
 
     for window in in_order(coding.engine, computations(), coding.timer, live=live):
-        yield decoder.resampler.push(window)
-    yield decoder.resampler.finish(reader.length)
+        yield resampler.push(window)
+    yield resampler.finish(reader.length)
 
 
-def decode_range(coding: Coding, index: Index, span: Span) -> Iterator[Samples]:
+def decode_range(coding: Coding, index: Index, span: Span) -> Blocks:
     """Blocks [n, channels] of a range of a recording; only the frames around it are read.
 
     Raises:
         InputError: The recording ends before the range begins.
         ContainerError: The token file is damaged, or its frames end before the range does.
     """
-    signal, rate = speech_facts(index.header), coding.facts.sample_rate
-    start, stop = span.samples(signal.sample_rate)
+    own, rate, hop = sound_facts(index.header).sample_rate, coding.facts.sample_rate, coding.facts.hop
+    start, stop = span.samples(own)
     stop = min(index.length, index.length if stop is None else stop)
     if start >= stop:
         raise InputError(f"the recording ends before second {span.start:g}")
     # Resampling starts where a sample at the model's rate and one at the source's fall on the same instant.
-    step = rate // math.gcd(rate, signal.sample_rate)
-    core = (index.header.columns or CORES[index.header.kind]) * coding.facts.hop
-    first = max(0, start * rate // signal.sample_rate - LEAD - step) // core
-    decoder = SpeechDecoder(coding.facts, index.header.rate, first, index.header.columns, signal.channels)
-    begin = decoder.begin(first) * coding.facts.hop
+    step = rate // math.gcd(rate, own)
+    core = (index.header.columns or CORES[index.header.kind]) * hop
+    decoder, resampler = decoder_for(coding, max(0, start * rate // own - LEAD - step) // core)
+    begin = decoder.begin(decoder.decoded) * hop
     skipped = -begin % step
-    offset = (begin + skipped) * signal.sample_rate // rate
-    ends = resampled_length(index.length, signal.sample_rate, rate) - begin
-    computations = windows_of(coding, index, decoder, resampled_length(stop, signal.sample_rate, rate) + LEAD)
-    windows = cut_out(in_order(coding.engine, computations, coding.timer), skipped, ends)
+    offset = (begin + skipped) * own // rate
+    last = model_length(coding, stop) + LEAD
+
+    def computations() -> Iterator[Computation[Samples]]:
+        for number in range(decoder.received, len(index)):
+            yield from decoder.push(index.read(number, coding.prior))
+            if decoder.begin(decoder.decoded) * hop > last:
+                return
+        yield from decoder.finish()
+
+    def resampled() -> Blocks:
+        windows = in_order(coding.engine, computations(), coding.timer)
+        for window in cut_out(windows, skipped, model_length(coding, index.length) - begin):
+            yield resampler.push(window)
+        yield resampler.finish()
+
     missing = stop - start
-    for block in cut_out(resample_windows(windows, rate, signal), start - offset, stop - offset):
+    for block in cut_out(resampled(), start - offset, stop - offset):
         missing -= len(block)
         yield block
     if missing:
         raise ContainerError(f"the frames end {missing:,} samples before the end that the footer states")
 
 
-def windows_of(coding: Coding, index: Index, decoder: SpeechDecoder, stop: int) -> Iterator[Computation[Samples]]:
-    """What computes the windows [n, channels] at the model's rate up to sample `stop`, or to the end.
-
-    Raises ContainerError.
-    """
-    signal = speech_facts(index.header)
-    for number in range(decoder.received, len(index)):
-        yield from decoder.push(checked(index.read(number, coding.prior), signal))
-        if decoder.begin(decoder.decoded) * coding.facts.hop > stop:
-            return
-    yield from decoder.finish()
-
-
-def resample_windows(windows: Iterator[Samples], rate: int, signal: SpeechFacts) -> Iterator[Samples]:
-    """Windows at the model's rate as blocks at the recording's."""
-    resampler = Resampler(rate, signal.sample_rate, signal.channels)
-    for window in windows:
-        yield resampler.push(window)
-    yield resampler.finish()
-
-
-def cut_out(blocks: Iterator[Samples], start: int, stop: int | None) -> Iterator[Samples]:
+def cut_out(blocks: Blocks, start: int, stop: int | None) -> Blocks:
     """The part of a signal from sample `start` to `stop`; nothing behind it is read."""
     place = 0
     for block in blocks:

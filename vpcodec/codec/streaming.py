@@ -12,15 +12,15 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vpcodec.codec.arrays import InMemory, bytes_of_array, columns, subtype_of_array
+from vpcodec.codec.arrays import InMemory, columns, floats_of, subtype_of_array
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.recordings import RecordingDecoder, RecordingEncoder
 from vpcodec.codec.signals import Coding
-from vpcodec.codec.speech_windows import Samples
-from vpcodec.codec.token_files import check_model, prior_of
+from vpcodec.codec.sound import decoder_for, encoder_for, model_length, sound_facts
+from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder
+from vpcodec.codec.token_files import check_model
 from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame, Reader, SpeechFacts, Writer
-from vpcodec.data.pcm import samples_of
+from vpcodec.data.resample import Resampler
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
 
@@ -44,13 +44,13 @@ class EncoderState:
     """Where a `StreamEncoder` stands.
 
     Attributes:
-        recording: The samples that wait for their window, and the levels of its neighbours.
+        encoder: The samples that wait for their window, and the levels of its neighbours.
         writer: Sizes of the frames so far.
         out: Bytes written and not yet given out.
         finished: Whether the token file is complete.
     """
 
-    recording: RecordingEncoder
+    encoder: SoundEncoder
     writer: Writer
     out: io.BytesIO
     finished: bool = False
@@ -77,7 +77,7 @@ class StreamEncoder:
         """Forget everything: the next samples begin a new token file."""
         out = io.BytesIO()
         writer = Writer(out, self.coding.header, self.coding.prior)
-        self.state = EncoderState(RecordingEncoder(self.coding.facts, self.coding.header), writer, out)
+        self.state = EncoderState(encoder_for(self.coding), writer, out)
 
     def push(self, samples: InMemory) -> Piece:
         """Take in the next samples.
@@ -91,22 +91,21 @@ class StreamEncoder:
         """
         state = self.checked_state()
         block = columns(samples, self.dtype)
-        channels = state.recording.channels
+        channels = sound_facts(self.coding.header).channels
         if block.shape[1] != channels or subtype_of_array(block.dtype) != self.subtype:
             raise ConfigError(
                 f"samples of {block.dtype} in {block.shape[1]} channels were pushed into a stream of {self.dtype} "
                 f"in {channels}"
             )
-        sound = samples_of(bytes_of_array(block), self.subtype).reshape(-1, channels)
-        return self.piece(state.recording.push(sound))
+        return self.piece(state.encoder.push(floats_of(block)))
 
     def finish(self) -> Piece:
         """The rest of the token file. Raises InputError where no sample was pushed."""
         state = self.checked_state()
-        if not state.recording.received:
+        if not state.encoder.received:
             raise InputError("the stream ended before its first sample")
         state.finished = True
-        return self.piece(state.recording.finish())
+        return self.piece(state.encoder.finish())
 
     def checked_state(self) -> EncoderState:
         """The state. Raises ConfigError where the stream is finished."""
@@ -121,11 +120,11 @@ class StreamEncoder:
         for frame in frames:
             state.writer.write(frame)
         if state.finished:
-            state.writer.close(state.recording.received)
+            state.writer.close(state.encoder.received)
         content = state.out.getvalue()
         state.out.seek(0)
         state.out.truncate()
-        none = np.zeros((len(state.recording.encoder.held), 0), np.int64)
+        none = np.zeros((len(state.encoder.held), 0), np.int64)
         return Piece(content, np.concatenate([none, *(frame.tokens for frame in frames)], axis=1))
 
 
@@ -151,13 +150,15 @@ class OpenFile:
 
     Attributes:
         reader: Of the token file; knows the frames so far.
-        recording: Frames that wait for the next one.
-        prior: The one that the header names.
+        decoder: Frames that wait for the next one.
+        resampler: To the recording's own rate.
+        coding: Of the token file.
     """
 
     reader: Reader
-    recording: RecordingDecoder
-    prior: bytes | None
+    decoder: SoundDecoder
+    resampler: Resampler
+    coding: Coding
 
 
 @dataclass
@@ -195,7 +196,7 @@ class StreamDecoder:
     @property
     def facts(self) -> SpeechFacts | None:
         """Sample rate, channels and sample format of the recording; None until the header is complete."""
-        return self.state.file.recording.signal if self.state.file else None
+        return sound_facts(self.state.file.coding.header) if self.state.file else None
 
     def push(self, content: bytes) -> list[Samples]:
         """Take in the next bytes of a token file, any number of them.
@@ -206,7 +207,6 @@ class StreamDecoder:
         Raises:
             ContainerError: The token file is damaged; only `reset` helps.
             ModelError: It was made with another model.
-            InputError: It holds a picture.
             ConfigError: The stream is finished.
         """
         self.checked_state().inbox.content += content
@@ -218,8 +218,9 @@ class StreamDecoder:
         state.inbox.ended = True
         blocks = self.blocks()
         assert state.file is not None  # that a header is missing was an error
-        recording, length = state.file.recording, state.file.reader.length
-        blocks += [*self.computed(recording, recording.finish(length)), recording.resampler.finish(length)]
+        file, length = state.file, state.file.reader.length
+        last = file.decoder.finish(model_length(file.coding, length))
+        blocks += [*self.computed(file, last), file.resampler.finish(length)]
         state.finished = True
         return [block for block in blocks if len(block)]
 
@@ -229,9 +230,9 @@ class StreamDecoder:
             raise ConfigError("the stream is finished", hint="reset() begins another")
         return self.state
 
-    def computed(self, recording: RecordingDecoder, computations: list[Computation[Samples]]) -> list[Samples]:
+    def computed(self, file: OpenFile, computations: list[Computation[Samples]]) -> list[Samples]:
         """Windows at the recording's own rate."""
-        return [recording.resampler.push(compute(self.engine)) for compute in computations]
+        return [file.resampler.push(compute(self.engine)) for compute in computations]
 
     def blocks(self) -> list[Samples]:
         """The sound of all frames that are here."""
@@ -239,8 +240,8 @@ class StreamDecoder:
         blocks = []
         if file is not None:
             with suppress(BlockingIOError):  # the reader stands at the first frame that is not here whole
-                for frame in file.reader.frames(file.prior):
-                    blocks += self.computed(file.recording, file.recording.push(frame))
+                for frame in file.reader.frames(file.coding.prior):
+                    blocks += self.computed(file, file.decoder.push(frame))
         return [block for block in blocks if len(block)]
 
     def open(self) -> OpenFile | None:
@@ -253,5 +254,5 @@ class StreamDecoder:
             inbox.content[:0] = seen
             return None
         check_model(self.model, reader.header)
-        recording = RecordingDecoder(self.model.facts, reader.header)
-        return OpenFile(reader, recording, prior_of(reader.header, self.model))
+        coding = Coding(self.engine, self.model, reader.header)
+        return OpenFile(reader, *decoder_for(coding), coding)

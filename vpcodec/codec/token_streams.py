@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from vpcodec.codec.arrays import array_of, columns, floats_of
 from vpcodec.codec.engines import Engine, checked_tokens
-from vpcodec.codec.sound import levels_in, side_of
-from vpcodec.codec.speech_windows import Samples, SpeechDecoder, SpeechEncoder
+from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder, levels_in, side_of
 from vpcodec.codec.tensors import line_of, same_kind
 from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame
-from vpcodec.data.resample import Resampler, checked_rate
+from vpcodec.data.resample import checked_rate
 from vpcodec.errors import ConfigError
 from vpcodec.registry import ModelFolder
 
@@ -38,7 +37,7 @@ class TokenDecoder:
 
     def reset(self) -> None:
         """Forget everything: the next ids begin another sound."""
-        self.decoder = SpeechDecoder(self.model.facts, self.rate, columns=self.block)
+        self.decoder = SoundDecoder(self.model.facts, self.rate, columns=self.block)
         self.waiting: NDArray[np.int64] = np.zeros(0, np.int64)
         self.like = same_kind(self.waiting)
 
@@ -105,8 +104,7 @@ class TokenEncoder:
     def reset(self) -> None:
         """Forget everything: the next samples begin another sound."""
         facts = self.model.facts
-        self.resampler = Resampler(self.sample_rate, facts.sample_rate, facts.network.channels)
-        self.encoder = SpeechEncoder(facts, self.rate, facts.network.channels, self.block)
+        self.encoder = SoundEncoder(facts, self.rate, facts.network.channels, self.sample_rate, self.block)
         self.like = same_kind(np.zeros(0))
 
     def push(self, samples: Any) -> Any:
@@ -128,11 +126,11 @@ class TokenEncoder:
         block = columns(new)
         if block.shape[1] != channels:
             raise ConfigError(f"samples of shape {list(new.shape)} are not the next of {channels} channels")
-        return self.computed(self.encoder.push(self.resampler.push(floats_of(block))))
+        return self.computed(self.encoder.push(floats_of(block)))
 
     def finish(self) -> Any:
         """The ids [T] of the last samples; the next ones begin another sound."""
-        ids = self.computed(self.encoder.push(self.resampler.finish()) + self.encoder.finish())
+        ids = self.computed(self.encoder.finish())
         self.reset()
         return ids
 

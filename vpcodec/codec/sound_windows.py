@@ -1,7 +1,7 @@
 """Sound as a stream: samples in, frames of tokens out, and back, in bounded memory.
 
 What is to be computed for a window comes out as a function of the engine, so that the caller decides when and where:
-at once for a stream, side by side for a file (`workers.in_order`).
+at once for a stream, side by side for a file (`windows.in_order`).
 
 Every window is brought to the level that the network was trained at, and the level goes into the file as one
 byte, or two, per row and window. Both sides of the codec apply the same gain, so that a quiet, a loud and a
@@ -15,6 +15,8 @@ decoded. So below, a row is what has tokens of its own: a channel, or such a pai
 equal all through a window, as of a mono recording stored as stereo, its level says so, and they are averaged, too.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,9 @@ from vpcodec.codec.windows import CORES, Computation, window
 from vpcodec.container import Frame
 from vpcodec.data.level import (
     EQUAL,
+    LOUDEST,
+    QUIETEST,
+    STEP,
     RunningLevel,
     bytes_of_levels,
     equal_rows,
@@ -30,7 +35,8 @@ from vpcodec.data.level import (
     levels_of,
     measure_level,
 )
-from vpcodec.errors import ContainerError
+from vpcodec.data.resample import Resampler
+from vpcodec.errors import ConfigError, ContainerError
 from vpcodec.registry import ModelFacts
 
 GLIDE = 480  # samples before and after the border of long windows over which the gain moves, 30 ms of speech
@@ -38,17 +44,23 @@ GLIDE = 480  # samples before and after the border of long windows over which th
 Samples = NDArray[np.float32]
 
 
-class SpeechEncoder:
-    """Samples at the model's rate in, frames out; holds two long windows of signal at most.
+class SoundEncoder:
+    """Samples in, frames out; holds two long windows of signal at most.
 
     Args:
         facts: Of the engine's model.
         rate: One of the model's rates.
         channels: Number of channels.
+        sample_rate: Hz of the samples; the model's are made of them.
         columns: Positions of a short window, for low latency; 0 for long ones.
+
+    Attributes:
+        received: Samples of each channel so far.
     """
 
-    def __init__(self, facts: ModelFacts, rate: int, channels: int, columns: int = 0) -> None:
+    def __init__(self, facts: ModelFacts, rate: int, channels: int, sample_rate: int, columns: int = 0) -> None:
+        self.received = 0
+        self.resampler = Resampler(sample_rate, facts.sample_rate, channels)
         self.facts = facts
         self.rate = rate
         self.channels = channels
@@ -62,6 +74,11 @@ class SpeechEncoder:
 
     def push(self, samples: Samples) -> list[Computation[Frame]]:
         """Take in samples [n, channels]; returns what computes the frames that can now be made."""
+        self.received += len(samples)
+        return self.encode_windows(self.resampler.push(samples))
+
+    def encode_windows(self, samples: Samples) -> list[Computation[Frame]]:
+        """What computes the frames that can be made once these samples at the model's rate are in."""
         rows = rows_of_channels(samples.astype(np.float32, copy=False), self.facts)
         self.held = np.concatenate((self.held, rows), axis=1)
         # A long window glides towards the level of the next one, so that one must be here whole.
@@ -73,11 +90,13 @@ class SpeechEncoder:
 
     def finish(self) -> list[Computation[Frame]]:
         """What computes the remaining frames, once all samples are in; the last hop is filled up with silence."""
-        hop = self.facts.hop
+        frames, hop = self.encode_windows(self.resampler.finish()), self.facts.hop
         filling = np.zeros_like(self.held, shape=(len(self.held), -self.held.shape[1] % hop, *self.held.shape[2:]))
         self.held = np.concatenate((self.held, filling), axis=1)
         length = self.positions()
-        return [self.encode_window(length) for _ in range(self.encoded, -(-length // self.core))]
+        while self.encoded * self.core < length:
+            frames.append(self.encode_window(length))
+        return frames
 
     def positions(self) -> int:
         """Whole positions of signal seen so far."""
@@ -129,7 +148,7 @@ class SpeechEncoder:
         return self.held[:, (start - self.held_from) * hop : None if rest else (stop - self.held_from) * hop]
 
 
-class SpeechDecoder:
+class SoundDecoder:
     """Frames in, samples at the model's rate out; holds the frames that the network sees at a time.
 
     A long window is a frame. Short ones end before the frame that completes them, by as much as the network sees
@@ -150,6 +169,7 @@ class SpeechDecoder:
         self.rate = rate
         self.core = columns or CORES[facts.kind]
         self.channels = channels
+        self.rows = None if channels is None else -(-channels // facts.network.channels)
         self.short = bool(columns)
         self.frames: dict[int, Frame] = {}
         self.decoded = first
@@ -166,6 +186,10 @@ class SpeechDecoder:
 
     def push(self, frame: Frame) -> list[Computation[Samples]]:
         """Take in the next frame; returns what computes the windows [n, channels] that can now be made."""
+        if self.channels is not None and (rows := -(-self.channels // self.facts.network.channels)) != len(
+            frame.tokens
+        ):
+            raise ContainerError(f"a frame has {len(frame.tokens)} rows of tokens, the header says {rows}")
         previous = self.frames.get(self.received - 1)
         if previous is not None and previous.tokens.shape[1] != self.core:
             raise ContainerError(
@@ -265,6 +289,19 @@ def drop_before(kept: dict[int, Frame] | dict[int, list[int]], number: int) -> N
     """Forget what belongs to earlier windows."""
     for earlier in [key for key in kept if key < number]:
         del kept[earlier]
+
+
+def levels_in(frame: Frame) -> list[float]:
+    """dBFS of each row of a frame of sound; nothing of a frame without levels."""
+    return [QUIETEST + STEP * level for level in levels_of(frame.side, len(frame.tokens))]
+
+
+def side_of(levels: NDArray[Any]) -> bytes:
+    """Levels [rows] in dBFS as a frame holds them. Raises ConfigError for one that it cannot hold."""
+    stored = np.rint((levels - QUIETEST) / STEP)
+    if not (fits := (stored >= 0) & (stored <= LOUDEST)).all():
+        raise ConfigError(f"a level of {levels[~fits][0]:g} dBFS is not one of -120 to 200")
+    return bytes_of_levels(stored.astype(int).tolist())
 
 
 def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, short: bool) -> Samples:
