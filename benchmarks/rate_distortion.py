@@ -19,10 +19,9 @@ from figures import COMPARED, add_result, markdown, put_table
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from vpcodec.codec.arrays import Picture, Recording
+from vpcodec.codec.arrays import Picture, Recording, codebook_vectors
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.tensors import codebook_vectors
 from vpcodec.container.prior import TOTAL, TOTAL_BITS, load_prior
 from vpcodec.container.tabled import Lookups, grid
 from vpcodec.evaluation.datasets import open_dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vpcodec.corpus.cluster import last_line, with_whole_path
+from vpcodec.corpus.jobs import last_line, with_whole_path
 from vpcodec.corpus.plan import Shard, make_plan, parse_shard
 from vpcodec.corpus.result import Settings
 from vpcodec.errors import ConfigError

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from vpcodec.corpus import jobs
-from vpcodec.corpus.coding import Coder
-from vpcodec.corpus.jobs import run, stopped_gently
+from vpcodec.corpus.coding import Coder, run
+from vpcodec.corpus.jobs import stopped_gently
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.result import Result, Settings
 

@@ -28,10 +28,9 @@ TYPE_CHECKING = False  # type checkers take it for true; the module typing takes
 if TYPE_CHECKING:
     import torch
 
-    from vpcodec.codec.arrays import Picture, Recording
+    from vpcodec.codec.arrays import Picture, Recording, Tokens
     from vpcodec.codec.pipeline import Codec
     from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
-    from vpcodec.codec.tensors import Tokens
     from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
 
 __all__ = [
@@ -69,7 +68,7 @@ LATER = {
     "StreamEncoder": "vpcodec.codec.streaming",
     "TokenDecoder": "vpcodec.codec.token_streams",
     "TokenEncoder": "vpcodec.codec.token_streams",
-    "Tokens": "vpcodec.codec.tensors",
+    "Tokens": "vpcodec.codec.arrays",
 }
 
 

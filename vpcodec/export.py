@@ -24,8 +24,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.arrays import split_ids
 from vpcodec.codec.sound_windows import levels_in
-from vpcodec.codec.tensors import split_ids
 from vpcodec.codec.token_files import SIGNALS, joined, model_to_read, prior_of
 from vpcodec.container import Reader
 from vpcodec.data.streams import open_input

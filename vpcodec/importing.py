@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from vpcodec.codec.arrays import join_ids
 from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.signals import Signal
-from vpcodec.codec.tensors import join_ids
 from vpcodec.codec.token_files import SIGNALS, new_header
 from vpcodec.container import Writer
 from vpcodec.data.level import TARGET

@@ -105,8 +105,7 @@ def carry_out(items: "list[Item]", given: SimpleNamespace, **chosen: Any) -> int
         chosen: What of the settings only one of the two commands has.
     """
     from vpcodec.codec.engines import check_engine
-    from vpcodec.corpus.coding import Coder
-    from vpcodec.corpus.jobs import run
+    from vpcodec.corpus.coding import Coder, run
     from vpcodec.corpus.result import Settings, check_manifest
     from vpcodec.data.streams import STANDARD
 

@@ -101,7 +101,7 @@ def export_codebook(names: list[str], codebook: str | None, output: str, force: 
     """Write the vectors of a model's codebook."""
     import numpy as np
 
-    from vpcodec.codec.tensors import codebook_vectors
+    from vpcodec.codec.arrays import codebook_vectors
     from vpcodec.data.output import open_output
     from vpcodec.registry import find_model
 

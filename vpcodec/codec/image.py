@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpcodec.codec.arrays import Picture, array_of, is_array
+from vpcodec.codec.arrays import Picture, array_of, of_equal_size
 from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import WHOLE, Coding, Reading, Signal, Span, Writing
-from vpcodec.codec.tensors import of_equal_size
 from vpcodec.codec.windows import CORES, Computation, Window, cut, in_order
 from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, Writer
 from vpcodec.container.header import fitting
@@ -45,7 +44,7 @@ class Pictures(Signal):
     dtype = np.uint8
 
     def open(self, source: Any, reading: Reading, file_type: FileType | None = None) -> AbstractContextManager[Photo]:
-        if not is_array(source):
+        if hasattr(source, "read"):
             return nullcontext(open_image(source, reading.most_pixels, file_type))
         if reading.sample_rate is not None:
             raise ConfigError("sample_rate is for samples in an array", hint="remove it; a photo has none")

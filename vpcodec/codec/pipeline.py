@@ -9,20 +9,12 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeGuard, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vpcodec.codec.arrays import (
-    MOST_CHANNELS,
-    InMemory,
-    Picture,
-    Recording,
-    is_array,
-    subtype_of_array,
-    whole_rate,
-)
+from vpcodec.codec.arrays import MOST_CHANNELS, InMemory, Picture, Recording, subtype_of_array, whole_rate
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
 from vpcodec.codec.token_calls import Codebook, TokenCalls
@@ -79,16 +71,6 @@ class Codec(TokenCalls):
     def to(self, device: "str | torch.device") -> Self:
         """This model on another device, computed by torch. Raises ConfigError for one that is not there."""
         return type(self)(self.model, open_engine(self.model, "torch", str(device)))
-
-    @property
-    def name(self) -> str:
-        """The model's, as token files name it."""
-        return self.model.name
-
-    @property
-    def kind(self) -> str:
-        """What the model codes: "speech" or "image"."""
-        return self.model.facts.kind
 
     def encode(
         self,
@@ -255,20 +237,15 @@ class Codec(TokenCalls):
     def encode_fitting(
         self, source: Source | InMemory, out: BinaryIO, most: int, reading: Reading, file_type: FileType | None
     ) -> Coded:
-        """Write the token file of the largest codebook that fits into so many bytes; two or three of four are tried.
-
-        Raises InputError where even the smallest takes more.
-        """
+        """Write the token file of the largest codebook that fits into so many bytes. Raises InputError if none does."""
         made: dict[int, tuple[bytes, Coded]] = {}
         with opened_signal(source) as given, nullcontext(given) if is_array(given) else seekable(given) as stream:
 
             def size(rate: int) -> int:
                 if hasattr(stream, "seek"):
                     stream.seek(0)
-                content = io.BytesIO()
-                coded = self.encode_to(
-                    stream, content, wanted=Wanted(codebook=rate), reading=reading, file_type=file_type
-                )
+                content, one = io.BytesIO(), Wanted(codebook=rate)
+                coded = self.encode_to(stream, content, wanted=one, reading=reading, file_type=file_type)
                 made[rate] = content.getvalue(), coded
                 return len(made[rate][0])
 
@@ -354,11 +331,14 @@ class Codec(TokenCalls):
             InputError: There is no such range.
         """
         check_model(self.model, reader.header)
-        coding = self.coding(reader.header)
+        header, coding = reader.header, self.coding(reader.header)
         notes = self.signal.decode(coding, reader, out, form or self.signal.formats[0], writing or Writing())
-        return Coded(
-            reader.header.rate, reader.length, reader.header.amount(reader.length), notes, coding.timer.seconds
-        )
+        return Coded(header.rate, reader.length, header.amount(reader.length), notes, coding.timer.seconds)
+
+
+def is_array(signal: object) -> TypeGuard[InMemory]:
+    """Whether a signal is in memory: an array, a tensor, or a list of numbers."""
+    return isinstance(signal, list | tuple) or hasattr(signal, "__array__")
 
 
 def opened(content: bytes | Source) -> AbstractContextManager[BinaryIO]:

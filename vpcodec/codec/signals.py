@@ -56,8 +56,7 @@ class Wanted:
         bpp: Bits a pixel, of photos.
         target_size: Bytes that the file may have.
 
-    Raises:
-        ConfigError: There are two of them, or one is not above 0.
+    Raises ConfigError for two of them, and for one that is not above 0.
     """
 
     codebook: int | str | None = None
@@ -206,10 +205,9 @@ class Signal(ABC):
     def header(self, opened: Any) -> tuple[Facts, dict[str, bytes], tuple[str, ...]]:
         """The facts for the header of a token file, metadata, and notes on what is left out of these."""
 
-    def facts_for(self, facts: Any, model: ModelFacts) -> Facts:
+    def facts_for(self, facts: Any, model: ModelFacts) -> Any:
         """Facts of a signal as the token files of a model state them."""
-        found: Facts = facts
-        return found
+        return facts
 
     @abstractmethod
     def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:

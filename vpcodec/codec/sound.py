@@ -16,14 +16,13 @@ from vpcodec.codec.arrays import (
     bytes_of_array,
     columns,
     floats_of,
-    is_array,
+    of_equal_size,
     subtype_of_array,
     whole_rate,
 )
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.signals import Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder, levels_in, side_of
-from vpcodec.codec.tensors import of_equal_size
 from vpcodec.codec.windows import CORES, Computation, in_order
 from vpcodec.container import AudioFacts, Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
 from vpcodec.container.header import fitting
@@ -58,7 +57,7 @@ class Sound(Signal):
     dtype = np.float32
 
     def open(self, source: Any, reading: Reading, file_type: FileType | None = None) -> AudioSource:
-        if not is_array(source):
+        if hasattr(source, "read"):
             return open_audio(source, raw=reading.raw, salvage=reading.salvage, file_type=file_type)
         rate, block = whole_rate(reading.sample_rate), columns(source)
         raw = RawFormat(rate, block.shape[1], subtype_of_array(block.dtype))

@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.arrays import array_of, whole_rate
-from vpcodec.codec.engines import Engine, checked_tokens
-from vpcodec.codec.signals import Signal
-from vpcodec.codec.tensors import (
+from vpcodec.codec.arrays import (
     Tokens,
+    array_of,
     codebook_vectors,
     join_ids,
     levels_for,
@@ -18,7 +16,10 @@ from vpcodec.codec.tensors import (
     same_kind,
     sizes_for,
     split_ids,
+    whole_rate,
 )
+from vpcodec.codec.engines import Engine, checked_tokens
+from vpcodec.codec.signals import Signal
 from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
 from vpcodec.data.level import TARGET
 from vpcodec.errors import ConfigError, InputError
@@ -179,6 +180,16 @@ class TokenCalls:
     def vocabulary(self, codebook: Codebook = None) -> int:
         """Number of ids that can occur, 0 to one less."""
         return self.model.vocabulary(self.model.checked_codebook(codebook))
+
+    @property
+    def name(self) -> str:
+        """The model's, as token files name it."""
+        return self.model.name
+
+    @property
+    def kind(self) -> str:
+        """What the model codes: "speech" or "image"."""
+        return self.model.facts.kind
 
     @property
     def codebooks(self) -> tuple[int | str, ...]:

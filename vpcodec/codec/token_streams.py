@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.codec.arrays import array_of, columns, floats_of
+from vpcodec.codec.arrays import array_of, columns, floats_of, line_of, same_kind
 from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder, levels_in, side_of
-from vpcodec.codec.tensors import line_of, same_kind
 from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame
 from vpcodec.data.resample import checked_rate

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
 
@@ -223,6 +223,23 @@ class Coder:
             return os.lseek(descriptor, 0, os.SEEK_CUR) / max(1, os.fstat(descriptor).st_size)
         except (OSError, ValueError):
             return 0.0
+
+
+def run(items: Sequence[Item], coder: Coder, jobs: int = 1, ray: str | None = None) -> Iterator[Result]:
+    """The result of each item as it is finished.
+
+    Args:
+        items: The plan.
+        coder: What works on them if there is one job.
+        jobs: Number of processes; 0 for one per core. Standard input reaches none but this one.
+        ray: Address of a Ray cluster that works on them instead; None for this machine.
+    """
+    workers = min(jobs or os.cpu_count() or 1, len(items))
+    if ray is None and (workers <= 1 or any(item.source == STANDARD for item in items)):
+        return map(coder.process, items)
+    from vpcodec.corpus.jobs import run_on_ray, run_pool
+
+    return run_pool(items, coder.settings, workers) if ray is None else run_on_ray(items, coder.settings, ray)
 
 
 class Prompt:

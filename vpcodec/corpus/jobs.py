@@ -1,47 +1,32 @@
-"""A plan carried out, in this process or in several.
+"""A plan carried out by several processes: by workers of this machine, or by a Ray cluster.
 
 Workers are processes of their own that load the models once and compute on one thread each. Every file is coded
-by itself, so that its bytes do not depend on how many work beside it.
+by itself, so that its bytes do not depend on how many work beside it. Of a cluster (`pip install vpcodec[ray]`),
+inputs and outputs must lie where every machine finds them under the same names.
 """
 
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from vpcodec.corpus.coding import Coder
 from vpcodec.corpus.plan import Item
 from vpcodec.corpus.result import Result, Settings, fail
-from vpcodec.data.streams import STANDARD
-from vpcodec.errors import InputError
+from vpcodec.errors import DependencyError, InputError, VpcodecError
+from vpcodec.processes import Pool
+from vpcodec.registry import FACTS
+
+LOCAL = "local"  # the address of a cluster that is started here
 
 coder: Coder | None = None  # of a worker process
 
 
-def run(items: Sequence[Item], coder: Coder, jobs: int = 1, ray: str | None = None) -> Iterator[Result]:
-    """The result of each item as it is finished.
-
-    Args:
-        items: The plan.
-        coder: What works on them if there is one job.
-        jobs: Number of processes; 0 for one per core. Standard input reaches none but this one.
-        ray: Address of a Ray cluster that works on them instead; None for this machine.
-    """
-    if ray is not None:
-        from vpcodec.corpus.cluster import run_on_ray
-
-        return run_on_ray(items, coder.settings, ray)
-    workers = min(jobs or os.cpu_count() or 1, len(items))
-    if workers <= 1 or any(item.source == STANDARD for item in items):
-        return map(coder.process, items)
-    return run_pool(items, coder.settings, workers)
-
-
 def run_pool(items: Sequence[Item], settings: Settings, workers: int) -> Iterator[Result]:
     """The results of worker processes, in the order in which they arrive."""
-    from vpcodec.processes import Pool
-
     with Pool(work, workers, prepare, (settings,)) as pool:
         for item, result in pool.run(items):
             yield result or killed(item)
@@ -86,3 +71,65 @@ def stopped_gently() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class Worker:
+    """An actor of a cluster: takes a row with a pickled item and returns one with its pickled result."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.coder = Coder(settings, threads=1)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"result": pickle.dumps(self.coder.process(pickle.loads(row["item"])))}
+
+
+def run_on_ray(items: Sequence[Item], settings: Settings, address: str) -> Iterator[Result]:
+    """The result of each item as it is finished.
+
+    Args:
+        items: The plan.
+        settings: What is done with each.
+        address: Of the cluster; "auto" for the one around, "local" for one started here.
+
+    Raises:
+        DependencyError: Ray is not installed.
+        VpcodecError: The cluster cannot be reached, or gave up.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise DependencyError("--ray needs Ray Data", hint="pip install 'vpcodec[ray]'") from error
+    if not items:
+        return
+    try:
+        ray.init(None if address == LOCAL else address, include_dashboard=False, logging_level="error")
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        cores = int(ray.cluster_resources().get("CPU", 1))
+        rows = ray.data.from_items([{"item": pickle.dumps(anywhere(item))} for item in items])
+        workers = (1, max(1, min(cores, len(items))))
+        arguments = (with_whole_path(settings),)
+        for row in rows.map(Worker, fn_constructor_args=arguments, num_cpus=1, concurrency=workers).iter_rows():
+            yield pickle.loads(row["result"])
+    except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
+        hint = "with -r, what is complete is not done again"
+        raise VpcodecError(f"Ray at {address}: {last_line(error)}", hint=hint) from error
+    finally:
+        ray.shutdown()
+
+
+def anywhere(item: Item) -> Item:
+    """An item whose names do not depend on the folder that a process works in."""
+    return item._replace(source=os.path.abspath(item.source), target=os.path.abspath(item.target))
+
+
+def with_whole_path(settings: Settings) -> Settings:
+    """Settings whose model does not depend on it either, where they give its folder and not its name."""
+    if settings.model is None or not os.path.isfile(os.path.join(settings.model, FACTS)):
+        return settings
+    return settings._replace(model=os.path.abspath(settings.model))
+
+
+def last_line(error: Exception) -> str:
+    """What an error says in the end; its sort, if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

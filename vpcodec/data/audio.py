@@ -102,9 +102,11 @@ class AudioSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings so far; complete once all blocks were read."""
+        if not self._cleaned:
+            return tuple(self._notes)
         said = "{} infinite or not a number and {} read as silence"
         cleaned = counted(self._cleaned, said.format("sample was", "is"), said.format("samples were", "are"))
-        return (*self._notes, cleaned) if self._cleaned else tuple(self._notes)
+        return *self._notes, cleaned
 
     def blocks(self, seconds: float | None = None) -> Iterator[NDArray[np.float32]]:
         """Blocks [n, channels] up to the end, n of 1 or more. Numbers that are no samples become silence.
