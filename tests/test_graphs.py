@@ -237,7 +237,7 @@ def test_a_model_whose_graphs_compute_something_else_is_left_without_graphs(
     model = make_model(
         tmp_path / "model", Recipe(kind="speech", quantizer={"method": "fsp", "rates": [256]}, network=SMALL)
     )
-    monkeypatch.setattr(OnnxEngine, "encode", lambda *_: np.zeros(24, np.int64))
+    monkeypatch.setattr(OnnxEngine, "encode", lambda *_: np.zeros((1, 24), np.int64))
     with pytest.raises(ModelError, match="tokens at rate 256 differ"):
         write_graphs(model.path)
     assert not ModelFolder(model.path).facts.graphs

@@ -29,6 +29,8 @@ class SpeechFacts:
 
     Attributes:
         kind: What `Header.kind` says.
+        streams: Whether frames may have columns of their own, and be continued.
+        numbers: What the header holds of it, in this order, and what to call that.
         sample_rate: Hz.
         channels: Number of channels.
         bit_depth: Bits a sample: 8, 16, 24, 32 or, floating, 32 or 64.
@@ -36,6 +38,8 @@ class SpeechFacts:
     """
 
     kind: ClassVar[str] = "speech"
+    streams: ClassVar[bool] = True
+    numbers: ClassVar[dict[str, str]] = {"sample_rate": "sample rate", "channels": "number of channels"}
 
     sample_rate: int
     channels: int = 1
@@ -47,6 +51,10 @@ class SpeechFacts:
         """Of a frame."""
         return self.channels
 
+    def amount(self, length: int) -> float:
+        """Seconds of so many samples."""
+        return length / self.sample_rate
+
 
 @dataclass(frozen=True)
 class AudioFacts(SpeechFacts):
@@ -57,6 +65,7 @@ class AudioFacts(SpeechFacts):
     """
 
     kind: ClassVar[str] = "audio"
+    numbers: ClassVar[dict[str, str]] = {**SpeechFacts.numbers, "channels_per_token": "number of channels a token"}
 
     channels_per_token: int = 2
 
@@ -78,12 +87,19 @@ class ImageFacts:
     """
 
     kind: ClassVar[str] = "image"
+    streams: ClassVar[bool] = False
+    numbers: ClassVar[dict[str, str]] = {"width": "width", "height": "height", "channels": "channels"}
+    rows: ClassVar[int] = 0  # frames differ in them
 
     width: int
     height: int
     channels: int = 3
     bit_depth: int = 8
     floating: bool = False
+
+    def amount(self, length: int) -> float:
+        """Pixels."""
+        return float(self.width * self.height)
 
 
 Facts: TypeAlias = SpeechFacts | ImageFacts
@@ -129,22 +145,16 @@ class Header:
             raise ContainerError(
                 f"levels {list(self.levels)} are not 1 to 32 radices of 2 or more with a product up to 2^62"
             )
-        most = (LARGEST_FRAME, LARGEST_GROUP) if self.columns and isinstance(self.signal, SpeechFacts) else (0, 1)
+        most = (LARGEST_FRAME, LARGEST_GROUP) if self.columns and self.signal.streams else (0, 1)
         if not 0 <= self.columns <= most[0] or not 1 <= self.group <= most[1]:
             raise ContainerError(f"frames of {self.columns} columns in groups of {self.group} are none of {self.kind}")
         if (self.signal.bit_depth, self.signal.floating) not in DEPTHS:
             number = "floating-point numbers" if self.signal.floating else "integers"
             raise ContainerError(f"{self.signal.bit_depth}-bit {number} are not a known sample format")
-        if isinstance(self.signal, SpeechFacts):
-            positive = {"sample rate": self.signal.sample_rate, "number of channels": self.signal.channels}
-            if isinstance(self.signal, AudioFacts):
-                positive["number of channels a token"] = self.signal.channels_per_token
-        else:
-            positive = {"width": self.signal.width, "height": self.signal.height, "channels": self.signal.channels}
         if not 1 <= self.rate <= LARGEST_VOCABULARY:
             raise ContainerError(f"rate is {self.rate}, expected 1 to 2^62")
-        for what, value in positive.items():
-            if not 1 <= value < 1 << 32:
+        for name, what in self.signal.numbers.items():
+            if not 1 <= (value := getattr(self.signal, name)) < 1 << 32:
                 raise ContainerError(f"{what} is {value}, expected 1 to 2^32 - 1")
 
     @property
@@ -160,24 +170,16 @@ class Header:
     @property
     def frame_sizes(self) -> tuple[int, int, int]:
         """Rows, columns and side bytes of most frames, where the columns are given; else zeros."""
-        if isinstance(self.signal, SpeechFacts) and self.columns:
-            return self.signal.rows, self.columns, self.signal.rows
-        return 0, 0, 0
+        return (self.signal.rows, self.columns, self.signal.rows) if self.columns else (0, 0, 0)
 
     def amount(self, length: int) -> float:
         """Seconds of a recording of so many samples, pixels of a photo."""
-        if isinstance(self.signal, SpeechFacts):
-            return length / self.signal.sample_rate
-        return float(self.signal.width * self.signal.height)
+        return self.signal.amount(length)
 
     def to_bytes(self) -> bytes:
         """The whole header. Raises ContainerError where name or metadata are too long."""
         depth = DEPTHS.index((self.signal.bit_depth, self.signal.floating))
-        if isinstance(self.signal, SpeechFacts):
-            facts = [self.signal.sample_rate, self.signal.channels]
-            facts += [self.signal.channels_per_token] if isinstance(self.signal, AudioFacts) else []
-        else:
-            facts = [self.signal.width, self.signal.height, self.signal.channels]
+        facts = [getattr(self.signal, name) for name in self.signal.numbers]
         name = self.model.encode()
         if len(name) > 255:
             raise ContainerError(f"name of the model has {len(name)} bytes, expected 255 or less")
@@ -230,14 +232,9 @@ def header_from_body(body: bytes) -> Header:
         columns, group = fields.bounded("columns", 1, LARGEST_FRAME), fields.bounded("group", 1, LARGEST_GROUP)
     rate = fields.varint("rate")
     levels = tuple(fields.varint("level") for _ in range(fields.bounded("number of levels", 1, 32)))
-    signal: Facts
-    if KINDS[kind] is ImageFacts:
-        size = fields.varint("width"), fields.varint("height")
-        signal = ImageFacts(*size, fields.varint("channels"), *DEPTHS[depth])
-    else:
-        sound = fields.varint("sample rate"), fields.varint("channels"), *DEPTHS[depth]
-        audio = KINDS[kind] is AudioFacts
-        signal = AudioFacts(*sound, fields.varint("channels a token")) if audio else SpeechFacts(*sound)
+    numbers = {name: fields.varint(what) for name, what in KINDS[kind].numbers.items()}
+    bits, floating = DEPTHS[depth]
+    signal = KINDS[kind](**numbers, bit_depth=bits, floating=floating)
     model = fields.text("name of the model", 255)
     metadata = []
     while fields.left:
