@@ -1,12 +1,12 @@
 """Speech as it comes: samples pushed in and a token file's bytes out, and back; nothing is read or waited for.
 
 Both objects compute with what files and pipes compute with, so a stream gives the bytes and samples of the whole,
-however it is cut. All that changes in them is in `state`, and `reset()` makes it new.
+however it is cut. `reset()` begins anew.
 """
 
 import io
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from vpcodec.codec.arrays import InMemory, columns, floats_of, subtype_of_array
 from vpcodec.codec.engines import Engine
 from vpcodec.codec.signals import Coding
 from vpcodec.codec.sound import decoder_for, encoder_for, model_length, sound_facts
-from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder
+from vpcodec.codec.sound_windows import Samples, SoundDecoder
 from vpcodec.codec.token_files import check_model
 from vpcodec.codec.windows import Computation
 from vpcodec.container import Frame, Reader, SpeechFacts, Writer
@@ -39,23 +39,6 @@ class Piece:
     tokens: NDArray[np.int64]
 
 
-@dataclass
-class EncoderState:
-    """Where a `StreamEncoder` stands.
-
-    Attributes:
-        encoder: The samples that wait for their window, and the levels of its neighbours.
-        writer: Sizes of the frames so far.
-        out: Bytes written and not yet given out.
-        finished: Whether the token file is complete.
-    """
-
-    encoder: SoundEncoder
-    writer: Writer
-    out: io.BytesIO
-    finished: bool = False
-
-
 class StreamEncoder:
     """Samples in, a token file out, piece by piece; made by `Codec.encoder`.
 
@@ -75,9 +58,10 @@ class StreamEncoder:
 
     def reset(self) -> None:
         """Forget everything: the next samples begin a new token file."""
-        out = io.BytesIO()
-        writer = Writer(out, self.coding.header, self.coding.prior)
-        self.state = EncoderState(encoder_for(self.coding), writer, out)
+        self.encoder = encoder_for(self.coding)
+        self.out = io.BytesIO()  # bytes written and not yet given out
+        self.writer = Writer(self.out, self.coding.header, self.coding.prior)
+        self.finished = False
 
     def push(self, samples: InMemory) -> Piece:
         """Take in the next samples.
@@ -89,7 +73,7 @@ class StreamEncoder:
             ConfigError: They have another type or number of channels, or the stream is finished.
             InputError: One of them is not a number, infinite or far beyond full scale.
         """
-        state = self.checked_state()
+        check_open(self.finished)
         block = columns(samples, self.dtype)
         channels = sound_facts(self.coding.header).channels
         if block.shape[1] != channels or subtype_of_array(block.dtype) != self.subtype:
@@ -97,34 +81,27 @@ class StreamEncoder:
                 f"samples of {block.dtype} in {block.shape[1]} channels were pushed into a stream of {self.dtype} "
                 f"in {channels}"
             )
-        return self.piece(state.encoder.push(floats_of(block)))
+        return self.piece(self.encoder.push(floats_of(block)))
 
     def finish(self) -> Piece:
         """The rest of the token file. Raises InputError where no sample was pushed."""
-        state = self.checked_state()
-        if not state.encoder.received:
+        check_open(self.finished)
+        if not self.encoder.received:
             raise InputError("the stream ended before its first sample")
-        state.finished = True
-        return self.piece(state.encoder.finish())
-
-    def checked_state(self) -> EncoderState:
-        """The state. Raises ConfigError where the stream is finished."""
-        if self.state.finished:
-            raise ConfigError("the stream is finished", hint="reset() begins another")
-        return self.state
+        self.finished = True
+        return self.piece(self.encoder.finish())
 
     def piece(self, computations: list[Computation[Frame]]) -> Piece:
         """Frames as bytes; before them the header, behind them the footer, where it is time for these."""
-        state = self.state
         frames = [compute(self.coding.engine) for compute in computations]
         for frame in frames:
-            state.writer.write(frame)
-        if state.finished:
-            state.writer.close(state.encoder.received)
-        content = state.out.getvalue()
-        state.out.seek(0)
-        state.out.truncate()
-        none = np.zeros((len(state.encoder.held), 0), np.int64)
+            self.writer.write(frame)
+        if self.finished:
+            self.writer.close(self.encoder.received)
+        content = self.out.getvalue()
+        self.out.seek(0)
+        self.out.truncate()
+        none = np.zeros((len(self.encoder.held), 0), np.int64)
         return Piece(content, np.concatenate([none, *(frame.tokens for frame in frames)], axis=1))
 
 
@@ -144,36 +121,14 @@ class Inbox(io.RawIOBase):
         return found
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenFile:
-    """A token file whose header is known.
-
-    Attributes:
-        reader: Of the token file; knows the frames so far.
-        decoder: Frames that wait for the next one.
-        resampler: To the recording's own rate.
-        coding: Of the token file.
-    """
+    """A token file whose header is known, and what its frames go through."""
 
     reader: Reader
-    decoder: SoundDecoder
-    resampler: Resampler
     coding: Coding
-
-
-@dataclass
-class DecoderState:
-    """Where a `StreamDecoder` stands.
-
-    Attributes:
-        inbox: Bytes that are not yet read.
-        file: None until the header is complete.
-        finished: Whether the recording is complete.
-    """
-
-    inbox: Inbox = field(default_factory=Inbox)
-    file: OpenFile | None = None
-    finished: bool = False
+    decoder: SoundDecoder
+    resampler: Resampler  # to the recording's own rate
 
 
 class StreamDecoder:
@@ -191,12 +146,14 @@ class StreamDecoder:
 
     def reset(self) -> None:
         """Forget everything: the next bytes begin another token file."""
-        self.state = DecoderState()
+        self.inbox = Inbox()
+        self.file: OpenFile | None = None  # until the header is complete
+        self.finished = False
 
     @property
     def facts(self) -> SpeechFacts | None:
         """Sample rate, channels and sample format of the recording; None until the header is complete."""
-        return sound_facts(self.state.file.coding.header) if self.state.file else None
+        return sound_facts(self.file.coding.header) if self.file else None
 
     def push(self, content: bytes) -> list[Samples]:
         """Take in the next bytes of a token file, any number of them.
@@ -209,26 +166,21 @@ class StreamDecoder:
             ModelError: It was made with another model.
             ConfigError: The stream is finished.
         """
-        self.checked_state().inbox.content += content
+        check_open(self.finished)
+        self.inbox.content += content
         return self.blocks()
 
     def finish(self) -> list[Samples]:
         """The last blocks. Raises ContainerError where the token file is incomplete."""
-        state = self.checked_state()
-        state.inbox.ended = True
+        check_open(self.finished)
+        self.inbox.ended = True
         blocks = self.blocks()
-        assert state.file is not None  # that a header is missing was an error
-        file, length = state.file, state.file.reader.length
+        assert self.file is not None  # that a header is missing was an error
+        file, length = self.file, self.file.reader.length
         last = file.decoder.finish(model_length(file.coding, length))
         blocks += [*self.computed(file, last), file.resampler.finish(length)]
-        state.finished = True
+        self.finished = True
         return [block for block in blocks if len(block)]
-
-    def checked_state(self) -> DecoderState:
-        """The state. Raises ConfigError where the stream is finished."""
-        if self.state.finished:
-            raise ConfigError("the stream is finished", hint="reset() begins another")
-        return self.state
 
     def computed(self, file: OpenFile, computations: list[Computation[Samples]]) -> list[Samples]:
         """Windows at the recording's own rate."""
@@ -236,7 +188,7 @@ class StreamDecoder:
 
     def blocks(self) -> list[Samples]:
         """The sound of all frames that are here."""
-        file = self.state.file = self.state.file or self.open()
+        file = self.file = self.file or self.open()
         blocks = []
         if file is not None:
             with suppress(BlockingIOError):  # the reader stands at the first frame that is not here whole
@@ -246,13 +198,18 @@ class StreamDecoder:
 
     def open(self) -> OpenFile | None:
         """Read the header; None while it is not here whole."""
-        inbox = self.state.inbox
-        seen = bytes(inbox.content)
+        seen = bytes(self.inbox.content)
         try:
-            reader = Reader(cast(BinaryIO, inbox))
+            reader = Reader(cast(BinaryIO, self.inbox))
         except BlockingIOError:
-            inbox.content[:0] = seen
+            self.inbox.content[:0] = seen
             return None
         check_model(self.model, reader.header)
         coding = Coding(self.engine, self.model, reader.header)
-        return OpenFile(reader, *decoder_for(coding), coding)
+        return OpenFile(reader, coding, *decoder_for(coding))
+
+
+def check_open(finished: bool) -> None:
+    """Raise ConfigError where a stream is finished."""
+    if finished:
+        raise ConfigError("the stream is finished", hint="reset() begins another")

@@ -220,7 +220,7 @@ class TokenCalls:
     @property
     def channels(self) -> int:
         """Channels of the signal that share a token: 1 of speech, 1 or 2 of any sound, 3 colors."""
-        return self.model.facts.network.channels if self.signal.streams else 3
+        return (self.signal.shape(self.model.facts)[len(self.signal.axes) :] or (1,))[0]
 
     @property
     def device(self) -> str:
