@@ -64,9 +64,9 @@ def test_tiles_of_one_color_are_computed_once(
     if not blank:
         pixels[::8] += 1
     shapes = []
-    encode = type(image.engine).encode_batch
+    encode = type(image.engine).encode
     monkeypatch.setattr(
-        type(image.engine), "encode_batch", lambda self, signal, rate: shapes.append(0) or encode(self, signal, rate)
+        type(image.engine), "encode", lambda self, signal, rate: shapes.append(0) or encode(self, signal, rate)
     )
     tokens = image.tokens(image.encode(png(pixels)))
     assert 0 < len(shapes) <= most
