@@ -52,23 +52,27 @@ class Fields:
         return self.content[self.position - count : self.position]
 
     def varint(self, field: str) -> int:
-        """The next varint. Raises ContainerError for one that is cut, too long or not in its shortest form."""
-        number = 0
-        for index in range(LONGEST):
-            byte = self.take(1, field)[0]
-            number |= (byte & 127) << 7 * index
-            if byte < 128:
-                if index and not byte:
-                    raise ContainerError(f"{self.what}: {field} {number} is not in its shortest form")
-                return number
-        raise ContainerError(f"{self.what}: {field} is longer than {LONGEST} bytes")
+        """The next varint. Raises as `bounded`."""
+        return self.bounded(field, 0, 1 << 63)
 
     def bounded(self, field: str, low: int, high: int) -> int:
-        """The next varint. Raises ContainerError for one out of bounds, both of which are allowed."""
-        number = self.varint(field)
-        if not low <= number <= high:
-            raise ContainerError(f"{self.what}: {field} is {number}, expected {low} to {high}")
-        return number
+        """The next varint, `low` to `high`.
+
+        Raises ContainerError for one that is out of bounds, cut, too long or not in its shortest form.
+        """
+        number, longest = 0, self.content[self.position : self.position + LONGEST]
+        for index, byte in enumerate(longest):
+            number |= (byte & 127) << 7 * index
+            if byte < 128:
+                self.position += index + 1
+                if index and not byte:
+                    raise ContainerError(f"{self.what}: {field} {number} is not in its shortest form")
+                if not low <= number <= high:
+                    raise ContainerError(f"{self.what}: {field} is {number}, expected {low} to {high}")
+                return number
+        if len(longest) < LONGEST:
+            raise ContainerError(f"{self.what} ends inside its {field}: 1 bytes expected, 0 found")
+        raise ContainerError(f"{self.what}: {field} is longer than {LONGEST} bytes")
 
     def text(self, field: str, longest: int) -> str:
         """A varint, the number of bytes, and as many bytes of UTF-8."""

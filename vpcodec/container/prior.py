@@ -173,25 +173,25 @@ def load_prior(content: bytes) -> Prior:
     digits, ordered = read_digits(fields)
     neighbors = fields.bounded("neighbors", 1, len(NEIGHBORS[kind]))
     sums = fields.bounded("fields", 1, MOST_FIELDS)
-    scales = tuple(tuple(read_scale(fields) for _ in range(sums)) for _ in digits.flat)
+    scales = read_scales(fields, len(digits.flat), sums)
     rows = [math.prod(scale.bins for scale in group) for group in scales]
     if max(rows) > MOST_ROWS:
         raise ContainerError(f"prior: {max(rows):,} rows of weights for a digit, expected {MOST_ROWS:,} or fewer")
     if any(fields.take(-fields.position % ALIGNMENT, "filling")):
         raise ContainerError("prior: bytes before its tables are not 0")
-    orders = tuple(
-        read_order(fields, size, math.prod(radices)) if follows else None
-        for size, radices, follows in zip(digits.codes, digits.radices, ordered, strict=True)
-    )
-    below = tuple(table(fields, (row, radix), "<u2") for row, radix in zip(rows, digits.flat, strict=True))
-    around = tuple(
-        tuple(table(fields, (size + 1, len(digits.flat), sums)) for size in digits.part_sizes())
-        for _ in range(neighbors)
-    )
-    earlier = tuple(tuple(table(fields, (size, sums)) for size in sizes) for sizes in digits.earlier_sizes())
+    orders, below, around, earlier = [], [], [], []
+    for size, radices, follows in zip(digits.codes, digits.radices, ordered, strict=True):
+        orders.append(read_order(fields, size, math.prod(radices)) if follows else None)
+    for row, radix in zip(rows, digits.flat, strict=True):
+        below.append(table(fields, (row, radix), "<u2"))
+    part_sizes = digits.part_sizes()
+    for _ in range(neighbors):
+        around.append(tuple([table(fields, (size + 1, len(digits.flat), sums)) for size in part_sizes]))
+    for sizes in digits.earlier_sizes():
+        earlier.append(tuple([table(fields, (size, sums)) for size in sizes]))
     if fields.left:
         raise ContainerError(f"prior: {fields.left:,} bytes follow its tables")
-    prior = Prior(kind, digits, orders, scales, around, earlier, below)
+    prior = Prior(kind, digits, tuple(orders), scales, tuple(around), tuple(earlier), tuple(below))
     check(prior)
     return prior
 
@@ -218,10 +218,16 @@ def read_digits(fields: Fields) -> tuple[Digits, list[int]]:
     return digits, ordered
 
 
-def read_scale(fields: Fields) -> Scale:
-    """How the sums of a field become bins."""
-    bins, width = fields.bounded("bins", 1, LARGEST_SUM), fields.bounded("width", 1, LARGEST_SUM)
-    return Scale(bins, width, fields.bounded("base", 0, LARGEST_SUM))
+def read_scales(fields: Fields, digits: int, sums: int) -> tuple[tuple[Scale, ...], ...]:
+    """How the sums of each field become bins, for each digit."""
+    scales = []
+    for _ in range(digits):
+        group = []
+        for _ in range(sums):
+            bins, width = fields.bounded("bins", 1, LARGEST_SUM), fields.bounded("width", 1, LARGEST_SUM)
+            group.append(Scale(bins, width, fields.bounded("base", 0, LARGEST_SUM)))
+        scales.append(tuple(group))
+    return tuple(scales)
 
 
 def read_order(fields: Fields, size: int, numbers: int) -> NDArray[np.int64]:
