@@ -327,7 +327,7 @@ CONTAINER_AND_CODEC = (
     Mutant("vpcodec/codec/sound.py", "len(sizes) == 1 and", "False and", "tests/codec/test_arrays.py"),
     Mutant("vpcodec/codec/engines.py", "tokens >= vocabulary", "tokens > vocabulary", "tests/test_importing.py"),
     Mutant(
-        "vpcodec/importing.py",
+        "vpcodec/export.py",
         'if info.get("weights", model.checksum.hex()) != model.checksum.hex():',
         "if False:",
         "tests/test_importing.py",

@@ -40,7 +40,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"codec", "config", "container", "data", "metrics", "registry"},
     "corpus": {"codec", "container", "data", "registry"},
     "export": {"codec", "container", "data", "registry"},
-    "importing": {"codec", "container", "data", "export", "registry"},
     "inspect": {"codec", "container", "data", "registry"},
 }
 OPEN = {"errors", "devices", "plugins", "processes", "version"}

@@ -15,8 +15,7 @@ from vpcodec.codec.token_files import new_header
 from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
 from vpcodec.data.level import bytes_of_levels
 from vpcodec.errors import ConfigError, InputError, ModelError
-from vpcodec.export import SUFFIXES, WRITERS, Tokens, read_tokens
-from vpcodec.importing import Importer, read_ids
+from vpcodec.export import SUFFIXES, WRITERS, Importer, Tokens, read_ids, read_tokens
 from vpcodec.registry import ModelFacts, ModelFolder, find_model, write_facts
 
 RANDOM = np.random.default_rng(3)

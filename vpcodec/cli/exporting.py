@@ -132,7 +132,7 @@ def export_models(names: list[str], messages: Messages) -> int:
 def import_ids(given: SimpleNamespace) -> int:
     """`vpcodec import`"""
     from vpcodec.data.streams import open_input, shown
-    from vpcodec.importing import Importer, read_ids
+    from vpcodec.export import Importer, read_ids
 
     messages, importer = Messages(quiet=given.quiet), Importer(given.model, given.codebook, given.level)
     if given.output is not None and (given.output_dir is not None or len(given.inputs) > 1):
