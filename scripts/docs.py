@@ -11,14 +11,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the pictures, and for the table of mistakes, which lies among the tests
 
-from scripts import gallery, library, rate_plots, session  # noqa: E402
-from scripts.pictures import released, stale_pictures, write_picture  # noqa: E402
+from scripts import gallery, library, pictures, rate_plots, session  # noqa: E402
+from scripts.pictures import released  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.commands import COMMANDS, MAIN, Command  # noqa: E402
 from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES  # noqa: E402
@@ -257,23 +258,13 @@ def main() -> int:
             stale.append(name)
             if not check:
                 path.write_text(text, encoding="utf-8")
-    for picture in stale_pictures():
-        stale.append(f"docs/pictures/{picture}")
-        if not check:
-            write_picture(picture)
-    for kind in rate_plots.stale_pictures():
-        stale.append(f"docs/pictures/{rate_plots.path_of(kind).name}")
-        if not check:
-            rate_plots.write_picture(kind)
-    for kind in gallery.stale_pages():
-        page = gallery.FOLDER / gallery.PAGES[kind]
-        stale.append(f"docs/gallery/{page.name}")
-        if not check:
-            gallery.write_page(page, kind, gallery.bundled(kind))
-    if session.is_stale():
-        stale.append("docs/session.md")
-        if not check:
-            session.PAGE.write_text(session.page(), encoding="utf-8")
+    for path, (mark, write) in chain.from_iterable(
+        each.made().items() for each in (pictures, rate_plots, gallery, session)
+    ):
+        if not path.is_file() or mark.encode() not in path.read_bytes():
+            stale.append(str(path.relative_to(ROOT)))
+            if not check:
+                write()
     for name in stale:
         print(f"{name}: {'stale; run python scripts/docs.py' if check else 'written'}")
     return int(check and bool(stale))

@@ -11,6 +11,8 @@ folder of recordings, for the tests have no music.
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vpcodec.errors import DependencyError
@@ -82,12 +84,10 @@ def mark(kind: str) -> str:
     return f"<!-- made by scripts/gallery.py with {names} -->\n"
 
 
-def stale_pages() -> list[str]:
-    """Kinds whose page of bundled media is missing or was made with other models."""
+def made() -> dict[Path, tuple[str, Callable[[], None]]]:
+    """Each page of bundled media, with what it says of its models, and what writes it."""
     pages = {kind: FOLDER / PAGES[kind] for kind in BUNDLED}
-    return [
-        kind for kind, page in pages.items() if not page.is_file() or not page.read_text("utf-8").endswith(mark(kind))
-    ]
+    return {page: (mark(kind), partial(write_page, page, kind, bundled(kind))) for kind, page in pages.items()}
 
 
 if __name__ == "__main__":

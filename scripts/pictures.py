@@ -5,6 +5,7 @@ Each names in its comment the weights that made it, so that one of a model that 
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,22 +91,14 @@ def default_model(kind: str) -> ModelFolder:
     return ModelFolder(ROOT / "models" / DEFAULT_MODELS[kind])
 
 
-def stale_pictures() -> list[str]:
-    """Names of the pictures that are missing or were made with other weights."""
-    return [name for name, (kind, _) in PICTURES.items() if made_with(FOLDER / name) != mark(default_model(kind))]
+def made() -> dict[Path, tuple[str, Callable[[], None]]]:
+    """Each picture, with what stands in its comment about the weights that made it, and what writes it."""
+    return {FOLDER / name: (mark(default_model(PICTURES[name][0])), partial(write_picture, name)) for name in PICTURES}
 
 
-def made_with(path: Path) -> bytes:
-    """The mark of the weights that made a picture; empty for none."""
-    if not path.is_file():
-        return b""
-    comment = Image.open(path).info.get("comment", b"")
-    return comment if isinstance(comment, bytes) else b""
-
-
-def mark(model: ModelFolder) -> bytes:
+def mark(model: ModelFolder) -> str:
     """What a picture says about the model that made it."""
-    return f"made by scripts/pictures.py with {identity(model)}".encode()
+    return f"made by scripts/pictures.py with {identity(model)}"
 
 
 def identity(model: ModelFolder) -> str:
@@ -118,4 +111,4 @@ def write_picture(name: str) -> None:
     kind, draw = PICTURES[name]
     model = default_model(kind)
     FOLDER.mkdir(exist_ok=True)
-    draw(Codec.load(model)).save(FOLDER / name, quality=92, subsampling=0, comment=mark(model))
+    draw(Codec.load(model)).save(FOLDER / name, quality=92, subsampling=0, comment=mark(model).encode())

@@ -11,6 +11,8 @@ items, bars their 95 % intervals, bits those of whole files. The colors follow t
 import argparse
 import hashlib
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vpcodec.evaluation.cards import evaluation_text, merge, read_evaluation, read_runs
@@ -50,31 +52,24 @@ def picture(summary: Summary, metrics: list[str]) -> str:
     return f"{head} {NAMESPACES}>{style}{rest}\n"
 
 
-def evaluations(kind: str) -> tuple[list[Summary], str]:
-    """The evaluations of the models of a kind on its largest data set, and what a picture says of them."""
-    runs = [run for model in released() for run in read_runs(model) if run.kind == kind]
-    largest = max(runs, key=lambda run: run.items, default=None)
-    runs = [run for run in runs if largest and run.dataset == largest.dataset]
-    found = hashlib.sha256(evaluation_text(runs).encode()).hexdigest()[:16]
-    return runs, f"<!-- made by scripts/rate_plots.py from evaluations {found} -->\n"
+def made() -> dict[Path, tuple[str, Callable[[], None]]]:
+    """The picture of each kind of released models, with what it says of their evaluations, and what writes it."""
+    found = {}
+    for kind in SHOWN:
+        runs = [run for model in released() for run in read_runs(model) if run.kind == kind]
+        if runs:
+            dataset = max(runs, key=lambda run: run.items).dataset
+            runs = [run for run in runs if run.dataset == dataset]
+            digest = hashlib.sha256(evaluation_text(runs).encode()).hexdigest()[:16]
+            mark = f"<!-- made by scripts/rate_plots.py from evaluations {digest} -->\n"
+            path = FOLDER / f"rates-{kind}.svg"
+            found[path] = mark, partial(write_picture, path, runs, mark)
+    return found
 
 
-def write_picture(kind: str) -> None:
-    """That of the released models of a kind."""
-    runs, mark = evaluations(kind)
+def write_picture(path: Path, runs: list[Summary], mark: str) -> None:
     (summary,) = merge(runs).values()
-    write_text(path_of(kind), picture(summary, list(SHOWN[kind])) + mark)
-
-
-def path_of(kind: str) -> Path:
-    return FOLDER / f"rates-{kind}.svg"
-
-
-def stale_pictures() -> list[str]:
-    """Kinds that have models whose picture is missing or was made from other evaluations."""
-    found = {kind: evaluations(kind) for kind in SHOWN}
-    paths = {kind: path_of(kind) for kind, (runs, _) in found.items() if runs}
-    return [kind for kind, path in paths.items() if not (path.is_file() and path.read_text().endswith(found[kind][1]))]
+    write_text(path, picture(summary, list(SHOWN[summary.kind])) + mark)
 
 
 def main() -> None:

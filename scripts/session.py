@@ -4,17 +4,20 @@ The terminal is real: `script`, of util-linux, records it, so what goes to a ter
 it does for people. `tests/cli/test_session.py` types everything again and compares.
 """
 
+import hashlib
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts.pictures import default_model, identity
 from tests.readme import lay_out
 from vpcodec.codec.pipeline import DEFAULT_MODELS
+from vpcodec.evaluation.results import write_text
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "session.md"
 
@@ -114,14 +117,13 @@ def plain(line: str) -> str:
 
 
 def mark() -> str:
-    """What the page says about the models that it was made with."""
-    return "made by scripts/session.py with " + ", ".join(identity(default_model(kind)) for kind in DEFAULT_MODELS)
+    """What the page says about the models that it was made with, and about its commands."""
+    models = ", ".join(identity(default_model(kind)) for kind in DEFAULT_MODELS)
+    return (
+        f"made by scripts/session.py with {models}, commands {hashlib.sha256(repr(SESSION).encode()).hexdigest()[:8]}"
+    )
 
 
-def is_stale() -> bool:
-    """Whether the page is missing, holds other commands, or was made with other models."""
-    if not PAGE.is_file():
-        return True
-    text = PAGE.read_text(encoding="utf-8")
-    lines = [line for lines in SESSION.values() for line in lines]
-    return mark() not in text or re.findall(r"^\$ (.*)$", text, flags=re.M) != lines
+def made() -> dict[Path, tuple[str, Callable[[], None]]]:
+    """The page, with its mark, and what writes it."""
+    return {PAGE: (mark(), lambda: write_text(PAGE, page()))}

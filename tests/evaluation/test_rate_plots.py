@@ -48,13 +48,15 @@ def test_two_data_sets_are_refused(
     assert "one data set at a time" in capsys.readouterr().err
 
 
-def test_a_picture_of_released_models_is_stale_when_their_figures_are_others(
+def test_each_kind_of_released_models_has_a_picture_that_names_its_evaluations(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(rate_plots, "FOLDER", tmp_path)
-    assert rate_plots.stale_pictures() == ["speech", "image"]
-    rate_plots.write_picture("speech")
-    assert rate_plots.stale_pictures() == ["image"]
-    path = rate_plots.path_of("speech")
-    path.write_text(path.read_text().replace("from evaluations ", "from evaluations 0"))
-    assert rate_plots.stale_pictures() == ["speech", "image"]
+    found = rate_plots.made()
+    assert [path.name for path in found] == ["rates-speech.svg", "rates-image.svg"]
+    path, (mark, write) = next(iter(found.items()))
+    write()
+    assert path.read_text().endswith(mark)
+    monkeypatch.setattr(rate_plots, "released", lambda: [find_model("speech-low")])
+    ((other, _),) = rate_plots.made().values()
+    assert other != mark
