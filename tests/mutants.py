@@ -448,7 +448,7 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "tests/codec/test_effort.py",
     ),
     Mutant(CROPS, "memory, recipe.network.sample_rate)", "memory)", "tests/data/test_crops.py"),
-    Mutant("vpcodec/cli/usage.py", "get_terminal_size().columns, WIDEST", "80, WIDEST", "tests/cli/test_help.py"),
+    Mutant("vpcodec/cli/main.py", "get_terminal_size().columns, WIDEST", "80, WIDEST", "tests/cli/test_help.py"),
     Mutant("vpcodec/cli/options.py", "not value >= self.least", "False", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/main.py", "code = error.exit_code", "code = 1", "tests/cli/test_mistakes.py"),
     Mutant("vpcodec/cli/messages.py", "if not self.quiet:", "if True:", "tests/cli/test_messages.py"),

@@ -59,8 +59,12 @@ class Messages:
     def peak_memory(self) -> None:
         """Print the peak memory of this process and its workers."""
         if self.verbose:
-            peak = max(own_peak(), recorded_peak(resource.RUSAGE_CHILDREN))
-            self.write(f"peak memory {peak / MEBIBYTE:,.0f} MiB")
+            unit = 1 if sys.platform == "darwin" else 1024  # bytes of the numbers of `getrusage`
+            own, others = (
+                unit * resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+            )
+            # Of this process from /proc where there is one: `getrusage` includes the peak of the one that started it.
+            self.write(f"peak memory {max(resident_peak() or own, others) / MEBIBYTE:,.0f} MiB")
 
     @contextmanager
     def progress(self, state: Callable[[], tuple[float, str]]) -> Iterator[None]:
@@ -102,21 +106,3 @@ def one_line(what: str, hint: str = "") -> str:
     """`speech.tok: exists already; use -f to replace it`"""
     whole = f"{what}; {hint}" if hint else what
     return " ".join(whole.split())
-
-
-def report_error(error: VpcodecError) -> None:
-    """Print a failure as its one line."""
-    Messages().error(error.what, error.hint)
-
-
-def own_peak() -> int:
-    """Peak memory of this process in bytes.
-
-    On Linux from /proc, because `getrusage` includes the peak of the process that started this one.
-    """
-    return resident_peak() or recorded_peak(resource.RUSAGE_SELF)
-
-
-def recorded_peak(who: int) -> int:
-    """Peak memory in bytes by `getrusage`, which counts in KiB on Linux and in bytes on macOS."""
-    return resource.getrusage(who).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
