@@ -10,6 +10,8 @@ from vpcodec.errors import ConfigError
 
 DEVICES = "auto, cpu, cuda or cuda:N"
 STATUS = Path("/proc/self/status")
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of mallopt
+HEAP_BYTES = 1 << 26
 RESET = Path("/proc/self/clear_refs")
 
 
@@ -62,6 +64,26 @@ def resident_peak() -> int | None:
         return None
     kilobytes = [line.split()[1] for line in lines if line.startswith("VmHWM")]
     return int(kilobytes[0]) * 1024 if kilobytes else None
+
+
+def use_large_pages() -> None:
+    """Let this process have its memory in pages of 2 MB where Linux and glibc can: fewer page faults, a quicker start.
+
+    The heap grows by 64 MB at once, and holds all blocks below 32 MB. This is for programs, not for libraries: it
+    changes how the C library of the whole process works.
+    """
+    import ctypes
+    import mmap
+
+    with suppress(AttributeError, OSError):  # another C library, or another system
+        libc = ctypes.CDLL(None)
+        for option, size in ((M_TOP_PAD, HEAP_BYTES), (M_MMAP_THRESHOLD, HEAP_BYTES // 2), (M_TRIM_THRESHOLD, 1 << 30)):
+            libc.mallopt(option, size)
+        libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
+        start = libc.sbrk(0)
+        libc.free(ctypes.c_void_p(libc.malloc(HEAP_BYTES // 4)))  # so that it grows now
+        start += -start % mmap.PAGESIZE
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(libc.sbrk(0) - start), mmap.MADV_HUGEPAGE)
 
 
 def gpu() -> bool:

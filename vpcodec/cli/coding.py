@@ -104,6 +104,10 @@ def carry_out(items: "list[Item]", given: SimpleNamespace, **chosen: Any) -> int
         given: The options of the command.
         chosen: What of the settings only one of the two commands has.
     """
+    from vpcodec.devices import use_large_pages
+
+    use_large_pages()  # before anything large is loaded
+
     from vpcodec.codec.engines import check_engine
     from vpcodec.corpus.coding import Coder, run
     from vpcodec.corpus.result import Settings, check_manifest
