@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from vpcodec.data.audio import AudioInfo, open_audio
 from vpcodec.data.audio_sink import AudioSink
-from vpcodec.data.image import ImageInfo, Photo, open_image, save_image
+from vpcodec.data.image import ImageInfo, ImageSink, Photo, open_image
 from vpcodec.data.kinds import EXTRAS, SUFFIXES
 from vpcodec.errors import VpcodecError
 
@@ -101,7 +101,9 @@ def read_photo(form: str, picture: Image.Image, **options: object) -> Photo:
 
 def write_photo(form: str, info: ImageInfo) -> ImageInfo:
     stream = io.BytesIO()
-    save_image(np.zeros((info.height, info.width, 3), np.uint8), info, stream, form)
+    sink = ImageSink(info, form)
+    sink.paste(np.zeros((info.height, info.width, 3), np.uint8), 0, 0)
+    sink.save(stream)
     return open_image(io.BytesIO(stream.getvalue())).info
 
 

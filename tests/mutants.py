@@ -338,7 +338,7 @@ CONTAINER_AND_CODEC = (
 
 CORPUS_EVALUATION_AND_COMMAND = (
     Mutant("vpcodec/cli/exporting.py", '("", ".", "..")', '("",)', "tests/cli/test_exporting.py"),
-    Mutant("vpcodec/cli/exporting.py", "shard_size - 1", "shard_size", "tests/cli/test_exporting.py"),
+    Mutant("vpcodec/cli/exporting.py", "size - 1", "size", "tests/cli/test_exporting.py"),
     Mutant(
         "vpcodec/corpus/plan.py", "self.number - 1 :: self.count", "self.number :: self.count", "tests/test_corpus.py"
     ),

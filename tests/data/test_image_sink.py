@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vpcodec.data.image import ImageInfo, ImageSink, open_image, save_image
+from vpcodec.data.image import ImageInfo, ImageSink, open_image
 from vpcodec.errors import ConfigError, InputError
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
+
+
+def save_image(pixels, info, stream, form="png"):
+    sink = ImageSink(info._replace(height=pixels.shape[0], width=pixels.shape[1]), form)
+    sink.paste(pixels, 0, 0)
+    sink.save(stream)
 
 
 def written(pixels, info, form):

@@ -29,54 +29,50 @@ def export(given: SimpleNamespace) -> int:
         raise ConfigError("--codebook is for --to codebook", hint="a token file says its own")
     from vpcodec.export import checked_format
 
-    run = Export(checked_format(given.to, given.output), given.output, messages, given.force)
-    return run(given.inputs, given.model, given.recursive, given.shard_size)
+    form = checked_format(given.to, given.output)
+    if given.shard_size is not None and given.output == "-":
+        raise ConfigError("--shard-size: standard output is one file", hint="name the output with -o")
+    return Export(given, form, messages).run()
 
 
 class Export:
-    """One run of `vpcodec export`.
+    """A run of `vpcodec export`, in one of the forms of `WRITERS`."""
 
-    Args:
-        form: One of `WRITERS`.
-        output: File, or `-`.
-        messages: Gets what failed and what was done.
-        force: Whether to replace what is there.
-    """
-
-    def __init__(self, form: str, output: str, messages: Messages, force: bool) -> None:
-        self.form, self.output, self.messages, self.force = form, output, messages, force
+    def __init__(self, given: SimpleNamespace, form: str, messages: Messages) -> None:
+        self.given, self.form, self.messages = given, form, messages
         self.failures = self.count = 0
         self.codebooks: set[str] = set()
 
-    def __call__(self, inputs: list[str], model: str | None, recursive: bool, shard_size: int | None) -> int:
+    def run(self) -> int:
+        """Write all that can be read; returns the exit code."""
         from vpcodec.data.output import shown_output
         from vpcodec.export import shard_name
 
-        if shard_size is not None and self.output == "-":
-            raise ConfigError("--shard-size: standard output is one file", hint="name the output with -o")
-        tokens = self.readable(inputs, model, recursive)
+        output, size = self.given.output, self.given.shard_size
+        tokens = self.readable()
         shards = 0
         while (first := next(tokens, None)) is not None:
-            name = self.output if shard_size is None else shard_name(self.output, shards)
-            self.write(name, chain([first], tokens if shard_size is None else islice(tokens, shard_size - 1)))
+            name = output if size is None else shard_name(output, shards)
+            self.write(name, chain([first], tokens if size is None else islice(tokens, size - 1)))
             shards += 1
         if not self.count:
-            raise InputError(f"{shown_output(self.output)}: not written, because no input could be read")
+            raise InputError(f"{shown_output(output)}: not written, because no input could be read")
         if len(self.codebooks) > 1:
             self.messages.note(f"the ids come from different codebooks: {', '.join(sorted(self.codebooks))}")
         return int(self.failures > 0)
 
-    def readable(self, inputs: list[str], model: str | None, recursive: bool) -> "Iterator[Tokens]":
+    def readable(self) -> "Iterator[Tokens]":
         """The tokens of each input that can be read."""
         from vpcodec.corpus.plan import make_plan, names_of
         from vpcodec.data.streams import shown
         from vpcodec.export import read_tokens
 
-        for name, item in names_of(make_plan("decode", inputs, recursive=recursive, output_dir="")).items():
+        plan = make_plan("decode", self.given.inputs, recursive=self.given.recursive, output_dir="")
+        for name, item in names_of(plan).items():
             try:
                 if item.problem and not item.target:  # a folder that cannot be read
                     raise item.problem
-                tokens = read_tokens(item.source, shown(name), model)
+                tokens = read_tokens(item.source, shown(name), self.given.model)
             except VpcodecError as error:
                 self.failures += 1
                 self.messages.failure(shown(item.source), error)
@@ -91,7 +87,7 @@ class Export:
         from vpcodec.export import WRITERS
 
         before = self.count - 1  # the first was read to see whether there is any
-        with open_output(name, force=self.force) as out:
+        with open_output(name, force=self.given.force) as out:
             WRITERS[self.form](tokens, out)
         size = f", {os.path.getsize(name):,} bytes" if os.path.isfile(name) else ""
         self.messages.note(f"{counted(self.count - before, 'token file')} -> {shown_output(name)}{size}")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -24,15 +23,8 @@ from vpcodec.errors import ConfigError, InputError, counted
 
 BLOCK_SAMPLES = 1 << 16  # in a block, all channels together
 MOST_CHANNELS = 255
-TAGGED = (
-    b"RIFF",
-    b"RF64",
-    b"BW64",
-    b"FORM",
-    b"fLaC",
-    b"OggS",
-    b"\xff\xf1",
-)  # files that some programs put such a tag before
+# Files that some programs put an ID3v2 tag before.
+TAGGED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"fLaC", b"OggS", b"\xff\xf1")
 TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
 LOUDEST = 2.0**31  # beyond it a number is no sample; samples at the scale of integers still pass
 
@@ -136,9 +128,7 @@ class AudioSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

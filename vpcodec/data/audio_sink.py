@@ -2,7 +2,6 @@
 
 import struct
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
@@ -138,10 +137,8 @@ class AudioSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
             self.close()
             return
         with self._resources:

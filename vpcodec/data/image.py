@@ -319,13 +319,3 @@ class ImageSink:
         """Write the file. Raises OSError where the stream takes no more."""
         profile = {"icc_profile": self.info.icc} if self.info.icc and not self.colored else {}
         self.picture.save(stream, self.form.upper(), **OPTIONS[self.form], **profile)
-
-
-def save_image(pixels: NDArray[np.uint8], info: ImageInfo, stream: BinaryIO, form: str = "png") -> None:
-    """Write a whole photo, [height, width, 3]; its size is the array's. Raises as `ImageSink` does."""
-    height, width = pixels.shape[:2]
-    sink = ImageSink(info._replace(height=height, width=width), form)
-    step = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, step):
-        sink.paste(pixels[top : top + step], top, 0)
-    sink.save(stream)

@@ -129,11 +129,15 @@ class Decoder:
     def refuse(self, error: Exception) -> NoReturn:
         if self.callbacks.error:
             raise failure(self.name, self.callbacks.error) from None
-        reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-        raise InputError(f"{self.name}: damaged or truncated ({reason})", hint=TAKE_THE_REST) from None
+        raise InputError(f"{self.name}: damaged or truncated ({reason_of(error)})", hint=TAKE_THE_REST) from None
 
     def close(self) -> None:
         self.file.close()
+
+
+def reason_of(error: Exception) -> str:
+    """What libsndfile says."""
+    return str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(".")
 
 
 def read_between(stream: BinaryIO, start: float, stop: float) -> tuple[NDArray[np.float32], int]:
@@ -150,8 +154,7 @@ def read_between(stream: BinaryIO, start: float, stop: float) -> tuple[NDArray[n
             order = ORDERS.get(file.channels) if file.format == "OGG" else None
             sample_rate: int = file.samplerate
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-        raise InputError(f"a recording: damaged or truncated ({callbacks.error or reason})") from None
+        raise InputError(f"a recording: damaged or truncated ({callbacks.error or reason_of(error)})") from None
     if callbacks.error or not len(samples) == last - first > 0:
         raise InputError(f"a recording: ends after {first + len(samples):,} of {last:,} samples")
     return samples if order is None else samples[:, order], sample_rate
