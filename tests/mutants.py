@@ -260,7 +260,7 @@ CONTAINER_AND_CODEC = (
         TABLED,
     ),
     Mutant("vpcodec/container/_coder.c", "if (next > held &&", "if (0 &&", TABLED),
-    Mutant("vpcodec/container/flat.py", "KEPT_BITS = 64 ", "KEPT_BITS = 8 ", "tests/container/test_flat.py"),
+    Mutant("vpcodec/container/coding.py", "fits and number < level", "fits", "tests/container/test_flat.py"),
     Mutant(
         "vpcodec/codec/windows.py",
         "max(0, core_start - context)",

@@ -1,5 +1,6 @@
 """A second decoder of token files, written from docs/format.md alone: plain Python, slow, shares no code."""
 
+import bisect
 import hashlib
 import itertools
 import zlib
@@ -63,7 +64,6 @@ def decode(content, prior=None):
         name = body.take(body.varint()).decode()
         result["metadata"].append((name, body.take(body.varint())))
 
-    vocabulary = product(result["levels"])
     result["frames"], sizes, run = [], [], None
     while True:
         start, number = file.position, len(result["frames"])
@@ -91,7 +91,7 @@ def decode(content, prior=None):
         side, payload = file.take(sides), file.take(size)
         file.check(start, number * 0x9E3779B1)
         if coding == 0xA0:
-            tokens = flat(payload, vocabulary, rows * wide)
+            tokens = flat(payload, result["levels"], rows * wide)
         else:
             assert coding == 0xA2
             values = Values(Bytes(payload))
@@ -120,12 +120,12 @@ class Values:
         self.low, self.span, self.read = 0, 2**32, 0
 
     def next(self, below):
-        """The next value; `below` holds what is below each, and 2^11."""
+        """The next value; `below` holds what is below each, and the weights of all."""
         here = self.file.content[self.start + self.read :][:4]
         register = (int.from_bytes(here + bytes(4 - len(here)), "big") - self.low) % 2**32
-        step = self.span // 2**11
-        slot = min(register // step, 2**11 - 1)
-        value = max(v for v in range(len(below) - 1) if below[v] <= slot)
+        step = self.span // below[-1]
+        slot = min(register // step, below[-1] - 1)
+        value = bisect.bisect_right(below, slot) - 1
         self.low += step * below[value]
         self.span = step * (below[value + 1] - below[value])
         while self.span < 2**24:
@@ -136,6 +136,10 @@ class Values:
     def weighed(self, *weights):
         """The next value, by the weights of all."""
         return self.next([sum(weights[:v]) for v in range(len(weights) + 1)])
+
+    def equal(self, count):
+        """The next value of so many that are equally likely."""
+        return self.next(range(count + 1))
 
     def end(self, count):
         """The size of the payload of so many tokens, whose last bytes are checked."""
@@ -158,13 +162,12 @@ def continuing(file, prior, columns, before, side):
         return None
     wide = columns
     if follows == 1:
-        wide = values.next([v * 2**11 // columns for v in range(columns + 1)])
+        wide = values.equal(columns)
         assert wide
-        assert columns <= 2**11
     found = []
     for last in side:
         step = values.weighed(16, 48, 416, 1280, 96, 32, 24, 16, 16, 12, 8, 8, 8, 8, 8, 52)
-        found.append((last + step - 3) % 256 if step < 15 else values.weighed(*[8] * 256))
+        found.append((last + step - 3) % 256 if step < 15 else values.equal(256))
     tokens = prior.decode(values, len(before), wide, before)
     values.end(len(tokens))
     return [tokens[row * wide :][:wide] for row in range(len(before))], bytes(found)
@@ -177,21 +180,20 @@ def product(numbers):
     return result
 
 
-def flat(payload, vocabulary, count):
-    step = max(n for n in range(1, 64) if vocabulary**n <= 2**63)
-    taken = iter(payload)
-    state, tokens = 0, []
-    for _ in range(count // step):
-        while state < vocabulary**step * 2**64 and (byte := next(taken, None)) is not None:
-            state = state * 256 + byte
-        state, number = divmod(state, vocabulary**step)
-        tokens += [number // vocabulary**place % vocabulary for place in range(step)]
-    for byte in taken:
-        state = state * 256 + byte
-    for _ in range(count % step):
-        state, token = divmod(state, vocabulary)
+def flat(payload, levels, count):
+    values = Values(Bytes(payload))
+    tokens = []
+    for _ in range(count):
+        token, place = 0, 1
+        for level in levels:
+            digit, power, left = 0, 1, level
+            while left > 65536:
+                digit, power, left = digit + power * values.equal(65536), power * 65536, -(-left // 65536)
+            digit += power * values.equal(left)
+            assert digit < level
+            token, place = token + place * digit, place * level
         tokens.append(token)
-    assert state == 1
+    assert values.end(0) == len(payload)
     return tokens
 
 

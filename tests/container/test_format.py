@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.container.conftest import speech_header, wandering, written
+from tests.container.conftest import LEVELS, speech_header, wandering, written
 from vpcodec.container import Frame, Index, Reader, Writer, verify
 from vpcodec.container import format as container_format
+from vpcodec.container.coding import encode_tokens
 from vpcodec.container.fields import varint, word
 from vpcodec.errors import ContainerError
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = speech_header().to_bytes()
+PAYLOAD = encode_tokens(np.array([[1, 2]]), LEVELS, "speech")[1]  # three bytes
 
 
 def read(content: bytes) -> list[Frame]:
@@ -21,7 +23,7 @@ def read(content: bytes) -> list[Frame]:
 
 
 def frame_bytes(
-    mark: int = 0xA0, rows: int = 1, columns: int = 2, sides: int = 0, payload: bytes = b"\x0f\x4a\x11", number: int = 0
+    mark: int = 0xA0, rows: int = 1, columns: int = 2, sides: int = 0, payload: bytes = PAYLOAD, number: int = 0
 ) -> bytes:
     content = bytes([mark]) + varint(rows) + varint(columns) + varint(sides) + varint(len(payload)) + payload
     return content + word(zlib.crc32(content) + number * 0x9E3779B1)
@@ -114,7 +116,7 @@ def test_frames_out_of_order_are_noticed() -> None:
         (HEADER + frame_bytes(sides=5000), "byte 47: side bytes of frame 0 is 5000, expected 0 to 4096"),
         (HEADER + frame_bytes(payload=bytes(99)), "byte 48: payload of frame 0 is 99, expected 0 to"),
         (HEADER + frame_bytes(mark=0xA3), "byte 44 is a3"),
-        (HEADER + frame_bytes(payload=b"\x01\x02\x03"), "frame 0: 3 bytes of flat payload do not hold 2 tokens"),
+        (HEADER + frame_bytes(payload=b"\x01\x02\x03"), "frame 0: its payload is damaged"),
         (HEADER + frame_bytes(mark=0xA1), "byte 44 is a1, expected frame 0 or the footer: a0 a2 e5"),
         (HEADER + frame_bytes(mark=0xA2), "frame 0: tabled payload found in a token file that names no prior"),
         (HEADER + frame_bytes() + b"\xe5\x02", "number of frames in the footer is 2, expected 1 to 1"),

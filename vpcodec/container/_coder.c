@@ -168,13 +168,16 @@ static uint8_t *put(uint8_t *end, uint64_t byte) {
     return end + 1;
 }
 
-/* Code pairs; returns the end of the bytes. A pair takes two bytes at most: weights are 1 of 2^11 or more. */
-static uint8_t *encode_all(const uint16_t *pairs, int64_t count, uint8_t *end) {
+/* Code values, given in threes, then pairs of weights and what is below them; returns the end of the bytes. A value
+   takes two bytes at most, since weights are 1 or more of 2^16 or fewer. */
+static uint8_t *encode_all(const int64_t *values, int64_t leading, const uint16_t *pairs, int64_t count, uint8_t *end) {
     uint64_t low = 0, span = (uint64_t)1 << 32;
-    for (; count--; pairs += 2) {
-        uint64_t step = span >> TOTAL_BITS;
-        low += step * pairs[1];
-        for (span = step * pairs[0]; span < LOWEST; span <<= 8) {
+    for (int64_t i = -leading; i < count; i++) {
+        const int64_t *value = values + 3 * (i + leading);
+        const uint16_t *pair = pairs + 2 * i;
+        uint64_t step = i < 0 ? span / (uint64_t)value[2] : span >> TOTAL_BITS;
+        low += step * (i < 0 ? (uint64_t)value[0] : pair[1]);
+        for (span = step * (i < 0 ? (uint64_t)value[1] : pair[0]); span < LOWEST; span <<= 8) {
             end = put(end, low >> 24);
             low = (low & 0xFFFFFF) << 8;
         }
@@ -224,16 +227,16 @@ static PyObject *encode(PyObject *module, PyObject *args) {
     uint8_t *memory = NULL;
     int64_t count = positions.len / 8;
     int fits = open_coder(&coder, &layout, &bins, &below, &tables, &steps) && numbers.len == 8 * count * coder.codes;
-    int64_t symbols = fits ? count * coder.digits + lead.len / 4 : 0;
+    int64_t leading = lead.len / 24, symbols = fits ? count * coder.digits : 0;
     if (!fits) PyErr_SetString(PyExc_ValueError, "arrays of no prior");
-    else if (!(memory = PyMem_Malloc(6 * symbols + 4))) PyErr_NoMemory();
+    else if (!(memory = PyMem_Malloc(6 * symbols + 2 * leading + 4))) PyErr_NoMemory();
     else {
         coder.cells = cells.len / 4 / coder.parts;
+        uint16_t *pairs = (uint16_t *)memory;
         uint8_t *start = memory + 4 * symbols;
         PyThreadState *thread = PyEval_SaveThread();
-        memcpy(memory, lead.buf, lead.len / 4 * 4);
-        weigh_all(&coder, cells.buf, positions.buf, count, numbers.buf, (uint16_t *)(memory + lead.len / 4 * 4));
-        uint8_t *end = encode_all((const uint16_t *)memory, symbols, start);
+        weigh_all(&coder, cells.buf, positions.buf, count, numbers.buf, pairs);
+        uint8_t *end = encode_all(lead.buf, leading, pairs, symbols, start);
         PyEval_RestoreThread(thread);
         result = PyBytes_FromStringAndSize((const char *)start, end - start);
     }

@@ -7,15 +7,13 @@ none does, and its side bytes as differences.
 import hashlib
 import math
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.flat import pack, smallest_flat_size, unpack
 from vpcodec.container.plain import encode_values
-from vpcodec.container.prior import TOTAL
-from vpcodec.container.tabled import Decoder, Lookups, decode_frame, encode_frame, lookups_of
+from vpcodec.container.tabled import DAMAGED, Decoder, Lookups, decode_frame, encode_frame, lookups_of
 from vpcodec.errors import ContainerError
 
 FLAT, TABLED = 0, 2
@@ -31,7 +29,7 @@ WHOLE, SHORT, NONE = range(3)  # what follows: a frame of all columns, one of fe
 FOLLOWS = summed((2016, 16, 16))
 LOWEST_STEP = -3  # of a side byte; the last value of the table stands for all steps beyond the others
 STEPS = summed((16, 48, 416, 1280, 96, 32, 24, 16, 16, 12, 8, 8, 8, 8, 8, 52))
-BYTES = list(range(0, TOTAL + 1, 8))
+MOST_EQUAL = 1 << 16  # values that are equally likely
 
 
 def encode_tokens(
@@ -50,22 +48,71 @@ def encode_tokens(
     """
     vocabulary = math.prod(levels)
     tabled = encode_frame(tokens, fitting(prior, vocabulary, kind)) if prior is not None else None
-    if tabled is not None and len(tabled) < smallest_flat_size(vocabulary, tokens.size):
+    if tabled is not None and len(tabled) <= smallest_flat_size(vocabulary, tokens.size):
         return TABLED, tabled
-    flat = pack(tokens.reshape(-1), vocabulary)
-    return (FLAT, flat) if tabled is None or len(flat) <= len(tabled) else (TABLED, tabled)
+    flat = encode_flat(tokens, levels)
+    return (FLAT, flat) if tabled is None or len(flat) < len(tabled) else (TABLED, tabled)
 
 
 def decode_tokens(
     coding: int, payload: bytes, shape: tuple[int, int], levels: Sequence[int], kind: str, prior: bytes | None = None
 ) -> NDArray[np.int64]:
     """The inverse of `encode_tokens`: [rows, columns] int64. Raises ContainerError for what no such tokens make."""
-    vocabulary = math.prod(levels)
     if coding == FLAT:
-        return unpack(payload, vocabulary, math.prod(shape)).reshape(shape)
+        return decode_flat(payload, shape, levels)
     if prior is None:
         raise ContainerError(f"{CODINGS[coding]} payload found in a token file that names no prior")
-    return decode_frame(payload, shape, fitting(prior, vocabulary, kind))
+    return decode_frame(payload, shape, fitting(prior, math.prod(levels), kind))
+
+
+def smallest_flat_size(vocabulary: int, count: int) -> int:
+    """Bytes that so many tokens always take in flat coding."""
+    return -(-((vocabulary**count).bit_length() - 1) // 8)
+
+
+def largest_flat_size(levels: Sequence[int], count: int) -> int:
+    """Bytes that so many tokens never exceed."""
+    return count * sum(level.bit_length() + 1 for level in levels) // 8 + 3
+
+
+def flat_radices(levels: Sequence[int]) -> list[list[int]]:
+    """For each level the bases of its digits: 65,536, and as many as are left for the last one."""
+    radices = []
+    for level in levels:
+        group = []
+        while level > MOST_EQUAL:
+            group.append(MOST_EQUAL)
+            level = -(-level // MOST_EQUAL)
+        radices.append([*group, level])
+    return radices
+
+
+def encode_flat(tokens: NDArray[np.int64], levels: Sequence[int]) -> bytes:
+    """Code digits all of whose values are equally likely."""
+    left, columns = tokens.reshape(-1), []
+    for level, radices in zip(levels, flat_radices(levels), strict=True):
+        left, number = np.divmod(left, level)
+        for radix in radices:
+            number, digit = np.divmod(number, radix)
+            columns.append([(value, 1, radix) for value in digit.tolist()])
+    return encode_values(chain.from_iterable(zip(*columns, strict=True)))
+
+
+def decode_flat(payload: bytes, shape: tuple[int, int], levels: Sequence[int]) -> NDArray[np.int64]:
+    """The inverse of `encode_flat`: [rows, columns] int64. Raises ContainerError for bytes of no such tokens."""
+    decoder = Decoder(payload)
+    groups = [[range(radix + 1) for radix in group] for group in flat_radices(levels)]
+    tokens, fits = np.zeros(math.prod(shape), np.int64), True
+    for index in range(len(tokens)):
+        place = 1
+        for level, group in zip(levels, groups, strict=True):
+            number = sum(decoder.value(below) * MOST_EQUAL**power for power, below in enumerate(group))
+            fits = fits and number < level
+            tokens[index] += place * min(number, level - 1)
+            place *= level
+    if not fits or decoder.finish() != len(payload):
+        raise ContainerError(f"{DAMAGED}: its {len(payload)} bytes do not hold {len(tokens)} tokens")
+    return tokens.reshape(shape)
 
 
 def encode_continued(
@@ -81,20 +128,20 @@ def encode_continued(
         prior: One that fits.
     """
     columns, whole = tokens.shape[1], before.shape[1]
-    lead = [pair(FOLLOWS, WHOLE)]
+    lead = [weighed(FOLLOWS, WHOLE)]
     if columns != whole:
-        lead = [pair(FOLLOWS, SHORT), pair(shares(whole), columns)]
+        lead = [weighed(FOLLOWS, SHORT), (columns, 1, whole)]
     for byte, last in zip(side, side_before, strict=True):
         step = (byte - last - LOWEST_STEP) % 256
-        lead.append(pair(STEPS, min(step, len(STEPS) - 2)))
+        lead.append(weighed(STEPS, min(step, len(STEPS) - 2)))
         if step >= len(STEPS) - 2:
-            lead.append(pair(BYTES, byte))
+            lead.append((byte, 1, 256))
     return encode_frame(tokens, lookups_of(prior), before, lead)
 
 
 def encode_none() -> bytes:
     """What stands where a frame could continue another and none does."""
-    return encode_values([pair(FOLLOWS, NONE)])
+    return encode_values([weighed(FOLLOWS, NONE)])
 
 
 def decode_continued(
@@ -106,25 +153,20 @@ def decode_continued(
     if follows == NONE:
         decoder.finish()
         return None
-    if follows == SHORT and not (columns <= TOTAL and (columns := decoder.value(shares(columns)))):
+    if follows == SHORT and not (columns := decoder.value(range(columns + 1))):
         raise ContainerError("it is short, of no columns")
     side = bytearray()
     for last in side_before:
         step = decoder.value(STEPS)
-        side.append(decoder.value(BYTES) if step == len(STEPS) - 2 else (last + step + LOWEST_STEP) % 256)
+        side.append(decoder.value(range(257)) if step == len(STEPS) - 2 else (last + step + LOWEST_STEP) % 256)
     tokens = decoder.tokens((rows, columns), lookups_of(prior), before)
     decoder.finish()
     return tokens, bytes(side)
 
 
-def pair(below: Sequence[int], value: int) -> tuple[int, int]:
-    """The weight of a value, and what is below it."""
-    return below[value + 1] - below[value], below[value]
-
-
-def shares(count: int) -> list[int]:
-    """Equal weights, up to rounding, of so many values."""
-    return [value * TOTAL // count for value in range(count + 1)]
+def weighed(below: Sequence[int], value: int) -> tuple[int, int, int]:
+    """A value as it is coded: what is below it, its weight, and that of all."""
+    return below[value], below[value + 1] - below[value], below[-1]
 
 
 def fitting(prior: bytes, vocabulary: int, kind: str) -> Lookups:

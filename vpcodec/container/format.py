@@ -80,12 +80,12 @@ others. Because its number is part of the checksum, a frame that is lost, double
 Where groups are larger than 1 and a prior is named, a run of frames may follow one that stands alone, up to the next
 group, if that frame has the columns that the header gives. A frame of a run continues the one before it and has as many
 rows and side bytes. It has no first byte, size or checksum, but a payload only, in tabled coding. These values come in
-it first, each by the weights named; weights add up to 2^11 as those of a prior do:
+it first, each by the weights named:
 
     follows    0, 1, 2 by weights 2016, 16, 16. 0: a frame of the columns that the header gives. 1: a short one, the
-               last of its run. 2: no frame; the run ends here, and so does the payload.
-    columns    in a short frame, 1 or more: value v of those below the header's columns C, by the weight
-               (v + 1) * 2^11 div C - v * 2^11 div C. There is none where C is above 2^11.
+               last of its run. 2: no frame; the run ends here, and so does the payload
+    columns    in a short frame: a number from 1 to those that the header gives, less 1; it is coded as a value below
+               these, all of weight 1
     side       for each side byte 0 to 15 by weights 16, 48, 416, 1280, 96, 32, 24, 16, 16, 12, 8, 8, 8, 8, 8, 52. Below
                15: it is, modulo 256, that of the frame before at the same place, plus the value, minus 3. 15: it is
                the value 0 to 255 that follows, by equal weights.
@@ -106,26 +106,39 @@ frame that stands alone within a group has the value 2 before it, unless a short
 
 Nothing follows the footer. A file that lacks it is truncated.
 
+## Payload
+
+A payload holds values. For each, weights say how likely it is to be 0, 1 and so on: numbers of 1 or more, 2^16 at most
+together. total is that of all; below(v) is that of the values less than v. Only integers occur; `a div b` and `a mod b`
+are those of numbers from 0 on.
+
+To decode, a span, 2^32 at first, is narrowed, and a register holds a number of four bytes, highest first: the first
+ones of the payload at first. Zeros follow its last byte. For each value:
+
+1. step = span div total; slot = register div step, but at most total - 1.
+2. The value is the largest v with below(v) <= slot.
+3. register = register - step * below(v); span = step * weight(v).
+4. While span < 2^24: register = register * 256 + next byte; span = span * 256.
+
+An encoder starts with low = 0 and span = 2^32. For each value it adds step * below(v) to low and narrows the span as
+above. While span < 2^24, low div 2^24 leaves as the next byte of the payload, where what is above 255 carries to the
+bytes before; low = low mod 2^24 * 256; span = span * 256. The payload ends with the smallest number n with
+low <= n * 2^24, as a byte, if (n + 1) * 2^24 <= low + span; if not, with the smallest n with low <= n * 2^16, as two
+bytes, highest first. Both carry likewise. A decoder keeps low, modulo 2^32, and checks these bytes. What follows them
+changes no value, so a frame of a run is decoded before anything behind it is there.
+
 ## Flat coding
 
-The payload is one number in a large base, spread over bytes. K is the vocabulary; s is the largest number of
-tokens with K^s <= 2^63. The N tokens are cut into steps of s tokens; the last N mod s of them are the rest.
-
-To decode, start with state = 0 and repeat for each step:
-
-1. While state < K^s * 2^64 and payload bytes are left: state = state * 256 + next byte.
-2. number = state mod K^s; state = state div K^s.
-3. The tokens of the step are the s digits of the number in base K, lowest first.
-
-Then take in all bytes that are left in the same way, and for each token of the rest: token = state mod K,
-state = state div K. The state must now be 1, and the first byte of the payload is not 0.
+The digits of each token in the levels that the header gives are coded one after the other, those of the first token
+first. A digit of a level above 65,536 is coded as its own digits in base 65,536, lowest first, the last of which is
+below level / 65,536^(their number - 1), rounded up. All values have the weight 1.
 
 ## Tabled coding
 
-A prior, made from tokens of the same model, tells how likely each value of a digit is. Only integers occur; `a div b`
-and `a mod b` are those of numbers from 0 on. The tokens of a frame are coded one after the other,
-row after row, and the digits of each from digit 0 on. For each digit the prior picks a row of weights, and a value is
-taken out of the payload by them.
+A prior, made from tokens of the same model, tells how likely each value of a digit is. The tokens of a frame are
+coded one after the other, row after row, and the digits of each from digit 0 on. For each digit the prior picks a row
+of weights, 2^11 together, and the digit is coded as a value by them. Each number that digits make belongs to an id. As
+few zeros follow the payload as give it (number of tokens) div 64 bytes or more.
 
 ### The prior
 
@@ -178,24 +191,6 @@ of a position:
    codes before and to the number of that part in this position.
 2. bin(f) is 0 where the sum is below the field's base, else (sum - base) div width, but at most bins - 1.
 3. The row is bin(0) + bins(0) * (bin(1) + bins(1) * (bin(2) + ...)).
-
-### Taking a value
-
-Values are taken out of the payload with a span, 2^32 at first, and a register, a number of four bytes, highest first:
-the first ones of the payload at first. Zeros follow its last byte. For each digit, in the order of coding:
-
-1. step = span div 2^11; slot = register div step, but at most 2^11 - 1.
-2. The value of the digit is the largest v with below(v) <= slot in the row.
-3. register = register - step * below(v); span = step * weight(v).
-4. While span < 2^24: register = register * 256 + next byte; span = span * 256.
-
-Each number that digits make belongs to an id. An encoder starts with low = 0 and span = 2^32. For each value it adds
-step * below(v) to low and makes span as above. While span < 2^24, low div 2^24 leaves as the next byte of the payload,
-where what is above 255 carries to the bytes before; low = low mod 2^24 * 256; span = span * 256. The payload ends with
-the smallest number n with low <= n * 2^24, as a byte, if (n + 1) * 2^24 <= low + span; if not, with the smallest n
-with low <= n * 2^16, as two bytes, highest first. Both carry likewise. A decoder keeps low, modulo 2^32, and checks
-these bytes. What follows them changes no value, so a frame of a run is decoded before anything behind it is there.
-As few zeros follow as make the payload of a frame (number of tokens) div 64 bytes or more.
 """
 
 import zlib
@@ -204,11 +199,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.coding import encode_continued, encode_none, encode_tokens, prior_identity
+from vpcodec.container.coding import encode_continued, encode_none, encode_tokens, prior_identity, smallest_flat_size
 from vpcodec.container.fields import varint, word
-from vpcodec.container.flat import smallest_flat_size
 from vpcodec.container.header import LARGEST_FRAME, Header
-from vpcodec.container.prior import TOTAL
 from vpcodec.errors import ContainerError
 
 FRAME_MARK = 0xA0
@@ -286,7 +279,7 @@ class Writer:
         if last is None or self.prior is None or not may_continue(self.header, self.frames, last):
             return b""
         (rows, columns), most = frame.tokens.shape, self.header.columns
-        if (rows, len(frame.side)) != (len(last.tokens), len(last.side)) or columns > most or columns < most > TOTAL:
+        if (rows, len(frame.side)) != (len(last.tokens), len(last.side)) or columns > most:
             return b""
         content = encode_continued(frame.tokens, frame.side, last.tokens, last.side, self.prior)
         alone = smallest_flat_size(self.header.vocabulary, frame.tokens.size) + ALONE

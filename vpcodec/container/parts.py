@@ -7,9 +7,8 @@ ContainerError with what was found and what was expected.
 import zlib
 from typing import NamedTuple
 
-from vpcodec.container.coding import CODINGS, decode_continued, decode_tokens
+from vpcodec.container.coding import CODINGS, decode_continued, decode_tokens, largest_flat_size
 from vpcodec.container.fields import varint, word
-from vpcodec.container.flat import largest_flat_size
 from vpcodec.container.format import (
     CHECK,
     FOOTER_MARK,
@@ -171,7 +170,7 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
         rows = source.take_varint(f"rows of {name}", 1, LARGEST_FRAME)
         columns = source.take_varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
         sides = source.take_varint(f"side bytes of {name}", 0, LARGEST_SIDE)
-    size = source.take_varint(f"payload of {name}", 0, largest_flat_size(header.vocabulary, rows * columns))
+    size = source.take_varint(f"payload of {name}", 0, largest_flat_size(header.levels, rows * columns))
     side, payload = source.take(sides, name), source.take(size, name)
     number = check(source, first, source.since(start), last - first, f"{name} at byte {start:,}")
     return Coded(number, coding, (rows, columns), side, payload)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpcodec.container.prior import TOTAL, TOTAL_BITS
+from vpcodec.container.prior import TOTAL
 
 if TYPE_CHECKING:
     from vpcodec.container.tabled import Grid, Lookups
@@ -58,33 +58,33 @@ def lists_of(lookups: "Lookups") -> tuple[list[list[list[int]]], list[list[Digit
     return near, [[next(groups) for _ in radices] for radices in lookups.prior.digits.radices]
 
 
-def encode(lookups: "Lookups", frame: "Grid", numbers: Ints, lead: NDArray[np.uint16]) -> bytes:
+def encode(lookups: "Lookups", frame: "Grid", numbers: Ints, lead: Ints) -> bytes:
     """Code a frame.
 
     Args:
         lookups: Of the prior.
         frame: Filled.
         numbers: [T, G] of codes.
-        lead: [n, 2] weights of values that come first, and what is below them.
+        lead: [n, 3] values that come first, as `encode_values` takes them.
     """
     sums, digits, parts = lookups.sums(frame.around()), lookups.digits(numbers), lookups.part_numbers(numbers)
-    chosen = np.empty((*digits.shape, 2), np.int64)
+    chosen = np.full((*digits.shape, 3), TOTAL)
     for digit, (_, own) in enumerate(lookups.prior.digits.places()):
         number = digits[:, own] @ lookups.digit_places[own]
         rows = lookups.rows(digit, sums[:, digit], number, parts)
         below = lookups.prior.below[digit].astype(np.int64)
         places = rows * below.shape[1] + digits[:, digit]
-        chosen[:, digit, 0] = np.diff(below, axis=1, append=TOTAL).take(places)
-        chosen[:, digit, 1] = below.take(places)
-    return encode_values([*lead.tolist(), *chosen.reshape(-1, 2).tolist()])
+        chosen[:, digit, 0] = below.take(places)
+        chosen[:, digit, 1] = np.diff(below, axis=1, append=TOTAL).take(places)
+    return encode_values([*lead.tolist(), *chosen.reshape(-1, 3).tolist()])
 
 
-def encode_values(pairs: Iterable[Sequence[int]]) -> bytes:
-    """Code values, each given by its weight and what is below it."""
+def encode_values(values: Iterable[Sequence[int]]) -> bytes:
+    """Code values, each given by the weights of all values below it, its own, and that of all."""
     low, span = 0, SPAN
     out = bytearray()
-    for weight, below in pairs:
-        step = span >> TOTAL_BITS
+    for below, weight, total in values:
+        step = span // total
         low, span = low + step * below, step * weight
         while span < LOWEST:
             put(out, low >> 24)
@@ -115,12 +115,14 @@ def closing(low: int, span: int) -> tuple[int, int]:
     return -(-low >> 16), 2
 
 
-def decode_value(below: Sequence[int], payload: bytes, low: int, span: int, start: int) -> tuple[int, int, int, int]:
+def decode_value(
+    below: Sequence[int] | range, payload: bytes, low: int, span: int, start: int
+) -> tuple[int, int, int, int]:
     """Take a value out of bytes.
 
     Args:
-        below: Summed weights of the values below each value, and of all.
-        payload: Those that are here.
+        below: For each value the weights of all values below it, and those of all.
+        payload: The bytes that are here.
         low: Where the span of the coder begins, modulo 2^32.
         span: Of the coder.
         start: Bytes that it is done with.
@@ -129,10 +131,10 @@ def decode_value(below: Sequence[int], payload: bytes, low: int, span: int, star
         The value, -1 where only the next bytes decide it; then low, span and start behind it.
     """
     code = (int.from_bytes(payload[start : start + 4].ljust(4, b"\0"), "big") - low) % SPAN
-    open_ends = (1 << 8 * max(0, start + 4 - len(payload))) - 1  # what the bytes that are missing may add
-    step = span >> TOTAL_BITS
-    value = bisect_right(below, min(code // step, TOTAL - 1)) - 1
-    if open_ends and code + open_ends >= step * below[value + 1]:
+    missing = (1 << 8 * max(0, start + 4 - len(payload))) - 1  # what the bytes that are not here may add
+    step = span // below[-1]
+    value = bisect_right(below, min(code // step, below[-1] - 1)) - 1
+    if missing and code + missing >= step * below[value + 1]:
         return -1, low, span, start
     low, span = low + step * below[value], step * (below[value + 1] - below[value])
     while span < LOWEST:

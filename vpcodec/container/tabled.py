@@ -35,7 +35,7 @@ Ints = NDArray[np.int64]
 Packed = NDArray[np.uint32]
 
 LEAST_TOKENS = 64  # that a payload byte stands for at most: a few bytes must not keep a reader busy for long
-DAMAGED = "tabled payload is damaged, or made with another prior"
+DAMAGED = "its payload is damaged, or made with another prior"
 
 
 class Lookups:
@@ -226,7 +226,7 @@ def filled_grid(tokens: Ints, lookups: Lookups, before: Ints | None = None) -> t
 
 
 def encode_frame(
-    tokens: Ints, lookups: Lookups, before: Ints | None = None, lead: Sequence[tuple[int, int]] = ()
+    tokens: Ints, lookups: Lookups, before: Ints | None = None, lead: Sequence[tuple[int, int, int]] = ()
 ) -> bytes:
     """[rows, columns] int64 -> payload.
 
@@ -234,10 +234,10 @@ def encode_frame(
         tokens: Of the frame.
         lookups: Of the prior.
         before: [rows, any columns] tokens of the frame that it continues.
-        lead: Weights of values that come first, and what is below them.
+        lead: Values that come first, as `plain.encode_values` takes them.
     """
     frame, numbers, _ = filled_grid(tokens, lookups, before)
-    first = np.array(lead, np.uint16).reshape(-1, 2)
+    first = np.array(lead, np.int64).reshape(-1, 3)
     if native is None:
         payload = plain.encode(lookups, frame, numbers, first)
     else:
@@ -274,11 +274,11 @@ class Decoder:
     def extend(self) -> None:
         """Get the next bytes. Raises ContainerError where there are none."""
         if self.more is None:
-            raise ContainerError(f"{DAMAGED}: its {len(self.payload)} bytes are too few")
+            raise ContainerError(f"{DAMAGED}: {len(self.payload)} bytes are too few")
         self.payload += self.more()
 
-    def value(self, below: Sequence[int]) -> int:
-        """The next value, by the summed weights of the values below each value, and of all."""
+    def value(self, below: Sequence[int] | range) -> int:
+        """The next value, by the weights of all values below each, and those of all."""
         while (found := plain.decode_value(below, self.payload, *self.state[:3].tolist()))[0] < 0:
             self.extend()
         self.state[:3] = found[1:]
