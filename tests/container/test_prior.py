@@ -31,12 +31,12 @@ def test_sums_below_the_first_bin_and_above_the_last_are_in_those() -> None:
         (9, b"\x09", "no order, and 1,125 numbers for 1,000 codes"),
         (9, b"\x02", "make 250 numbers for 1,000 codes"),
         (13, b"\x02", "order is 2"),
-        (13, b"\x01", "number of its own|ends inside"),
+        (13, b"\x01", "number of its own|truncated"),
         (14, b"\x11", "neighbors is 17, expected 1 to 16"),
         (15, b"\x05", "fields is 5, expected 1 to 4"),
         (16, b"\x00", "bins is 0"),
         (17, b"\x00", "width is 0"),
-        (16, b"\x7f", "ends inside its tables"),
+        (16, b"\x7f", "prior is truncated: its tables"),
         (16, b"\x05", "bytes follow its tables|weights of digit"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_truncated_or_longer_prior_is_refused(speech_prior: bytes) -> None:
     for length in (0, 3, 10, 100, len(speech_prior) - 1):
         with pytest.raises(ContainerError):
             load_prior(speech_prior[:length])
-    with pytest.raises(ContainerError, match="1 bytes follow its tables"):
+    with pytest.raises(ContainerError, match="bytes follow its tables"):
         load_prior(speech_prior + b"\0")
 
 

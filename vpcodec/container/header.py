@@ -229,15 +229,15 @@ def header_from_body(body: bytes) -> Header:
     prior = fields.take(PRIOR_SIZE, "prior") if traits >> 4 & 1 else b""
     columns, group = 0, 1
     if traits >> 5 & 1:
-        columns, group = fields.bounded("columns", 1, LARGEST_FRAME), fields.bounded("group", 1, LARGEST_GROUP)
+        columns, group = fields.varint("columns", 1, LARGEST_FRAME), fields.varint("group", 1, LARGEST_GROUP)
     rate = fields.varint("rate")
-    levels = tuple(fields.varint("level") for _ in range(fields.bounded("number of levels", 1, 32)))
+    levels = tuple(fields.varint("level") for _ in range(fields.varint("number of levels", 1, 32)))
     numbers = {name: fields.varint(what) for name, what in KINDS[kind].numbers.items()}
     bits, floating = DEPTHS[depth]
     signal = KINDS[kind](**numbers, bit_depth=bits, floating=floating)
     model = fields.text("name of the model", 255)
     metadata = []
-    while fields.left:
+    while fields.ahead(1):
         key = fields.text("name of metadata", LARGEST_BODY)
         metadata.append((key, fields.take(fields.varint("length of metadata"), f"metadata {key!r}")))
     return Header(model, weights, rate, levels, signal, tuple(metadata), prior, columns, group)

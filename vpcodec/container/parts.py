@@ -8,7 +8,7 @@ import zlib
 from typing import NamedTuple
 
 from vpcodec.container.coding import CODINGS, decode_continued, decode_tokens, largest_flat_size
-from vpcodec.container.fields import varint, word
+from vpcodec.container.fields import Fields, varint, word
 from vpcodec.container.format import (
     CHECK,
     FOOTER_MARK,
@@ -21,7 +21,6 @@ from vpcodec.container.format import (
     may_continue,
 )
 from vpcodec.container.header import LARGEST_BODY, LARGEST_FRAME, MAGIC, VERSION, Header, header_from_body
-from vpcodec.container.source import Source
 from vpcodec.container.tabled import Decoder
 from vpcodec.errors import ContainerError
 
@@ -69,7 +68,7 @@ class Parts:
     Raises ContainerError for another prior.
     """
 
-    def __init__(self, source: Source, header: Header, prior: bytes | None, *, blind: bool = False) -> None:
+    def __init__(self, source: Fields, header: Header, prior: bytes | None, *, blind: bool = False) -> None:
         self.blind = blind and header.prior != b""
         if not self.blind:
             check_prior(header, prior)
@@ -127,7 +126,7 @@ class Parts:
         return self.last
 
 
-def read_header(source: Source) -> Header:
+def read_header(source: Fields) -> Header:
     """The header, from the first byte of the file on."""
     found = source.take(min(len(MAGIC), max(source.ahead(len(MAGIC)), 1)), "start of the header")
     if found != MAGIC[: len(found)]:
@@ -138,12 +137,12 @@ def read_header(source: Source) -> Header:
         raise ContainerError(
             f"format version {version} found, this program reads version {VERSION}", hint="install a newer vpcodec"
         )
-    body = source.take(source.take_varint("size of the header", 1, LARGEST_BODY), "header")
+    body = source.take(source.varint("size of the header", 1, LARGEST_BODY), "header")
     check(source, 0, source.since(0), 0, "header")
     return header_from_body(body)
 
 
-def read_part(source: Source, header: Header, first: int, last: int) -> Coded | Footer:
+def read_part(source: Fields, header: Header, first: int, last: int) -> Coded | Footer:
     """The frame or footer that starts at the next byte.
 
     Args:
@@ -167,10 +166,10 @@ def read_part(source: Source, header: Header, first: int, last: int) -> Coded | 
         if rows * columns > LARGEST_FRAME or sides > LARGEST_SIDE:
             raise ContainerError(f"{name} has {rows:,} rows of {columns:,} columns, expected {LARGEST_FRAME:,} tokens")
     else:
-        rows = source.take_varint(f"rows of {name}", 1, LARGEST_FRAME)
-        columns = source.take_varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
-        sides = source.take_varint(f"side bytes of {name}", 0, LARGEST_SIDE)
-    size = source.take_varint(f"payload of {name}", 0, largest_flat_size(header.levels, rows * columns))
+        rows = source.varint(f"rows of {name}", 1, LARGEST_FRAME)
+        columns = source.varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
+        sides = source.varint(f"side bytes of {name}", 0, LARGEST_SIDE)
+    size = source.varint(f"payload of {name}", 0, largest_flat_size(header.levels, rows * columns))
     side, payload = source.take(sides, name), source.take(size, name)
     number = check(source, first, source.since(start), last - first, f"{name} at byte {start:,}")
     return Coded(number, coding, (rows, columns), side, payload)
@@ -182,13 +181,13 @@ def marks_of(header: Header) -> bytes:
     return bytes([*(FRAME_MARK + shape + coding for shape in shapes for coding in CODINGS), FOOTER_MARK])
 
 
-def read_footer(source: Source, header: Header, first: int, last: int) -> Footer:
+def read_footer(source: Fields, header: Header, first: int, last: int) -> Footer:
     """The footer, from behind its mark to the end of the file."""
     start = source.offset - 1
-    count = source.take_varint("number of frames in the footer", first, last)
-    length = source.take_varint("length in the footer", 0, (1 << 63) - 1)
+    count = source.varint("number of frames in the footer", first, last)
+    length = source.varint("length in the footer")
     groups = -(-count // header.group)
-    sizes = tuple(source.take_varint("size of frames in the footer", 1, 1 << 32) for _ in range(groups - 1))
+    sizes = tuple(source.varint("size of frames in the footer", 1, 1 << 32) for _ in range(groups - 1))
     check(source, 0, source.since(start), 0, "footer")
     expected = varint(source.offset - start)[::-1]
     found = source.take(len(expected), "size of the footer")
@@ -199,7 +198,7 @@ def read_footer(source: Source, header: Header, first: int, last: int) -> Footer
     return Footer(length, count, sizes)
 
 
-def check(source: Source, number: int, content: bytes, reach: int, what: str) -> int:
+def check(source: Fields, number: int, content: bytes, reach: int, what: str) -> int:
     """Read a checksum and return the number that went into it, at most `reach` beyond the one expected."""
     found = int.from_bytes(source.take(4, "checksum"), "little")
     expected = zlib.crc32(content) + number * NUMBER_FACTOR & 0xFFFFFFFF

@@ -4,7 +4,7 @@
     digits of this token before ┴─ a few numbers each, summed ─ bins ─ a row of weights
 
 Every number is a byte and every sum of them is one too, which is checked once for a prior. `format.py` gives the bytes,
-`tabled.py` codes with them, `training/prior.py` makes them. A file is laid out as it is used: nothing is unpacked.
+`tabled.py` codes with them, `training/prior.py` makes them.
 G codes a position, D digits of all of them, r radix of a digit, F fields (sums) of a digit,
 P number of values that the digits of the same code before a digit can make, R those of a part
 """
@@ -164,20 +164,20 @@ class Prior(NamedTuple):
 
 
 def load_prior(content: bytes) -> Prior:
-    """A prior from its bytes, which its tables share. Raises ContainerError for bytes that are none."""
+    """A prior from its bytes. Raises ContainerError for bytes that are none."""
     fields = Fields(content, "prior")
     magic = fields.take(len(MAGIC), "start")
     if magic != MAGIC:
         raise ContainerError(f"not a prior of version 3: it starts with {magic.hex(' ')}, expected {MAGIC.hex(' ')}")
-    kind = KINDS[fields.bounded("kind", 0, len(KINDS) - 1)]
+    kind = KINDS[fields.varint("kind", 0, len(KINDS) - 1)]
     digits, ordered = read_digits(fields)
-    neighbors = fields.bounded("neighbors", 1, len(NEIGHBORS[kind]))
-    sums = fields.bounded("fields", 1, MOST_FIELDS)
+    neighbors = fields.varint("neighbors", 1, len(NEIGHBORS[kind]))
+    sums = fields.varint("fields", 1, MOST_FIELDS)
     scales = read_scales(fields, len(digits.flat), sums)
     rows = [math.prod(scale.bins for scale in group) for group in scales]
     if max(rows) > MOST_ROWS:
         raise ContainerError(f"prior: {max(rows):,} rows of weights for a digit, expected {MOST_ROWS:,} or fewer")
-    if any(fields.take(-fields.position % ALIGNMENT, "filling")):
+    if any(fields.take(-fields.offset % ALIGNMENT, "filling")):
         raise ContainerError("prior: bytes before its tables are not 0")
     orders, below, around, earlier = [], [], [], []
     for size, radices, follows in zip(digits.codes, digits.radices, ordered, strict=True):
@@ -189,8 +189,8 @@ def load_prior(content: bytes) -> Prior:
         around.append(tuple([table(fields, (size + 1, len(digits.flat), sums)) for size in part_sizes]))
     for sizes in digits.earlier_sizes():
         earlier.append(tuple([table(fields, (size, sums)) for size in sizes]))
-    if fields.left:
-        raise ContainerError(f"prior: {fields.left:,} bytes follow its tables")
+    if fields.ahead(1):
+        raise ContainerError("prior: bytes follow its tables")
     prior = Prior(kind, digits, tuple(orders), scales, tuple(around), tuple(earlier), tuple(below))
     check(prior)
     return prior
@@ -199,14 +199,14 @@ def load_prior(content: bytes) -> Prior:
 def read_digits(fields: Fields) -> tuple[Digits, list[int]]:
     """The digits of a position, and for each code whether an order follows."""
     codes, groups, ordered = [], [], []
-    for _ in range(fields.bounded("codes", 1, MOST_CODES)):
-        size = fields.bounded("size of a codebook", 2, LARGEST_CODE)
-        count = fields.bounded("digits", 1, MOST_DIGITS)
-        radices = tuple(fields.bounded("radix", 2, LARGEST_RADIX) for _ in range(count))
+    for _ in range(fields.varint("codes", 1, MOST_CODES)):
+        size = fields.varint("size of a codebook", 2, LARGEST_CODE)
+        count = fields.varint("digits", 1, MOST_DIGITS)
+        radices = tuple(fields.varint("radix", 2, LARGEST_RADIX) for _ in range(count))
         numbers = math.prod(radices)
         if not size <= numbers <= LARGEST_CODE or numbers // radices[-1] > LARGEST_PREFIX:
             raise ContainerError(f"prior: radices {list(radices)} make {numbers:,} numbers for {size:,} codes")
-        follows = fields.bounded("order", 0, 1)
+        follows = fields.varint("order", 0, 1)
         if not follows and numbers > size:
             raise ContainerError(f"prior: no order, and {numbers:,} numbers for {size:,} codes")
         codes.append(size)
@@ -224,8 +224,8 @@ def read_scales(fields: Fields, digits: int, sums: int) -> tuple[tuple[Scale, ..
     for _ in range(digits):
         group = []
         for _ in range(sums):
-            bins, width = fields.bounded("bins", 1, LARGEST_SUM), fields.bounded("width", 1, LARGEST_SUM)
-            group.append(Scale(bins, width, fields.bounded("base", 0, LARGEST_SUM)))
+            bins, width = fields.varint("bins", 1, LARGEST_SUM), fields.varint("width", 1, LARGEST_SUM)
+            group.append(Scale(bins, width, fields.varint("base", 0, LARGEST_SUM)))
         scales.append(tuple(group))
     return tuple(scales)
 
@@ -239,13 +239,9 @@ def read_order(fields: Fields, size: int, numbers: int) -> NDArray[np.int64]:
 
 
 def table(fields: Fields, shape: Sequence[int], dtype: str = "u1") -> NDArray[Any]:
-    """The next numbers, which share the bytes they are read from."""
-    count = math.prod(shape)
-    size = count * np.dtype(dtype).itemsize
-    if fields.left < size:
-        raise ContainerError(f"prior ends inside its tables: {size:,} bytes expected, {fields.left:,} found")
-    fields.position += size
-    return np.frombuffer(fields.content, dtype, count, fields.position - size).reshape(tuple(shape))
+    """The next numbers."""
+    content = fields.take(math.prod(shape) * np.dtype(dtype).itemsize, "its tables")
+    return np.frombuffer(content, dtype).reshape(tuple(shape))
 
 
 def check(prior: Prior) -> None:

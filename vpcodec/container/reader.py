@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO
 
-from vpcodec.container.fields import Fields, word
+from vpcodec.container.fields import PIECE, Fields, word
 from vpcodec.container.format import CHECK, FOOTER_MARK, Frame, may_continue
 from vpcodec.container.parts import Coded, Footer, Parts, begun_run, marks_of, read_header, read_part
-from vpcodec.container.source import PIECE, Source
 from vpcodec.errors import ContainerError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Reader:
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.source = Source(stream)
+        self.source = Fields(stream)
         self.header = read_header(self.source)
         self.footer: Footer | None = None
         self.parts: Parts | None = None  # where damage ends the reading
@@ -224,17 +223,17 @@ class Index:
         self.stream = stream
         self.held: tuple[int, bytes | None, list[Frame]] = (-1, None, [])  # the group that was read last, and its prior
         stream.seek(0)
-        source = Source(stream)
+        source = Fields(stream)
         self.header = read_header(source)
         end = stream.seek(0, io.SEEK_END)
         stream.seek(max(end - 9, 0))
         tail = Fields(stream.read(9)[::-1], "end of the token file")
         size = tail.varint("size of the footer")
-        start = end - tail.position - size
+        start = end - tail.offset - size
         if start < source.offset:
             raise ContainerError(f"token file is truncated: no footer of {size:,} bytes at its end")
         stream.seek(start)
-        found = read_part(Source(stream), self.header, 0, end)
+        found = read_part(Fields(stream), self.header, 0, end)
         if not isinstance(found, Footer):
             raise ContainerError(f"token file is truncated: byte {start:,} is no footer ({FOOTER_MARK:02x})")
         self.footer = found
@@ -265,7 +264,7 @@ class Index:
         """All frames of a group."""
         start, stop = self.starts[group : group + 2]
         self.stream.seek(start)
-        source = Source(self.stream)
+        source = Fields(self.stream)
         parts = Parts(source, self.header, prior)
         first = group * self.header.group
         last = min(first + self.header.group, len(self))
