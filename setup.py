@@ -26,7 +26,7 @@ setup(
     package_dir={"": "."},
     package_data={"vpcodec": ["py.typed", "training/recipes/*.toml", "evaluation/*.css", "evaluation/*.js"]},
     ext_modules=[
-        Extension("vpcodec.container._coder", ["vpcodec/container/_coder.c"], py_limited_api=True, optional=True)
+        Extension("vpcodec.container._ranges", ["vpcodec/container/_ranges.c"], py_limited_api=True, optional=True)
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     data_files=[("share/man/man1", ["docs/vpcodec.1"])],

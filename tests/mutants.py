@@ -254,13 +254,13 @@ CONTAINER_AND_CODEC = (
         CONTINUED,
     ),
     Mutant(
-        "vpcodec/container/_coder.c",
+        "vpcodec/container/_ranges.c",
         "coder->part[p].size + 1",
         "coder->part[p].size",
         TABLED,
     ),
-    Mutant("vpcodec/container/_coder.c", "if (next > held &&", "if (0 &&", TABLED),
-    Mutant("vpcodec/container/coding.py", "fits and number < level", "fits", "tests/container/test_flat.py"),
+    Mutant("vpcodec/container/_ranges.c", "if (next > held &&", "if (0 &&", TABLED),
+    Mutant("vpcodec/container/coding.py", "fits and number.max() < level", "fits", "tests/container/test_flat.py"),
     Mutant(
         "vpcodec/codec/windows.py",
         "max(0, core_start - context)",

@@ -35,13 +35,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler")
-    library = tmp_path_factory.mktemp("compiled") / "_coder.so"
+    library = tmp_path_factory.mktemp("compiled") / "_ranges.so"
     headers = sysconfig.get_path("include")
-    source = Path(tabled.__file__).with_name("_coder.c")
+    source = Path(tabled.__file__).with_name("_ranges.c")
     made = subprocess.run([compiler, "-O2", "-shared", "-fPIC", f"-I{headers}", source, "-o", library], check=False)
     if made.returncode:
         pytest.skip("needs a C compiler and the headers of Python")
-    spec = spec_from_file_location("_coder", library)
+    spec = spec_from_file_location("_ranges", library)
     assert spec
     assert spec.loader
     module = module_from_spec(spec)

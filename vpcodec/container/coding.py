@@ -100,17 +100,17 @@ def encode_flat(tokens: NDArray[np.int64], levels: Sequence[int]) -> bytes:
 
 def decode_flat(payload: bytes, shape: tuple[int, int], levels: Sequence[int]) -> NDArray[np.int64]:
     """The inverse of `encode_flat`: [rows, columns] int64. Raises ContainerError for bytes of no such tokens."""
+    groups = flat_radices(levels)
     decoder = Decoder(payload)
-    groups = [[range(radix + 1) for radix in group] for group in flat_radices(levels)]
-    tokens, fits = np.zeros(math.prod(shape), np.int64), True
-    for index in range(len(tokens)):
-        place = 1
-        for level, group in zip(levels, groups, strict=True):
-            number = sum(decoder.value(below) * MOST_EQUAL**power for power, below in enumerate(group))
-            fits = fits and number < level
-            tokens[index] += place * min(number, level - 1)
-            place *= level
-    if not fits or decoder.finish() != len(payload):
+    digits = iter(decoder.equal([radix for group in groups for radix in group], math.prod(shape)).T)
+    fits = decoder.finish() == len(payload)
+    tokens, place = np.zeros(math.prod(shape), np.int64), 1
+    for level, group in zip(levels, groups, strict=True):
+        number = np.sum([next(digits) * MOST_EQUAL**power for power in range(len(group))], axis=0)
+        fits = fits and number.max() < level
+        tokens += place * number
+        place *= level
+    if not fits:
         raise ContainerError(f"{DAMAGED}: its {len(payload)} bytes do not hold {len(tokens)} tokens")
     return tokens.reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Tabled coding in plain Python and numpy: what `_coder.c` does, slower, where that was not compiled.
+"""Tabled coding in plain Python and numpy: what `_ranges.c` does, slower, where that was not compiled.
 
 Encoding knows all tokens and weighs them at once. Decoding goes from token to token.
 T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit,
@@ -7,6 +7,7 @@ P number of values that the digits of the same code before a digit can make, R t
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -140,6 +141,21 @@ def decode_value(
     while span < LOWEST:
         low, span, start = low << 8, span << 8, start + 1
     return value, low % SPAN, span, start
+
+
+def decode_equal(counts: Iterable[int], payload: bytes) -> tuple[list[int], tuple[int, int, int]]:
+    """Values at the start of bytes, each one of so many that are equally likely; low, span and start behind them."""
+    low, span, code, values = 0, SPAN, int.from_bytes(payload[:4].ljust(4, b"\0"), "big"), []
+    following = chain(payload[4:], repeat(0))
+    start = 0
+    for count in counts:
+        span //= count
+        value = min(code // span, count - 1)
+        values.append(value)
+        low, code = low + span * value, code - span * value
+        while span < LOWEST:
+            low, span, code, start = low << 8 & SPAN - 1, span << 8, code << 8 & SPAN - 1 | next(following), start + 1
+    return values, (low % SPAN, span, start)
 
 
 def decode(lookups: "Lookups", frame: "Grid", payload: bytes, numbers: Ints, state: Ints) -> bool:

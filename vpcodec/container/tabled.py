@@ -3,7 +3,7 @@
 That number, a fraction, lies in a span that shrinks with each value to the share that its weight has in 2^11; the first
 bytes of the fraction leave as soon as the span is small enough. At the end as few bytes follow as tell the values,
 whatever comes behind: a frame needs no size, and a decoder asks for a byte only when a value depends on it. Each digit
-depends on those before, so nothing can be done at once: `_coder.c` goes through them compiled, `plain.py` where
+depends on those before, so nothing can be done at once: `_ranges.c` goes through them compiled, `plain.py` where
 nothing was compiled.
 
 T tokens, N neighbors, G codes a position, D digits of all of them, r radix of a digit, F fields,
@@ -27,9 +27,9 @@ from vpcodec.errors import ContainerError
 
 native: Any = None
 with suppress(ImportError):  # where it was not compiled: slower, the same bytes
-    from vpcodec.container import _coder
+    from vpcodec.container import _ranges
 
-    native = _coder
+    native = _ranges
 
 Ints = NDArray[np.int64]
 Packed = NDArray[np.uint32]
@@ -283,6 +283,11 @@ class Decoder:
             self.extend()
         self.state[:3] = found[1:]
         return found[0]
+
+    def equal(self, counts: Sequence[int], rows: int) -> Ints:
+        """[rows, len(counts)] the next values, each one of so many that are equally likely; all bytes must be here."""
+        values, self.state[:3] = plain.decode_equal(list(counts) * rows, self.payload)
+        return np.array(values).reshape(rows, -1)
 
     def tokens(self, shape: tuple[int, int], lookups: Lookups, before: Ints | None = None) -> Ints:
         """The tokens [rows, columns] of a frame, which end the payload. Raises ContainerError for those of no code."""

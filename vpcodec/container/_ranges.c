@@ -253,6 +253,6 @@ static PyMethodDef functions[] = {
 };
 
 static PyModuleDef definition = {
-    .m_base = PyModuleDef_HEAD_INIT, .m_name = "_coder", .m_doc = "Tabled coding, compiled.", .m_methods = functions};
+    .m_base = PyModuleDef_HEAD_INIT, .m_name = "_ranges", .m_doc = "Tabled coding, compiled.", .m_methods = functions};
 
-PyMODINIT_FUNC PyInit__coder(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__ranges(void) { return PyModule_Create(&definition); }
