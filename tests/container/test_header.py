@@ -69,7 +69,7 @@ def test_the_bytes_are_those_of_the_specification() -> None:
         ({"rate": (1 << 62) + 1}, "expected 1 to 2\\^62"),
         ({"signal": SpeechFacts(0)}, "sample rate is 0"),
         ({"signal": SpeechFacts(8000, bit_depth=12)}, "12-bit integers"),
-        ({"signal": AudioFacts(8000, channels_per_token=0)}, "channels per token is 0"),
+        ({"signal": AudioFacts(8000, channels_per_token=0)}, "channels a token is 0"),
         ({"signal": ImageFacts(5, 0)}, "height is 0"),
     ],
 )

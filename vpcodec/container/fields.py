@@ -75,7 +75,7 @@ class Fields:
         return bytes(self.held[start : start + count])
 
     def varint(self, field: str, low: int = 0, high: int = (1 << 63) - 1) -> int:
-        """The next varint, `low` to `high`. Raises ContainerError for one that is not, or is cut, long or not shortest."""
+        """The next varint, `low` to `high`. Raises ContainerError for any other, or one not in its shortest form."""
         start, number = self.offset, 0
         for index in range(LONGEST):
             byte = self.take(1, field)[0]
