@@ -26,7 +26,7 @@ from typing import Any
 
 from figures import COMPARED, ROOT, markdown, put_table
 
-from vpcodec.config import Data, ImageLoss, Network, Recipe, SpeechLoss, Training, load_recipe
+from vpcodec.config import Network
 from vpcodec.errors import VpcodecError
 from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
@@ -34,6 +34,7 @@ from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.evaluation.results import Figures
 from vpcodec.metrics.usage import corrected
 from vpcodec.quantizers import QUANTIZERS
+from vpcodec.recipe import Data, ImageLoss, Recipe, SpeechLoss, Training, load_recipe
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.training.loop import Run, train
 

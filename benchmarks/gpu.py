@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from throughput import measure
 
-from vpcodec.config import override
 from vpcodec.devices import choose_device
+from vpcodec.recipe import override
 from vpcodec.registry import list_models
 from vpcodec.training.loop import Run, Trainer
 from vpcodec.training.recipes import find_recipe

@@ -17,10 +17,10 @@ from typing import Any
 
 from figures import COMPARED, ROOT, markdown, put_table
 
-from vpcodec.config import Recipe, override
 from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import run_evaluation
+from vpcodec.recipe import Recipe, override
 from vpcodec.registry import ModelFolder
 from vpcodec.training.loop import Run, train
 from vpcodec.training.recipes import find_recipe

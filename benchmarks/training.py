@@ -28,9 +28,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vpcodec.config import Data
 from vpcodec.data.crops import ImageCrops
 from vpcodec.data.media import list_media
+from vpcodec.recipe import Data
 from vpcodec.training.readers import batches
 
 PHOTOS, DIFFERENT = 200, 20  # the others are links to the first ones: other files to a reader, no more disk

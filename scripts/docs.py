@@ -23,10 +23,11 @@ from scripts.pictures import released  # noqa: E402
 from tests.cli.mistakes import FOLDER_NOTE, MISTAKES  # noqa: E402
 from vpcodec.cli.commands import COMMANDS, MAIN, Command  # noqa: E402
 from vpcodec.cli.main import ENVIRONMENT, EXIT_CODES  # noqa: E402
-from vpcodec.config import Recipe, toml_value  # noqa: E402
+from vpcodec.config import toml_value  # noqa: E402
 from vpcodec.container import format as container_format  # noqa: E402
 from vpcodec.evaluation.cards import card_text, facts_text, read_runs, with_tables  # noqa: E402
 from vpcodec.evaluation.summary import markdown_table  # noqa: E402
+from vpcodec.recipe import Recipe  # noqa: E402
 from vpcodec.training.recipes import find_recipe, recipe_names  # noqa: E402
 from vpcodec.version import __version__  # noqa: E402
 
@@ -124,7 +125,7 @@ def mistakes() -> str:
 
 def recipes() -> str:
     """docs/recipes.md"""
-    text = "# Recipes\n\n<!-- made by scripts/docs.py from vpcodec/config.py and training/recipes -->\n\n"
+    text = "# Recipes\n\n<!-- made by scripts/docs.py from vpcodec/recipe.py and training/recipes -->\n\n"
     text += f"{RECIPES_NOTE}\n## Recipes that ship with vpcodec\n\n"
     text += "| name | kind | method | codebook sizes | width | blocks |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import load_recipe
 from vpcodec.data.crops import open_crops
 from vpcodec.errors import VpcodecError
+from vpcodec.recipe import load_recipe
 from vpcodec.registry import WEIGHTS, load_weights
 from vpcodec.training.checkpoint import save_checkpoint
 from vpcodec.training.loop import CHECKPOINT

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vpcodec.config import Recipe, from_table, load_recipe, override, to_toml
+from vpcodec.config import from_table, to_toml
 from vpcodec.errors import ConfigError
+from vpcodec.recipe import Recipe, load_recipe, override
 
 RECIPE = Recipe(kind="speech", quantizer={"method": "vp", "rates": [256, 1024]})
 

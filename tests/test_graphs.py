@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.codec.onnx_engine import DECODER, DECODER_8_BITS, ENCODER, OnnxEngine
 from vpcodec.codec.torch_engine import TorchEngine
-from vpcodec.config import Network, Recipe, override
+from vpcodec.config import Network
 from vpcodec.errors import ModelError
 from vpcodec.graphs import write_graphs, writing
 from vpcodec.graphs.operations import OPSET, registered
@@ -24,6 +24,7 @@ from vpcodec.graphs.transforms import formulas
 from vpcodec.networks.sound import transforms
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.quantizers.codebook import nearest
+from vpcodec.recipe import Recipe, override
 from vpcodec.registry import FACTS, WEIGHTS, ModelFolder, save_model, sha256, write_facts
 from vpcodec.training.recipes import find_recipe
 

@@ -10,10 +10,11 @@ import torch
 
 from vpcodec import plugins
 from vpcodec.codec.onnx_engine import OnnxEngine
-from vpcodec.config import Network, override
+from vpcodec.config import Network
 from vpcodec.errors import ConfigError
 from vpcodec.networks import build_network
 from vpcodec.quantizers import build_quantizer
+from vpcodec.recipe import override
 from vpcodec.registry import FACTS, ModelFolder
 from vpcodec.testing.networks import CHECKS as NETWORK_CHECKS
 from vpcodec.testing.quantizers import CHECKS, Subject

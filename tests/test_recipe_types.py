@@ -2,8 +2,8 @@
 
 import pytest
 
-from vpcodec.config import override
 from vpcodec.errors import ConfigError
+from vpcodec.recipe import override
 from vpcodec.training.recipes import find_recipe
 
 

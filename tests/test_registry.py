@@ -9,10 +9,10 @@ import torch
 from tests.conftest import MEDIA
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.codec.pipeline import Codec
-from vpcodec.config import override
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.export import read_tokens
 from vpcodec.inspect import describe
+from vpcodec.recipe import override
 from vpcodec.registry import (
     FACTS,
     WEIGHTS,

@@ -11,6 +11,7 @@ from vpcodec.errors import ConfigError
 DEVICES = "auto, cpu, cuda or cuda:N"
 STATUS = Path("/proc/self/status")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of mallopt
+MADV_HUGEPAGE = 14
 HEAP_BYTES = 1 << 26
 RESET = Path("/proc/self/clear_refs")
 
@@ -73,7 +74,6 @@ def use_large_pages() -> None:
     changes how the C library of the whole process works.
     """
     import ctypes
-    import mmap
 
     with suppress(AttributeError, OSError):  # another C library, or another system
         libc = ctypes.CDLL(None)
@@ -82,8 +82,8 @@ def use_large_pages() -> None:
         libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
         start = libc.sbrk(0)
         libc.free(ctypes.c_void_p(libc.malloc(HEAP_BYTES // 4)))  # so that it grows now
-        start += -start % mmap.PAGESIZE
-        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(libc.sbrk(0) - start), mmap.MADV_HUGEPAGE)
+        start += -start % os.sysconf("SC_PAGESIZE")
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(libc.sbrk(0) - start), MADV_HUGEPAGE)
 
 
 def gpu() -> bool:

@@ -20,13 +20,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from vpcodec.config import Network, Recipe, from_table, read_toml, to_toml
+from vpcodec.config import Network, from_table, read_toml, to_toml
 from vpcodec.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from vpcodec.autoencoder import Autoencoder
+    from vpcodec.recipe import Recipe
 
 FACTS = "model.toml"
 WEIGHTS = "weights.safetensors"
@@ -167,7 +168,7 @@ def groups_of(codebook: int | str) -> int:
     return int(str(codebook).rpartition("x")[0] or 1)
 
 
-def save_model(folder: Path, model: "Autoencoder", recipe: Recipe, training: dict[str, Any]) -> ModelFolder:
+def save_model(folder: Path, model: "Autoencoder", recipe: "Recipe", training: dict[str, Any]) -> ModelFolder:
     """Write `model.toml` and `weights.safetensors` into a folder, which names the model.
 
     Args:

@@ -53,8 +53,8 @@ class Command:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny models that bear the names of the default ones, trained for two steps."""
-    from vpcodec.config import override
     from vpcodec.graphs import write_graphs
+    from vpcodec.recipe import override
     from vpcodec.training.loop import Run, train
     from vpcodec.training.recipes import find_recipe
 

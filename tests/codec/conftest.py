@@ -8,7 +8,7 @@ import torch
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.codec import windows
 from vpcodec.codec.pipeline import Codec
-from vpcodec.config import Recipe
+from vpcodec.recipe import Recipe
 from vpcodec.registry import save_model
 from vpcodec.training.recipes import find_recipe
 

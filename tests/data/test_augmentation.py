@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import MEDIA
-from vpcodec.config import Data
 from vpcodec.data.crops import ImageCrops, SoundCrops
+from vpcodec.recipe import Data
 
 STEPS = 400
 

@@ -12,13 +12,14 @@ import soundfile
 from PIL import Image
 
 from tests.conftest import MEDIA
-from vpcodec.config import Data, Network, Recipe
+from vpcodec.config import Network
 from vpcodec.data.audio import open_audio
 from vpcodec.data.crops import NARROW_SHARE, ImageCrops, SoundCrops, StereoCrops, open_crops, without_upper_band
 from vpcodec.data.level import TARGET
 from vpcodec.data.media import list_media
 from vpcodec.data.streams import Pieces
 from vpcodec.errors import DataError
+from vpcodec.recipe import Data, Recipe
 
 OPTIONS = Data(batch=3, crop=50)
 OPTIONS_OF_PHOTOS = Data(batch=4, crop=2)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from vpcodec.config import SpeechLoss
 from vpcodec.losses.loudness import Disturbance
 from vpcodec.losses.sound import RESOLUTIONS, SoundCriterion
+from vpcodec.recipe import SpeechLoss
 
 RATE = 16_000
 

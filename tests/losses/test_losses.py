@@ -6,10 +6,10 @@ import soundfile
 import torch
 
 from tests.conftest import MEDIA
-from vpcodec.config import ImageLoss, SpeechLoss
 from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.losses.image import structural_similarity
 from vpcodec.losses.sound import mel_filters
+from vpcodec.recipe import ImageLoss, SpeechLoss
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import Network, Recipe
+from vpcodec.config import Network
 from vpcodec.errors import ConfigError
 from vpcodec.networks import NETWORKS, build_network
 from vpcodec.networks.blocks import SignalNetwork
 from vpcodec.networks.image import overlap_add as add_patches
 from vpcodec.networks.image import patches
 from vpcodec.networks.sound import OVERLAP, SoundNetwork, overlap_add
+from vpcodec.recipe import Recipe
 from vpcodec.testing.networks import CHECKS, signal_of
 
 SMALL = Network(width=16, encoder_blocks=2, decoder_blocks=3, expansion=2, kernel=3)

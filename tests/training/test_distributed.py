@@ -27,7 +27,7 @@ GRADIENTS = """
 import sys
 from pathlib import Path
 import torch
-from vpcodec.config import override
+from vpcodec.recipe import override
 from vpcodec.quantizers.ranks import rank
 from vpcodec.training.distributed import process_group
 from vpcodec.training.loop import Run, Trainer

@@ -9,9 +9,9 @@ import soundfile
 import torch
 from PIL import Image
 
-from vpcodec.config import load_recipe, override
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.quantizers import QUANTIZERS
+from vpcodec.recipe import load_recipe, override
 from vpcodec.registry import ModelFolder, list_models
 from vpcodec.training.loop import Run, Trainer, train
 from vpcodec.training.recipes import find_recipe, recipe_names

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.conftest import MEDIA
-from vpcodec.config import override
+from vpcodec.recipe import override
 from vpcodec.registry import ModelFolder
 from vpcodec.training.loop import Run, Trainer
 from vpcodec.training.optimizer import Muon

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vpcodec.config import Training
+from vpcodec.recipe import Training
 from vpcodec.training.optimizer import Muon, orthogonalize, rate_factor
 
 OPTIONS = Training(warmup=0.1, decay=0.4)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from vpcodec.config import Data
 from vpcodec.data.crops import ImageCrops
 from vpcodec.errors import DataError
+from vpcodec.recipe import Data
 from vpcodec.training.readers import MOST, batches, reader_count
 
 PHOTOS = 20

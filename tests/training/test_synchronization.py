@@ -9,9 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.conftest import MEDIA
-from vpcodec.config import override
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.quantizers.base import HostState
+from vpcodec.recipe import override
 from vpcodec.training.loop import Run, Trainer
 from vpcodec.training.recipes import find_recipe
 

@@ -12,14 +12,14 @@ from vpcodec.cli.messages import Messages
 from vpcodec.errors import ConfigError, counted
 
 if TYPE_CHECKING:
-    from vpcodec.config import Recipe
+    from vpcodec.recipe import Recipe
 
 EVERY = 60  # seconds between two lines where no progress bar is shown
 
 
 def train(given: SimpleNamespace) -> None:
     """`vpcodec train`"""
-    from vpcodec.config import override
+    from vpcodec.recipe import override
     from vpcodec.registry import ModelFolder
     from vpcodec.training.recipes import find_recipe
 

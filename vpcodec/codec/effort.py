@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import ImageLoss
 from vpcodec.losses import ImageCriterion
+from vpcodec.recipe import ImageLoss
 
 STEPS = (0, 12, 50)  # for each effort
 RATE = 0.02  # at which latents move at first; falls to zero

@@ -21,7 +21,6 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpcodec.config import Data, Recipe
 from vpcodec.data.audio import open_audio, silence_strays
 from vpcodec.data.colors import to_signal
 from vpcodec.data.image import open_image, unlimited
@@ -31,6 +30,7 @@ from vpcodec.data.media import MediaFile, Sources, list_media, measured
 from vpcodec.data.resample import resample
 from vpcodec.data.sndfile import read_between
 from vpcodec.errors import DataError, InputError
+from vpcodec.recipe import Data, Recipe
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
 NARROW_SHARE = 0.15  # of speech crops are heard as through a telephone or an old microphone, without the upper band

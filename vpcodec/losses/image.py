@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vpcodec.config import ImageLoss
+from vpcodec.recipe import ImageLoss
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vpcodec.config import SpeechLoss
 from vpcodec.losses.intelligibility import EnvelopeDistance
 from vpcodec.losses.loudness import Disturbance
+from vpcodec.recipe import SpeechLoss
 
 # Window of each short-time spectrum in samples at 16 kHz, with the number of mel bands drawn from it.
 RESOLUTIONS: dict[int, int] = {2048: 120, 1024: 80, 512: 40, 256: 20, 128: 10}

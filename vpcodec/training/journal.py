@@ -10,9 +10,9 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpcodec.config import Recipe
 from vpcodec.data.colors import to_pixels
 from vpcodec.errors import DataError, DependencyError
+from vpcodec.recipe import Recipe
 
 EVERY = 20  # steps that one row of the log averages
 SAMPLES = 4  # crops kept to look at or listen to

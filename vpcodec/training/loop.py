@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import Recipe, Training, load_recipe, to_toml
+from vpcodec.config import to_toml
 from vpcodec.data.crops import MEMORY, open_crops
 from vpcodec.data.media import Sources
 from vpcodec.devices import choose_device
@@ -28,6 +28,7 @@ from vpcodec.graphs import write_graphs
 from vpcodec.networks.blocks import Trunk
 from vpcodec.plugins import allow
 from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
+from vpcodec.recipe import Recipe, Training, load_recipe
 from vpcodec.registry import load_weights, save_model
 from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from vpcodec.training.distributed import merged, process_group

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import Training
+from vpcodec.recipe import Training
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration, from Jordan et al.
 ITERATIONS = 4

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vpcodec.autoencoder import Autoencoder
-from vpcodec.config import Recipe
 from vpcodec.errors import ModelError
 from vpcodec.losses import ImageCriterion, SoundCriterion
+from vpcodec.recipe import Recipe
 from vpcodec.training.journal import Journal
 
 

@@ -7,9 +7,9 @@ signal with that method put in.
 from importlib.resources import files
 from pathlib import Path
 
-from vpcodec.config import KINDS, Recipe, load_recipe, replaced
 from vpcodec.errors import ConfigError
 from vpcodec.quantizers import QUANTIZERS
+from vpcodec.recipe import KINDS, Recipe, load_recipe, replaced
 
 FOLDER = Path(str(files(__package__)))
 
