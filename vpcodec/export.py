@@ -34,7 +34,7 @@ from vpcodec.codec.arrays import join_ids, split_ids
 from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.signals import Signal
 from vpcodec.codec.sound_windows import levels_in
-from vpcodec.codec.token_files import SIGNALS, joined, model_to_read, new_header, prior_of
+from vpcodec.codec.token_files import SIGNALS, model_to_read, new_header, prior_of
 from vpcodec.container import Reader, Writer
 from vpcodec.data.level import TARGET
 from vpcodec.data.streams import open_input, peek, seekable
@@ -77,7 +77,7 @@ def read_tokens(source: str, name: str, model: str | None = None) -> Tokens:
         header = reader.header
         folder = model_to_read(header, model, source)
         frames = list(reader.frames(prior_of(header, folder)))
-        ids = joined(frames, header, folder)
+        ids = SIGNALS[header.kind].tokens(header, frames, folder)
     codebook = folder.codebook_name(header.rate) if folder else header.rate
     groups = groups_of(codebook)
     vocabulary = round(header.vocabulary ** (1 / groups))

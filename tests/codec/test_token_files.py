@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vpcodec.codec.pipeline import Codec
-from vpcodec.codec.token_files import joined, model_for
+from vpcodec.codec.token_files import SIGNALS, model_for
 from vpcodec.container import Frame, Header, Reader
 from vpcodec.errors import InputError, ModelError
 from vpcodec.registry import ModelFolder
@@ -69,6 +69,6 @@ def test_an_id_that_the_vocabulary_lacks_is_named_with_its_place(header: Header)
     for number in (header.vocabulary, -1):
         tokens[0, 7] = number
         with pytest.raises(InputError, match=rf"the id {number} at \[0, 7\] is outside the vocabulary, 0 to "):
-            joined([Frame(tokens)], header, None)
+            SIGNALS["speech"].tokens(header, [Frame(tokens)], None)
     tokens[0, 7] = header.vocabulary - 1
-    assert np.array_equal(joined([Frame(tokens)], header, None), tokens)
+    assert np.array_equal(SIGNALS["speech"].tokens(header, [Frame(tokens)], None), tokens)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpcodec.codec.arrays import Picture, array_of, of_equal_size
-from vpcodec.codec.engines import Engine, checked_tokens
+from vpcodec.codec.engines import Engine
 from vpcodec.codec.signals import WHOLE, Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.windows import CORES, Computation, Window, cut, in_order
 from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, Resync, Writer
@@ -91,7 +91,7 @@ class Pictures(Signal):
             InputError: It holds ids that the vocabulary lacks.
         """
         frames = reader.frames(coding.prior, on_damage=on_damage)
-        grid = checked_tokens(self.join(coding.header, frames, coding.model), coding.header.vocabulary)
+        grid = self.tokens(coding.header, frames, coding.model)
         tiles = in_order(coding.engine, decode_tiles(coding, grid[None]), coding.timer, live=True)
         return ((pixels[0], top, left) for pixels, top, left in tiles)
 

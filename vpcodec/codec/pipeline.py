@@ -18,7 +18,7 @@ from vpcodec.codec.arrays import MOST_CHANNELS, InMemory, Picture, Recording, su
 from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
 from vpcodec.codec.token_calls import Codebook, TokenCalls
-from vpcodec.codec.token_files import SIGNALS, check_model, new_header, tokens_of
+from vpcodec.codec.token_files import SIGNALS, check_model, new_header
 from vpcodec.container import Header, Index, Reader, SpeechFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
@@ -266,7 +266,8 @@ class Codec(TokenCalls):
     def tokens(self, content: bytes | Source) -> NDArray[np.int64]:
         """The tokens of a token file: [channels, T] of speech, [H, W] of an image. Raises as `decode`."""
         with opened(content) as stream:
-            return tokens_of(self.reader(stream), self.model)
+            reader = self.reader(stream)
+            return self.signal.tokens(reader.header, reader.frames(self.coding(reader.header).prior), self.model)
 
     def decode(self, content: bytes | Source) -> Recording | Picture:
         """The sound or picture of a token file; `decode_recording` and `decode_picture` say which to a type checker.

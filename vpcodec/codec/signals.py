@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vpcodec.codec.arrays import Picture, Recording
-from vpcodec.codec.engines import Engine
+from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.windows import CORES, Timer
 from vpcodec.container import Facts, Frame, Header, Index, Reader, Resync
 from vpcodec.data.audio import RawFormat
@@ -221,14 +221,10 @@ class Signal(ABC):
         """Write the token file; returns the length, in samples a channel or 0.
 
         Args:
-            coding: What with.
             opened: What `open` gave.
-            out: Where the bytes go; need not seek.
-            span: Range to encode.
             live: Whether the signal is still being made, so that each frame is to leave as soon as it can.
 
-        Raises:
-            InputError: The input is damaged, or has no such range.
+        Raises InputError where the input is damaged, or has no such range.
         """
 
     @abstractmethod
@@ -249,6 +245,10 @@ class Signal(ABC):
     @abstractmethod
     def resync(self, coding: Coding) -> Resync:
         """What stands for lost frames. Raises ContainerError for a header that cannot be true."""
+
+    def tokens(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:
+        """What `join` gives. Raises InputError for ids that the vocabulary lacks."""
+        return checked_tokens(self.join(header, frames, model), header.vocabulary)
 
     @abstractmethod
     def join(self, header: Header, frames: Iterable[Frame], model: ModelFolder | None) -> NDArray[np.int64]:

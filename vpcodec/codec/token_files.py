@@ -1,16 +1,11 @@
-"""A token file and the model that made it: which one that is, whether both fit, and the ids in the file."""
+"""A token file and the model that made it: which one that is, and whether both fit."""
 
 import os
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vpcodec.codec.engines import checked_tokens
 from vpcodec.codec.signals import Signal
-from vpcodec.container import Facts, Frame, Header, Reader, prior_identity
+from vpcodec.container import Facts, Header, prior_identity
 from vpcodec.data.streams import Source
 from vpcodec.errors import ContainerError, ModelError
 from vpcodec.registry import FACTS, ModelFolder, find_model, model_roots
@@ -115,22 +110,3 @@ def model_to_read(header: Header, given: str | None = None, source: Source = "")
         if given is not None or header.prior or SIGNALS[header.kind].needs_model:
             raise
         return None
-
-
-def tokens_of(reader: Reader, model: ModelFolder | None) -> NDArray[np.int64]:
-    """All tokens of a token file: [channels, T] of speech, [H, W] of an image.
-
-    Args:
-        reader: Of the token file, of which no frame was read yet.
-        model: The one that made it, or what `model_to_read` gives.
-
-    Raises:
-        ContainerError: The token file is damaged.
-        InputError: It holds ids that the vocabulary lacks.
-    """
-    return joined(reader.frames(prior_of(reader.header, model)), reader.header, model)
-
-
-def joined(frames: Iterable[Frame], header: Header, model: ModelFolder | None) -> NDArray[np.int64]:
-    """The tokens of all frames of a token file as one array; see `tokens_of`."""
-    return checked_tokens(SIGNALS[header.kind].join(header, frames, model), header.vocabulary)
