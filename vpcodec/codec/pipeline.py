@@ -214,10 +214,7 @@ class Codec(TokenCalls):
             reading: How the source is read; None for a file as it is, all of it.
             file_type: What the source is, where that was recognized before; None to look.
 
-        Raises:
-            InputError: The source cannot be read, is not of the model's kind, or takes more than the target size.
-            DependencyError: The optional package that reads it is not installed.
-            ConfigError: The model lacks the codebook or rate.
+        Raises as `encode`, and DependencyError where the optional package that reads the source is not installed.
         """
         rate, reading = self.signal.choose(self.model, wanted), reading or Reading()
         if wanted.target_size is not None:

@@ -46,9 +46,6 @@ class Shard:
     def of(self, items: Sequence[T]) -> list[T]:
         return list(items[self.number - 1 :: self.count])
 
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
-
 
 def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
     """The shard that `2/8` or `auto` names.
@@ -154,7 +151,8 @@ def make_plan(
             else:
                 target = os.path.splitext(source if output_dir is None else os.path.join(output_dir, relative))[0]
             owner = owners.setdefault(os.path.normpath(target), source)
-            problem = clash(source, owner) if owner != source else None
+            clash = f"{shown(source)}: would have the same output as {shown(owner)}"
+            problem = InputError(clash, hint="rename one of them") if owner != source else None
             items.append(Item(len(items), source, target, output is None and name != STANDARD, folder, problem))
         for error in unread:
             source = error.filename
@@ -181,10 +179,6 @@ def inner_name(item: Item) -> str:
         return item.target
     top = os.path.splitext(item.source)[0].removesuffix(item.target)
     return os.path.join(os.path.basename(os.path.abspath(top)), item.target)
-
-
-def clash(source: str, owner: str) -> InputError:
-    return InputError(f"{shown(source)}: would have the same output as {shown(owner)}", hint="rename one of them")
 
 
 def walk(top: str, suffixes: tuple[str, ...], missed: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
