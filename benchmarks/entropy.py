@@ -20,7 +20,7 @@ import numpy as np
 from figures import ROOT, add_result, markdown, put_table
 from numpy.typing import NDArray
 
-from vpcodec.container import Frame, Header, ImageFacts, Reader, SpeechFacts, Writer, prior_identity, tabled
+from vpcodec.container import Frame, Header, ImageFacts, Reader, SoundFacts, Writer, prior_identity, tabled
 from vpcodec.training.prior import train_prior
 
 RESULTS = ROOT / "docs" / "results" / "entropy.json"
@@ -130,7 +130,7 @@ def main() -> None:
         print(f"prior: {len(prior):,} bytes, made in {time.process_time() - start:.0f} s of processor time")
         if options.save:
             options.save.write_bytes(prior)
-    facts = SpeechFacts(16_000) if kind == "speech" else ImageFacts(256, 256)
+    facts = SoundFacts(16_000) if kind == "speech" else ImageFacts(256, 256)
     header = Header(f"{kind}-fsp-{rate}", bytes(8), rate, levels, facts)
     named = replace(header, prior=prior_identity(prior))
 

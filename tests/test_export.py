@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vpcodec.container import Frame, Header, SpeechFacts, Writer
+from vpcodec.container import Frame, Header, SoundFacts, Writer
 from vpcodec.errors import ConfigError
 from vpcodec.export import (
     Tokens,
@@ -92,7 +92,7 @@ def test_a_format_that_nobody_knows_is_refused() -> None:
 @pytest.mark.parametrize(("vocabulary", "wanted"), [(65_535, np.uint16), (65_536, np.uint16), (65_537, np.uint32)])
 def test_tokens_take_two_bytes_up_to_65536_codes_and_four_beyond(tmp_path: Path, vocabulary: int, wanted: type) -> None:
     content = io.BytesIO()
-    writer = Writer(content, Header("made", b"\1" * 8, vocabulary, (vocabulary,), SpeechFacts(16_000)))
+    writer = Writer(content, Header("made", b"\1" * 8, vocabulary, (vocabulary,), SoundFacts(16_000)))
     ids = np.array([[0, 1, vocabulary - 1]])
     writer.write(Frame(ids, b"\1"))
     writer.close(288)

@@ -12,7 +12,7 @@ import pytest
 
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.token_files import new_header
-from vpcodec.container import Frame, ImageFacts, SpeechFacts, Writer
+from vpcodec.container import Frame, ImageFacts, SoundFacts, Writer
 from vpcodec.data.level import bytes_of_levels
 from vpcodec.errors import ConfigError, InputError, ModelError
 from vpcodec.export import SUFFIXES, WRITERS, Importer, Tokens, read_ids, read_tokens
@@ -40,7 +40,7 @@ def speech(model: ModelFolder) -> bytes:
         Frame(RANDOM.integers(0, vocabulary, (2, size)), bytes_of_levels(level))
         for size, level in zip(sizes, levels, strict=True)
     ]
-    signal = SpeechFacts(44_100, 2, 24)
+    signal = SoundFacts(44_100, 2, 24)
     return written(model, signal, frames, (4500 * model.facts.hop - 7) * 441 // 160, title="Löwe".encode())
 
 
@@ -48,7 +48,7 @@ def live(model: ModelFolder) -> bytes:
     """Speech in windows of 60 positions, of which four at a time may continue one another."""
     out = io.BytesIO()
     rate = model.facts.rates[-1]
-    header = replace(new_header(model, rate, SpeechFacts(16_000), {}), columns=60, group=4)
+    header = replace(new_header(model, rate, SoundFacts(16_000), {}), columns=60, group=4)
     writer = Writer(out, header, model.prior(rate))
     for size in (60, 60, 60, 60, 60, 17):
         writer.write(Frame(RANDOM.integers(0, model.vocabulary(rate), (1, size)), b"\x96"))
@@ -119,7 +119,7 @@ def test_several_codes_a_position_are_an_axis_of_ids_and_come_back(
     assert ids.ids.shape == (2, 4500, 2)
     assert ids.info["vocabulary"] == 5
     frame = np.array([[7, 19]])  # 2 + 5 * 1, 4 + 5 * 3
-    short = written(grouped, SpeechFacts(16_000), [Frame(frame, b"\1")], 192)
+    short = written(grouped, SoundFacts(16_000), [Frame(frame, b"\1")], 192)
     assert read_tokens(str(tmp_path / "a.tok"), "a", str(grouped.path)).ids.max() == 4
     (tmp_path / "b.tok").write_bytes(short)
     assert read_tokens(str(tmp_path / "b.tok"), "b", str(grouped.path)).ids.tolist() == [[[2, 1], [4, 3]]]
@@ -160,12 +160,12 @@ def test_ids_of_many_lengths_need_no_more_than_those_lengths() -> None:
 def test_a_recording_that_a_language_model_has_continued_keeps_its_levels(tmp_path: Path) -> None:
     model = find_model("speech-vp")
     first = Frame(RANDOM.integers(0, 16384, (1, 2048)), b"\x96")
-    (tmp_path / "a.tok").write_bytes(written(model, SpeechFacts(16_000), [first], 2048 * 96 - 5))
+    (tmp_path / "a.tok").write_bytes(written(model, SoundFacts(16_000), [first], 2048 * 96 - 5))
     tokens = read_tokens(str(tmp_path / "a.tok"), "a")
     more = np.concatenate([tokens.ids[0], tokens.ids[0, :100]])
     [(_, content)] = Importer().token_files(Tokens(more, tokens.info))
     second = Frame(first.tokens[:, :100], b"\x96")
-    assert content == written(model, SpeechFacts(16_000), [first, second], 2148 * 96)
+    assert content == written(model, SoundFacts(16_000), [first, second], 2148 * 96)
 
 
 @pytest.mark.parametrize(

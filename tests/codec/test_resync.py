@@ -13,7 +13,7 @@ from vpcodec.codec.arrays import Picture, Recording
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import Writing
 from vpcodec.codec.token_files import new_header
-from vpcodec.container import ImageFacts, Index, Reader, SpeechFacts
+from vpcodec.container import ImageFacts, Index, Reader, SoundFacts
 from vpcodec.errors import ContainerError
 
 TILE = 8 * 8  # pixels, in these tests
@@ -127,4 +127,4 @@ def test_a_recording_that_was_cut_short_ends_there(speech: Codec, samples: np.nd
 def test_more_channels_than_there_can_be_are_refused(speech: Codec) -> None:
     header = Reader(io.BytesIO(speech.encode(np.ones(500, np.float32), sample_rate=16_000))).header
     with pytest.raises(ContainerError, match="channels"):
-        resynced(speech, replace(header, signal=SpeechFacts(16_000, (1 << 32) - 1)).to_bytes())
+        resynced(speech, replace(header, signal=SoundFacts(16_000, (1 << 32) - 1)).to_bytes())

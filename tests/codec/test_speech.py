@@ -16,7 +16,7 @@ from vpcodec.codec.signals import Span, Writing
 from vpcodec.codec.sound import decode_range
 from vpcodec.codec.sound_windows import SoundDecoder, SoundEncoder, gain_curve
 from vpcodec.codec.token_files import new_header
-from vpcodec.container import Frame, Index, Reader, SpeechFacts, Writer
+from vpcodec.container import Frame, Index, Reader, SoundFacts, Writer
 from vpcodec.data.audio_sink import write_header
 from vpcodec.data.level import gain_of, measure_level
 from vpcodec.errors import ContainerError, InputError
@@ -28,7 +28,7 @@ def samples() -> np.ndarray:
     return soundfile.read(MEDIA / "speech.flac", dtype="float32")[0]
 
 
-def rewritten(content: bytes, *, length: int | None = None, signal: SpeechFacts | None = None) -> bytes:
+def rewritten(content: bytes, *, length: int | None = None, signal: SoundFacts | None = None) -> bytes:
     """A token file with another length in its footer, or other facts in its header."""
     reader, out = Reader(io.BytesIO(content)), io.BytesIO()
     writer = Writer(out, replace(reader.header, signal=signal or reader.header.signal))
@@ -144,10 +144,8 @@ def test_a_range_that_the_frames_do_not_hold_is_refused(speech: Codec, samples: 
         list(ranged(speech, Index(io.BytesIO(content)), span))
 
 
-@pytest.mark.parametrize(
-    "signal", [SpeechFacts(16000, 33), SpeechFacts(16000, (1 << 32) - 1), SpeechFacts((1 << 32) - 1)]
-)
-def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, signal: SpeechFacts) -> None:
+@pytest.mark.parametrize("signal", [SoundFacts(16000, 33), SoundFacts(16000, (1 << 32) - 1), SoundFacts((1 << 32) - 1)])
+def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, signal: SoundFacts) -> None:
     content = rewritten(speech.encode(samples[:999], sample_rate=16000), signal=signal)
     for read in (
         lambda: speech.decode(content),
@@ -160,14 +158,14 @@ def test_what_no_recording_has_is_refused(speech: Codec, samples: np.ndarray, si
 
 
 def test_frames_of_other_channels_than_the_header_says_are_refused(speech: Codec, samples: np.ndarray) -> None:
-    content = rewritten(speech.encode(samples[:999], sample_rate=16000), signal=SpeechFacts(16000, 2))
+    content = rewritten(speech.encode(samples[:999], sample_rate=16000), signal=SoundFacts(16000, 2))
     with pytest.raises(ContainerError, match="a frame has not the 2 rows of tokens that the header says"):
         speech.tokens(content)
 
 
 def test_a_token_file_without_frames_has_no_tokens(speech: Codec) -> None:
     out = io.BytesIO()
-    Writer(out, new_header(speech.model, 256, SpeechFacts(16000, 2), {})).close()
+    Writer(out, new_header(speech.model, 256, SoundFacts(16000, 2), {})).close()
     assert speech.tokens(out.getvalue()).shape == (2, 0)
     assert decoded(speech, out.getvalue()).shape == (0, 2)
 

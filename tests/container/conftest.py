@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vpcodec.container import Frame, Header, ImageFacts, SpeechFacts, Writer, prior_identity, tabled
+from vpcodec.container import Frame, Header, ImageFacts, SoundFacts, Writer, prior_identity, tabled
 from vpcodec.training.prior import train_prior
 
 LEVELS = (8, 5, 5, 5)
@@ -66,7 +66,7 @@ def image_prior() -> bytes:
 def speech_header(
     prior: bytes | None = None, levels: tuple[int, ...] = LEVELS, rate: int = 1024, columns: int = 0, group: int = 1
 ) -> Header:
-    facts = SpeechFacts(sample_rate=16_000)
+    facts = SoundFacts(sample_rate=16_000)
     return Header(
         "speech-fsp-1024", b"\x01" * 8, rate, levels, facts, (), prior_identity(prior), columns=columns, group=group
     )

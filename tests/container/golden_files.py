@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.container.conftest import written
-from vpcodec.container import AudioFacts, Frame, Header, ImageFacts, SpeechFacts, prior_identity
+from vpcodec.container import AudioFacts, Frame, Header, ImageFacts, SoundFacts, prior_identity
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 LEVELS = (8, 5, 5, 5)
@@ -65,18 +65,18 @@ class Golden:
         return written(replace(self.header, prior=prior_identity(prior)), list(self.frames), prior, self.length)
 
 
-SPEECH = Header("speech-fsp-1024", WEIGHTS, 1024, LEVELS, SpeechFacts(16_000))
+SPEECH = Header("speech-fsp-1024", WEIGHTS, 1024, LEVELS, SoundFacts(16_000))
 STEREO = replace(
     SPEECH,
-    signal=SpeechFacts(44_100, 2, 32, floating=True),
+    signal=SoundFacts(44_100, 2, 32, floating=True),
     metadata=(("title", "Grüße".encode()), ("date", b"2026")),
 )
 IMAGE = Header("image-fsp-1024", WEIGHTS, 1024, LEVELS, ImageFacts(250, 120, 3, 8), (("icc", bytes(range(40))),))
-CODEBOOK = Header("speech-vq-16384", WEIGHTS, 16384, (16384,), SpeechFacts(8000, bit_depth=8))
-PAIRS = Header("speech-vq-2x16384", WEIGHTS, 1 << 28, (16384, 16384), SpeechFacts(16_000))
+CODEBOOK = Header("speech-vq-16384", WEIGHTS, 16384, (16384,), SoundFacts(8000, bit_depth=8))
+PAIRS = Header("speech-vq-2x16384", WEIGHTS, 1 << 28, (16384, 16384), SoundFacts(16_000))
 LIVE = replace(SPEECH, columns=20, group=4)
 AUDIO = Header("audio-fsp-1024", WEIGHTS, 1024, LEVELS, AudioFacts(96_000, 3, 24), columns=40, group=2)
-ODD = Header("speech-vq-81", WEIGHTS, 81, (81,), SpeechFacts(48_000, bit_depth=24))
+ODD = Header("speech-vq-81", WEIGHTS, 81, (81,), SoundFacts(48_000, bit_depth=24))
 
 GOLDEN = {
     "empty": Golden(SPEECH, ()),

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tests.container.conftest import image_header, speech_header, written
-from vpcodec.container import AudioFacts, Header, ImageFacts, Reader, SpeechFacts
+from vpcodec.container import AudioFacts, Header, ImageFacts, Reader, SoundFacts
 from vpcodec.container.header import DEPTHS, LARGEST_METADATA, fitting
 from vpcodec.errors import ContainerError
 
@@ -15,7 +15,7 @@ def read_back(header: Header) -> Header:
 
 @pytest.mark.parametrize(("bits", "floating"), DEPTHS)
 def test_what_a_header_says_of_speech_comes_back(bits: int, floating: bool) -> None:
-    header = Header("speech", b"weights!", 16384, (16384,), SpeechFacts(192_000, 128, bits, floating))
+    header = Header("speech", b"weights!", 16384, (16384,), SoundFacts(192_000, 128, bits, floating))
     assert read_back(header) == header
     assert header.kind == "speech"
 
@@ -38,7 +38,7 @@ def test_what_a_header_says_of_an_image_comes_back(channels: int) -> None:
 
 def test_names_and_metadata_of_any_script_come_back() -> None:
     metadata = (("icc", bytes(range(256)) * 9), ("title", "Straße 東京".encode()), ("", b""))
-    header = Header("模型-ä", b"weights!", 2, (2,), SpeechFacts(8000), metadata, b"prio", columns=50, group=7)
+    header = Header("模型-ä", b"weights!", 2, (2,), SoundFacts(8000), metadata, b"prio", columns=50, group=7)
     assert read_back(header) == header
 
 
@@ -47,7 +47,7 @@ def test_header_and_footer_of_a_clip_take_less_than_60_bytes() -> None:
 
 
 def test_the_bytes_are_those_of_the_specification() -> None:
-    header = Header("m", b"12345678", 1024, (8, 5, 5, 5), SpeechFacts(300, 2, 24))
+    header = Header("m", b"12345678", 1024, (8, 5, 5, 5), SoundFacts(300, 2, 24))
     assert header.to_bytes().hex(" ") == (
         "d6 56 50 01 15"  # magic, version, size
         " 04 31 32 33 34 35 36 37 38"  # traits: 24 bits, speech; weights
@@ -67,8 +67,8 @@ def test_the_bytes_are_those_of_the_specification() -> None:
         ({"levels": (16384,) * 4 + (65,)}, "product up to 2\\^62"),
         ({"rate": 0}, "rate is 0"),
         ({"rate": (1 << 62) + 1}, "expected 1 to 2\\^62"),
-        ({"signal": SpeechFacts(0)}, "sample rate is 0"),
-        ({"signal": SpeechFacts(8000, bit_depth=12)}, "12-bit integers"),
+        ({"signal": SoundFacts(0)}, "sample rate is 0"),
+        ({"signal": SoundFacts(8000, bit_depth=12)}, "12-bit integers"),
         ({"signal": AudioFacts(8000, channels_per_token=0)}, "channels a token is 0"),
         ({"signal": ImageFacts(5, 0)}, "height is 0"),
     ],
@@ -79,7 +79,7 @@ def test_values_that_the_file_cannot_hold_are_refused(change: dict[str, object],
         "weights": b"12345678",
         "rate": 1024,
         "levels": (8, 5, 5, 5),
-        "signal": SpeechFacts(16_000),
+        "signal": SoundFacts(16_000),
     }
     with pytest.raises(ContainerError, match=message):
         Header(**{**values, **change})  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def test_metadata_that_a_header_has_no_room_for_are_left_out_the_largest_first()
     kept, notes = fitting(metadata)
     assert list(kept) == ["title", "date"]
     assert [note.split(" is left out")[0] for note in notes] == ["icc (70,000 bytes)", "comment (65,004 bytes)"]
-    largest = SpeechFacts((1 << 32) - 1, (1 << 32) - 1)
+    largest = SoundFacts((1 << 32) - 1, (1 << 32) - 1)
     longest = Header("m" * 255, b"weights!", 1 << 62, (4,) * 31, largest, prior=b"prio", columns=1 << 16)
     kept, notes = fitting({"comment": bytes(LARGEST_METADATA - len("comment") - 4)})
     assert read_back(replace(longest, metadata=tuple(kept.items()))).metadata

@@ -19,7 +19,7 @@ from vpcodec.codec.engines import Engine, open_engine
 from vpcodec.codec.signals import ANY_SIZE, Coded, Coding, Reading, Wanted, Writing
 from vpcodec.codec.token_calls import Codebook, TokenCalls
 from vpcodec.codec.token_files import SIGNALS, check_model, new_header
-from vpcodec.container import Header, Index, Reader, SpeechFacts
+from vpcodec.container import Header, Index, Reader, SoundFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
@@ -173,7 +173,7 @@ class Codec(TokenCalls):
         if not 1 <= channels <= MOST_CHANNELS:
             raise ConfigError(f"channels must be 1 to {MOST_CHANNELS}, got {channels}")
         depth = depth_of(subtype_of_array(dtype))
-        facts = SpeechFacts(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
+        facts = SoundFacts(checked_rate(whole_rate(sample_rate), "the stream"), channels, depth.bits, depth.floating)
         rate = self.signal.choose(self.model, Wanted(codebook=codebook, bitrate=bitrate))
         header = new_header(self.model, rate, facts, {}, latency)
         return StreamEncoder(self.coding(header), dtype)

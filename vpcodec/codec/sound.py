@@ -24,7 +24,7 @@ from vpcodec.codec.engines import Engine
 from vpcodec.codec.signals import Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder, levels_in, side_of
 from vpcodec.codec.windows import CORES, Computation, in_order
-from vpcodec.container import AudioFacts, Frame, Header, Index, Reader, Resync, SpeechFacts, Writer
+from vpcodec.container import AudioFacts, Frame, Header, Index, Reader, Resync, SoundFacts, Writer
 from vpcodec.container.header import fitting
 from vpcodec.data.audio import AudioInfo, AudioSource, RawFormat, open_audio
 from vpcodec.data.audio_sink import AudioSink, stored_as
@@ -63,12 +63,12 @@ class Sound(Signal):
         raw = RawFormat(rate, block.shape[1], subtype_of_array(block.dtype))
         return open_audio(io.BytesIO(bytes_of_array(block)), raw=raw)
 
-    def header(self, opened: AudioSource) -> tuple[SpeechFacts, dict[str, bytes], tuple[str, ...]]:
+    def header(self, opened: AudioSource) -> tuple[SoundFacts, dict[str, bytes], tuple[str, ...]]:
         info = opened.info
         if info.channels > MOST_CHANNELS:
             raise InputError(f"{opened.name}: {info.channels} channels, a token file holds up to {MOST_CHANNELS}")
         kept, notes = fitting({name: text.encode() for name, text in info.tags.items()})
-        return SpeechFacts(info.sample_rate, info.channels, info.bit_depth, info.floating), kept, notes
+        return SoundFacts(info.sample_rate, info.channels, info.bit_depth, info.floating), kept, notes
 
     def windows(self, facts: ModelFacts, latency: float) -> tuple[int, int]:
         rate = facts.sample_rate / facts.hop
@@ -135,12 +135,12 @@ class Sound(Signal):
             side = side_of(levels[min(number, len(levels) - 1)])
             yield Frame(np.ascontiguousarray(tokens[:, start : start + columns]), side)
 
-    def described(self, ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[SpeechFacts, int]:
+    def described(self, ids: NDArray[np.int64], info: dict[str, Any], facts: ModelFacts) -> tuple[SoundFacts, int]:
         rate, most = int(info.get("sample_rate") or facts.sample_rate), ids.shape[1] * facts.hop
         together, channels = facts.network.channels, int(info.get("channels") or 0)
         if -(-channels // together) != len(ids):
             channels = len(ids) * together
-        signal = SpeechFacts(rate, channels, info.get("bit_depth", 16), info.get("floating", False))
+        signal = SoundFacts(rate, channels, info.get("bit_depth", 16), info.get("floating", False))
         samples = int(info.get("samples") or 0)
         if not most - facts.hop < resampled_length(samples, rate, facts.sample_rate) <= most:
             samples = most * rate // facts.sample_rate
@@ -238,13 +238,13 @@ class Sound(Signal):
 class Audio(Sound):
     """Recordings of any sound: pairs of channels share their tokens where the model has two channels."""
 
-    def facts_for(self, facts: SpeechFacts, model: ModelFacts) -> AudioFacts:
+    def facts_for(self, facts: SoundFacts, model: ModelFacts) -> AudioFacts:
         return AudioFacts(**{**vars(facts), "channels_per_token": model.network.channels})
 
 
-def sound_facts(header: Header) -> SpeechFacts:
+def sound_facts(header: Header) -> SoundFacts:
     """The header's facts about a recording. Raises ContainerError for more channels than a frame can hold."""
-    facts = cast(SpeechFacts, header.signal)
+    facts = cast(SoundFacts, header.signal)
     if facts.channels > MOST_CHANNELS:
         raise ContainerError(f"the header says {facts.channels:,} channels, a token file has at most {MOST_CHANNELS}")
     return facts

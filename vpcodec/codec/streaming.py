@@ -19,7 +19,7 @@ from vpcodec.codec.sound import decoder_for, encoder_for, model_length, sound_fa
 from vpcodec.codec.sound_windows import Samples, SoundDecoder
 from vpcodec.codec.token_files import check_model
 from vpcodec.codec.windows import Computation
-from vpcodec.container import Frame, Reader, SpeechFacts, Writer
+from vpcodec.container import Frame, Reader, SoundFacts, Writer
 from vpcodec.data.resample import Resampler
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
@@ -151,7 +151,7 @@ class StreamDecoder:
         self.finished = False
 
     @property
-    def facts(self) -> SpeechFacts | None:
+    def facts(self) -> SoundFacts | None:
         """Sample rate, channels and sample format of the recording; None until the header is complete."""
         return sound_facts(self.file.coding.header) if self.file else None
 

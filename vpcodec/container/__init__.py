@@ -1,9 +1,9 @@
 """Token files (`.tok`): tokens and what must be known about them <-> bytes. Bytes as in `format.py`.
 
-    from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, SpeechFacts, Writer, prior_identity, verify
+    from vpcodec.container import Frame, Header, ImageFacts, Index, Reader, SoundFacts, Writer, prior_identity, verify
 
     header = Header(model="speech-fsp-1024", weights=first_8_bytes_of_sha256, rate=1024, levels=(8, 5, 5, 5),
-                    signal=SpeechFacts(sample_rate=44100, channels=2))
+                    signal=SoundFacts(sample_rate=44100, channels=2))
     writer = Writer(stream, header)                     # the stream need not seek
     writer.write(Frame(tokens, side=b"\\x40\\x3f"))       # [channels, time] or [height, width] int64
     writer.close(length=samples_of_each_channel)        # 0 for an image; the stream stays open
@@ -33,7 +33,7 @@ next that stands alone.
 
 from vpcodec.container.coding import prior_identity
 from vpcodec.container.format import Frame, Writer
-from vpcodec.container.header import AudioFacts, Facts, Header, ImageFacts, SpeechFacts
+from vpcodec.container.header import AudioFacts, Facts, Header, ImageFacts, SoundFacts
 from vpcodec.container.reader import Index, Reader, Resync, verify
 
 __all__ = [
@@ -45,7 +45,7 @@ __all__ = [
     "Index",
     "Reader",
     "Resync",
-    "SpeechFacts",
+    "SoundFacts",
     "Writer",
     "prior_identity",
     "verify",

@@ -24,7 +24,7 @@ DEPTHS = ((8, False), (16, False), (24, False), (32, False), (32, True), (64, Tr
 
 
 @dataclass(frozen=True)
-class SpeechFacts:
+class SoundFacts:
     """The recording before it was resampled for the model.
 
     Attributes:
@@ -57,7 +57,7 @@ class SpeechFacts:
 
 
 @dataclass(frozen=True)
-class AudioFacts(SpeechFacts):
+class AudioFacts(SoundFacts):
     """A recording of any sound, likewise; its frames have a row for each group of channels, in their order.
 
     Attributes:
@@ -65,7 +65,7 @@ class AudioFacts(SpeechFacts):
     """
 
     kind: ClassVar[str] = "audio"
-    numbers: ClassVar[dict[str, str]] = {**SpeechFacts.numbers, "channels_per_token": "number of channels a token"}
+    numbers: ClassVar[dict[str, str]] = {**SoundFacts.numbers, "channels_per_token": "number of channels a token"}
 
     channels_per_token: int = 2
 
@@ -102,9 +102,9 @@ class ImageFacts:
         return float(self.width * self.height)
 
 
-Facts: TypeAlias = SpeechFacts | ImageFacts
+Facts: TypeAlias = SoundFacts | ImageFacts
 # Classes of facts, by the number of their kind in the file.
-KINDS: tuple[type[Facts], ...] = (SpeechFacts, ImageFacts, AudioFacts)
+KINDS: tuple[type[Facts], ...] = (SoundFacts, ImageFacts, AudioFacts)
 
 
 @dataclass(frozen=True)
