@@ -74,8 +74,9 @@ the size of a group, stands alone; frames are numbered from 0. A frame that stan
     bytes      payload: the tokens, row after row, in the coding named
     checksum   of the frame before it, plus the number of the frame times 9e3779b1, modulo 2^32
 
-A frame has 1 to 65,536 tokens. Those that stand alone need not have equal shapes, and each is decoded without the
-others. Because its number is part of the checksum, a frame that is lost, doubled or out of place is noticed.
+A frame has 1 to 65,536 tokens. Where the header gives columns, it has no more than these, and as many rows as stated
+above. Other frames need not have equal shapes. Each frame that stands alone is decoded without the others. Because its
+number is part of the checksum, a frame that is lost, doubled or out of place is noticed.
 
 Where groups are larger than 1 and a prior is named, a run of frames may follow one that stands alone, up to the next
 group, if that frame has the columns that the header gives. A frame of a run continues the one before it and has as many
@@ -278,8 +279,7 @@ class Writer:
         last = self.last
         if last is None or self.prior is None or not may_continue(self.header, self.frames, last):
             return b""
-        (rows, columns), most = frame.tokens.shape, self.header.columns
-        if (rows, len(frame.side)) != (len(last.tokens), len(last.side)) or columns > most:
+        if len(frame.side) != len(last.side):
             return b""
         content = encode_continued(frame.tokens, frame.side, last.tokens, last.side, self.prior)
         alone = smallest_flat_size(self.header.vocabulary, frame.tokens.size) + ALONE
@@ -343,5 +343,8 @@ def check_frame(frame: Frame, number: int, header: Header) -> None:
         raise ContainerError(
             f"frame {number} has tokens from {tokens.min()} to {tokens.max()}, expected 0 to {header.vocabulary - 1}"
         )
+    rows, most, _ = header.frame_sizes
+    if rows and (len(tokens) != rows or tokens.shape[1] > most):
+        raise ContainerError(f"frame {number} has shape {list(tokens.shape)}, the header gives {[rows, most]}")
     if len(frame.side) > LARGEST_SIDE:
         raise ContainerError(f"frame {number} has {len(frame.side)} side bytes, expected {LARGEST_SIDE} or less")

@@ -166,8 +166,9 @@ def read_part(source: Fields, header: Header, first: int, last: int) -> Coded | 
         if rows * columns > LARGEST_FRAME or sides > LARGEST_SIDE:
             raise ContainerError(f"{name} has {rows:,} rows of {columns:,} columns, expected {LARGEST_FRAME:,} tokens")
     else:
-        rows = source.varint(f"rows of {name}", 1, LARGEST_FRAME)
-        columns = source.varint(f"columns of {name}", 1, LARGEST_FRAME // rows)
+        rows, most, _ = header.frame_sizes
+        rows = source.varint(f"rows of {name}", rows or 1, rows or LARGEST_FRAME)
+        columns = source.varint(f"columns of {name}", 1, min(most or LARGEST_FRAME, LARGEST_FRAME // rows))
         sides = source.varint(f"side bytes of {name}", 0, LARGEST_SIDE)
     size = source.varint(f"payload of {name}", 0, largest_flat_size(header.levels, rows * columns))
     side, payload = source.take(sides, name), source.take(size, name)

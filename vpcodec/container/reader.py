@@ -3,11 +3,12 @@
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO
 
-from vpcodec.container.fields import PIECE, Fields, word
+from vpcodec.container.fields import Fields, word
 from vpcodec.container.format import CHECK, FOOTER_MARK, Frame, may_continue
 from vpcodec.container.parts import Coded, Footer, Parts, begun_run, marks_of, read_header, read_part
 from vpcodec.errors import ContainerError
@@ -187,21 +188,16 @@ class Reader:
         """
         self.source.rewind(self.source.mark)
         marks, passed = marks_of(self.header), b""
-        while ahead := self.source.peek(PIECE):
+        while byte := self.source.peek(1):  # no more, so that a live stream goes on as soon as it can
             start = self.source.offset
-            for step, byte in enumerate(ahead):
-                if byte in marks:
-                    self.source.rewind(start + step)
-                    try:
-                        part = read_part(self.source, self.header, number, number + FARTHEST)
-                    except ContainerError:
-                        continue
-                    self.source.set_mark(start + step)
-                    passed += ahead[:step]
-                    return part, passed[-CHECK:] == word(zlib.crc32(passed[:-CHECK], run))[:CHECK]
-            self.source.rewind(start + len(ahead))
+            if byte in marks:
+                with suppress(ContainerError):
+                    part = read_part(self.source, self.header, number, number + FARTHEST)
+                    self.source.set_mark(start)
+                    return part, passed == word(run)[:CHECK]
+            self.source.rewind(start + 1)
             self.source.set_mark()
-            passed += ahead
+            passed += byte
             run, passed = zlib.crc32(passed[:-CHECK], run), passed[-CHECK:]
         return None, False
 
