@@ -321,7 +321,7 @@ CONTAINER_AND_CODEC = (
         "[kept])\n            return pixels[:1, :",
         "tests/codec/test_arrays.py",
     ),
-    Mutant("vpcodec/codec/token_streams.py", "block < 1 or ", "", "tests/codec/test_arrays.py"),
+    Mutant("vpcodec/codec/streaming.py", "block < 1 or ", "", "tests/codec/test_arrays.py"),
     Mutant("vpcodec/codec/sound_windows.py", "QUIETEST + STEP * level", "STEP * level", "tests/test_importing.py"),
     Mutant("vpcodec/codec/sound.py", "min(number, len(levels) - 1)", "0", "tests/test_importing.py"),
     Mutant("vpcodec/codec/sound.py", "len(sizes) == 1 and", "False and", "tests/codec/test_arrays.py"),

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from vpcodec.codec.arrays import Picture, Recording, Tokens
     from vpcodec.codec.pipeline import Codec
-    from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder
-    from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
+    from vpcodec.codec.streaming import Piece, StreamDecoder, StreamEncoder, TokenDecoder, TokenEncoder
 
 __all__ = [
     "Codec",
@@ -66,8 +65,8 @@ LATER = {
     "Piece": "vpcodec.codec.streaming",
     "StreamDecoder": "vpcodec.codec.streaming",
     "StreamEncoder": "vpcodec.codec.streaming",
-    "TokenDecoder": "vpcodec.codec.token_streams",
-    "TokenEncoder": "vpcodec.codec.token_streams",
+    "TokenDecoder": "vpcodec.codec.streaming",
+    "TokenEncoder": "vpcodec.codec.streaming",
     "Tokens": "vpcodec.codec.arrays",
 }
 

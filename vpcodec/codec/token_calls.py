@@ -20,7 +20,6 @@ from vpcodec.codec.arrays import (
 )
 from vpcodec.codec.engines import Engine, checked_tokens
 from vpcodec.codec.signals import Signal
-from vpcodec.codec.token_streams import TokenDecoder, TokenEncoder
 from vpcodec.data.level import TARGET
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vpcodec.autoencoder import Autoencoder
+    from vpcodec.codec.streaming import TokenDecoder, TokenEncoder
 
 Codebook: TypeAlias = int | str | None  # a codebook size, 1024 or "2x1024"; None for the largest
 
@@ -98,7 +98,7 @@ class TokenCalls:
         signals = self.signal.decode_arrays(self.model, self.engine, rows, levels, sizes, rate)
         return same_kind(ids)(padded(signals, self.signal.shape(self.model.facts), self.signal.dtype))
 
-    def token_decoder(self, codebook: Codebook = None, *, level: float = -20.0, block: int = 2) -> TokenDecoder:
+    def token_decoder(self, codebook: Codebook = None, *, level: float = -20.0, block: int = 2) -> "TokenDecoder":
         """What turns ids into sound while they come; the samples do not depend on how the ids are pushed.
 
         Sound comes out as soon as `decoder_reach` more ids are in, 26 of `speech-vp`, 0.16 s.
@@ -113,10 +113,12 @@ class TokenCalls:
             InputError: The model codes images.
             ConfigError: The model lacks the codebook, or cannot have the level.
         """
+        from vpcodec.codec.streaming import TokenDecoder
+
         self.check_streams()
         return TokenDecoder(self.model, self.engine, self.model.checked_codebook(codebook), level, block)
 
-    def token_encoder(self, codebook: Codebook = None, *, sample_rate: float, block: int = 4) -> TokenEncoder:
+    def token_encoder(self, codebook: Codebook = None, *, sample_rate: float, block: int = 4) -> "TokenEncoder":
         """What turns sound into ids while it comes, `encoder_reach` ids late: 14 of `speech-vp`, 0.08 s.
 
         The level runs along with the sound, so ids differ a little from those of `encode_tokens`.
@@ -130,6 +132,8 @@ class TokenCalls:
             InputError: The model codes images, or no sound has this sample rate.
             ConfigError: The model lacks the codebook.
         """
+        from vpcodec.codec.streaming import TokenEncoder
+
         self.check_streams()
         rate = self.model.checked_codebook(codebook)
         return TokenEncoder(self.model, self.engine, rate, whole_rate(sample_rate), block)
