@@ -15,7 +15,7 @@ from vpcodec.recipe import ImageLoss
 
 STEPS = (0, 12, 50)  # for each effort
 RATE = 0.02  # at which latents move at first; falls to zero
-VIEW = 0.5  # weight of the squared distance of the two views
+VIEW = 1.0  # weight of the squared distance of the two views
 WEIGHTS = ImageLoss(squared=2.0, structure=0.8, lpips=0.0)  # as image models are trained
 
 
