@@ -304,8 +304,8 @@ CONTAINER_AND_CODEC = (
     Mutant("vpcodec/codec/image.py", "8 if info.bit_depth <= 8 else 16", "8", "tests/codec/test_photo_header.py"),
     Mutant(
         "vpcodec/codec/sound_windows.py",
-        "rows[row, place].mean(axis=-1, keepdims=True)",
-        "rows[row, place]",
+        "rows[marked, place].mean(axis=-1, keepdims=True)",
+        "rows[marked, place]",
         "tests/codec/test_audio.py",
     ),
     Mutant("vpcodec/codec/sound_windows.py", "GLIDE = 480 ", "GLIDE = 8 ", "tests/codec/test_speech.py"),

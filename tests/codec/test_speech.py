@@ -18,7 +18,7 @@ from vpcodec.codec.sound_windows import SoundDecoder, SoundEncoder, gain_curve
 from vpcodec.codec.token_files import new_header
 from vpcodec.container import Frame, Index, Reader, SoundFacts, Writer
 from vpcodec.data.audio_sink import write_header
-from vpcodec.data.level import gain_of, measure_level
+from vpcodec.data.level import EQUAL, bytes_of_levels, gain_of, levels_of, measure_level
 from vpcodec.errors import ContainerError, InputError
 from vpcodec.registry import ModelFolder
 
@@ -218,6 +218,20 @@ def test_silence_stays_finite_and_quiet(speech: Codec) -> None:
     assert np.isfinite(samples).all()
     assert measure_level(np.zeros(1000, np.float32)) == 0
     assert gain_of(0) == 1.0
+
+
+def test_a_mark_of_equal_channels_means_nothing_to_a_single_one(speech: Codec) -> None:
+    reader = Reader(io.BytesIO(speech.encode(np.sin(np.arange(9000.0)).astype(np.float32), sample_rate=16_000)))
+    frames = list(reader.frames(speech.model.prior(reader.header.rate) if reader.header.prior else None))
+    found = []
+    for mark in (0, EQUAL):
+        out = io.BytesIO()
+        writer = Writer(out, replace(reader.header, prior=b""))
+        for frame in frames:
+            writer.write(Frame(frame.tokens, bytes_of_levels([levels_of(frame.side, 1)[0] + mark])))
+        writer.close(reader.length)
+        found.append(decoded(speech, out.getvalue()))
+    assert np.array_equal(*found)
 
 
 def test_the_gain_glides_between_the_levels_of_neighbours() -> None:

@@ -252,9 +252,9 @@ class SoundDecoder:
 
         def compute(engine: Engine) -> Samples:
             rows = engine.decode(tokens, self.rate)[:, kept]
-            for number, row in ((number, row) for number, marks in equal.items() for row in np.flatnonzero(marks)):
-                place = slice(*np.clip((number * size - start, (number + 1) * size - start), 0, len(rows[row])))
-                rows[row, place] = rows[row, place].mean(axis=-1, keepdims=True)
+            for number, marked in equal.items() if rows.ndim == 3 else ():
+                place = slice(max(0, number * size - start), max(0, (number + 1) * size - start))
+                rows[marked, place] = rows[marked, place].mean(axis=-1, keepdims=True)
             return channels_of_rows(rows / gains.reshape(*gains.shape, *[1] * (rows.ndim - 2)), self.channels)
 
         return [compute]

@@ -119,7 +119,7 @@ class Reader:
         self.footer = Footer(min(held, self.footer.length) if self.footer else held, len(self.sizes), ())
 
     def sound_frames(
-        self, damaged: Callable[[str], None], prior: bytes | None = None, total: int = 0
+        self, damaged: Callable[[str], None], prior: bytes | None = None, total: int = 0, *, blind: bool = False
     ) -> Iterator[Frame | None]:
         """All frames in their order, None for each that is damaged or lost.
 
@@ -127,11 +127,9 @@ class Reader:
             damaged: Told what is wrong and what was skipped, one line each time.
             prior: The one that the header names.
             total: Frames that the file must have, so that those cut off at its end count; 0 where nobody knows.
+            blind: Whether to do without the prior: no frame is then decoded, and None stands for all.
         """
-        yield from self.sound_parts(Parts(self.source, self.header, prior), damaged, total)
-
-    def sound_parts(self, parts: Parts, damaged: Callable[[str], None], total: int = 0) -> Iterator[Frame | None]:
-        """All frames as `sound_frames`; where the prior is missing none is decoded, and None stands for all."""
+        parts = Parts(self.source, self.header, prior, blind=blind)
         while self.footer is None:
             number, start = len(self.sizes), self.source.offset
             self.source.set_mark()
@@ -285,8 +283,7 @@ def verify(stream: BinaryIO, prior: bytes | None = None) -> list[str]:
     problems: list[str] = []
     try:
         reader = Reader(stream)
-        parts = Parts(reader.source, reader.header, prior, blind=prior is None)
-        for _ in reader.sound_parts(parts, problems.append):
+        for _ in reader.sound_frames(problems.append, prior, blind=prior is None):
             pass
     except ContainerError as error:
         problems.append(error.what)
