@@ -55,7 +55,7 @@ TRAINING = (
     Mutant("vpcodec/training/readers.py", "count(first),\n", "count(0),\n", "tests/training/test_readers.py"),
     Mutant("vpcodec/data/media.py", " {changes[each.path]}", "", "tests/data/test_crops.py"),
     Mutant("vpcodec/graphs/writing.py", ".any(1).all())", ".any(1).any())", "tests/test_graphs.py"),
-    Mutant("vpcodec/training/validation.py", "model.unquantized(crops)", "model(crops)[0]", ONE_STEP),
+    Mutant("vpcodec/training/journal.py", "model.unquantized(crops)", "model(crops)[0]", ONE_STEP),
     Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_crops.py"),
     Mutant(CROPS, "seconds * part / parts, stop", "seconds * part / parts + 1, stop", "tests/data/test_crops.py"),
     Mutant(CROPS, "        self.skipped[place] = error\n", "", "tests/data/test_crops.py"),

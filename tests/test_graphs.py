@@ -19,8 +19,7 @@ from vpcodec.codec.torch_engine import TorchEngine
 from vpcodec.config import Network
 from vpcodec.errors import ModelError
 from vpcodec.graphs import write_graphs, writing
-from vpcodec.graphs.operations import OPSET, registered
-from vpcodec.graphs.transforms import formulas
+from vpcodec.graphs.nodes import OPSET, formulas, registered
 from vpcodec.networks.sound import transforms
 from vpcodec.quantizers import QUANTIZERS
 from vpcodec.quantizers.codebook import nearest

@@ -28,8 +28,7 @@ import sys
 from pathlib import Path
 import torch
 from vpcodec.recipe import override
-from vpcodec.quantizers.ranks import rank
-from vpcodec.training.distributed import process_group
+from vpcodec.quantizers.ranks import process_group, rank
 from vpcodec.training.loop import Run, Trainer
 from vpcodec.training.recipes import find_recipe
 

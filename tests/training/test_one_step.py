@@ -11,10 +11,10 @@ import torch
 from tests.conftest import MEDIA
 from vpcodec.recipe import override
 from vpcodec.registry import ModelFolder
+from vpcodec.training.journal import Validation
 from vpcodec.training.loop import Run, Trainer
 from vpcodec.training.optimizer import Muon
 from vpcodec.training.recipes import find_recipe
-from vpcodec.training.validation import Validation
 
 FULL = 0.5  # progress at which the learning rates are at their peaks
 SMALL = ["data.batch=2", "data.crop=32", "training.warmup=0.1", "training.decay=0.4"]

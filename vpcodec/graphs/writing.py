@@ -3,7 +3,7 @@
     encoder.onnx          signal [1, T*hop] or [1, H*hop, W*hop, 3]  ->  latents [1, T, C] or [1, H, W, C]
     quantizer-RATE.onnx   latents [rows, C]                          ->  tokens [rows]
     decoder-RATE.onnx     tokens [1, T] or [1, H, W]                 ->  signal
-    decoder-RATE-8-bits.onnx   the same with products of 8 bits (`eight_bits`); a network that they harm goes without
+    decoder-RATE-8-bits.onnx   the same with products of 8 bits (`nodes`); a network that they harm goes without
 
 Each is a trace of the module, so the arithmetic of ids has one source. Weights are not copied: the graphs hold,
 for each, its place in `weights.safetensors`. A quantizer takes a fixed number of rows, as many as its module
@@ -32,9 +32,7 @@ from torch import Tensor, nn
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.codec.onnx_engine import DECODER, DECODER_8_BITS, ENCODER, QUANTIZER, OnnxEngine
 from vpcodec.errors import ModelError
-from vpcodec.graphs.eight_bits import with_eight_bits
-from vpcodec.graphs.operations import OPSET, registered
-from vpcodec.graphs.transforms import compute_transforms
+from vpcodec.graphs.nodes import OPSET, compute_transforms, registered, with_eight_bits
 from vpcodec.networks.blocks import SignalNetwork
 from vpcodec.networks.sound import SoundNetwork
 from vpcodec.quantizers.base import Quantizer

@@ -22,7 +22,7 @@ QUANTIZERS: dict[str, str] = {
     "simvq": "vpcodec.quantizers.simvq:SimVQ",
     "tokenbridge": "vpcodec.quantizers.tokenbridge:TokenBridge",
     "nsvq": "vpcodec.quantizers.nsvq:NSVQ",
-    "transvq": "vpcodec.quantizers.transvq:TransVQ",
+    "transvq": "vpcodec.quantizers.simvq:TransVQ",
 }
 GROUP = "vpcodec.quantizers"
 

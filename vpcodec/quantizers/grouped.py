@@ -75,9 +75,7 @@ class Grouped(Quantizer):
 
     def relax(self, latents: Tensor, progress: float, rate: int) -> Quantized:
         """Each group relaxed by its own quantizer; no tokens where one of them has none."""
-        codes = self.codebooks[rate][1]
-        pairs = zip(self.quantizers(rate), self.split(latents), strict=False)
-        groups = [part.relax(group, progress, codes) for part, group in pairs]
+        groups = [part.relax(group, progress, codes) for part, group, codes in self.used(latents, rate)]
         stats = {name: torch.stack([group.stats[name] for group in groups]).mean() for name in groups[0].stats}
         ids = [group.tokens for group in groups if group.tokens is not None]
         tokens = self.join(ids, rate) if len(ids) == len(groups) else None
@@ -86,9 +84,7 @@ class Grouped(Quantizer):
 
     def encode(self, latents: Tensor, rate: int | None = None) -> Tensor:
         chosen = self.checked_rate(rate)
-        codes = self.codebooks[chosen][1]
-        pairs = zip(self.quantizers(chosen), self.split(latents), strict=False)
-        return self.join([part.encode(group, codes) for part, group in pairs], chosen)
+        return self.join([part.encode(group, codes) for part, group, codes in self.used(latents, chosen)], chosen)
 
     def decode(self, tokens: Tensor, rate: int | None = None) -> Tensor:
         chosen = self.checked_rate(rate)
@@ -101,10 +97,8 @@ class Grouped(Quantizer):
         return self.filled(latents)
 
     def unquantized(self, latents: Tensor, rate: int | None = None) -> Tensor:
-        chosen = self.checked_rate(rate)
-        codes = self.codebooks[chosen][1]
-        pairs = zip(self.quantizers(chosen), self.split(latents), strict=False)
-        return self.filled([part.unquantized(group, codes) for part, group in pairs])
+        used = self.used(latents, self.checked_rate(rate))
+        return self.filled([part.unquantized(group, codes) for part, group, codes in used])
 
     def freeze(self) -> None:
         for part in self.quantizers():
@@ -127,6 +121,11 @@ class Grouped(Quantizer):
     def split(self, latents: Tensor) -> tuple[Tensor, ...]:
         """[..., sum of input channels] -> what each group takes of them."""
         return latents.split([part.input_channels for part in self.quantizers()], dim=-1)
+
+    def used(self, latents: Tensor, rate: int) -> list[tuple[Quantizer, Tensor, int]]:
+        """The groups that a rate uses: the quantizer, its latents and its codebook size."""
+        codes = self.codebooks[rate][1]
+        return [(*pair, codes) for pair in zip(self.quantizers(rate), self.split(latents), strict=False)]
 
     def join(self, ids: Sequence[Tensor], rate: int) -> Tensor:
         """Ids [...] of each group -> tokens [...], group 0 as the lowest digit."""

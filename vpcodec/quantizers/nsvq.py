@@ -13,32 +13,30 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from vpcodec.errors import ConfigError
 from vpcodec.quantizers.base import Quantized, straight_through
 from vpcodec.quantizers.codebook import commitment, distances_in_chunks, nearest, statistics
 from vpcodec.quantizers.ranks import summed
-from vpcodec.quantizers.vq import StartedCodebook
+from vpcodec.quantizers.vq import VQ
 
 NARROWEST = 1e-8  # a kernel of this width reaches the nearest code only
 HALVINGS = 300.0  # of the width over a training
 
 
-class NSVQ(StartedCodebook):
+class NSVQ(VQ):
     """Non-stationary vector quantization.
 
     Args:
-        rates: One codebook size K.
-        channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
-        beta: Weight of the commitment of the latents.
+        rates, channels, beta: As in `VQ`.
         reach: Strength of the pull on codes that are not the nearest (lambda).
         width: Kernel width (tau) when training starts, on squared distances in units of the mean squared distance to
             the nearest code: it means the same for every scale of the latents. The authors' code has no such unit.
     """
 
-    figures = (*StartedCodebook.figures, "kernel_width")
+    figures = (*VQ.figures, "kernel_width")
     unit: Tensor
 
     def __init__(
@@ -55,7 +53,6 @@ class NSVQ(StartedCodebook):
             raise ConfigError(f"quantizer.reach must not be negative and width positive, got {reach} and {width}")
         self.reach = reach
         self.width = width
-        self.codebook = nn.Parameter(self.first_codebook())
         self.register_buffer("unit", torch.tensor(math.nan))  # running mean squared distance to the nearest code
 
     def quantize(self, latents: Tensor, progress: float) -> Quantized:

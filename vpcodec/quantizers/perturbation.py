@@ -15,7 +15,6 @@ Source: Zhai et al., VP-VAE, arXiv 2602.17133, section 3.2 and equations 3 to 9.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -158,45 +157,47 @@ def squared_distances(points: Tensor, rows: Tensor) -> Tensor:
     return total
 
 
-@dataclass(frozen=True)
-class Walk:
-    """How vectors move.
+@torch.no_grad()
+def walk(
+    points: Tensor,
+    rows: Neighbours,
+    ranks: tuple[int, int],
+    reach: float,
+    noise: Noise,
+    *,
+    moves: int = 1,
+    metropolis: bool = True,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Where [N, C] vectors get to, and what happened on the way.
 
-    Attributes:
-        ranks: k and M, the neighbours whose distances measure the density and the radius.
+    Args:
+        points: [N, C].
+        rows: Whose distances measure density and radius.
+        ranks: k and M, the neighbors whose distances these are.
         reach: Radius as a multiple of D_M (the paper's eta).
+        noise: Draws the moves.
         moves: Steps, each proposed and accepted or not.
         metropolis: False accepts every proposal.
+
+    Returns:
+        [N, C], and the mean `radius` before the first step, shares of the proposals that were `accepted` or
+        `reversible` (the ball around them reaches back), and the number of vectors that are `degenerate`.
     """
-
-    ranks: tuple[int, int]
-    reach: float
-    moves: int = 1
-    metropolis: bool = True
-
-    @torch.no_grad()
-    def move(self, points: Tensor, rows: Neighbours, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
-        """Where [N, C] vectors get to, and what happened on the way.
-
-        Returns:
-            [N, C], and the mean `radius` before the first step, shares of the proposals that were `accepted` or
-            `reversible` (the ball around them reaches back), and the number of vectors that are `degenerate`.
-        """
-        near = rows.distances(points, self.ranks)
-        radius, degenerate = self.reach * near[:, 1].mean(), (near == 0).any(-1).float().sum()
-        accepted, reversible = points.new_zeros(()), points.new_zeros(())
-        for _ in range(self.moves):
-            ball = uniform_in_ball(noise.normal(points), noise.uniform(points[:, :1]))
-            proposals = points + self.reach * near[:, 1:] * ball
-            near_there = rows.distances(proposals, self.ranks)
-            steps = (proposals - points).norm(dim=-1)
-            chance = acceptance(near, near_there, steps, self.reach, points.shape[1])
-            taken = noise.uniform(chance) < (chance if self.metropolis else torch.ones_like(chance))
-            points = torch.where(taken[:, None], proposals, points)
-            near = torch.where(taken[:, None], near_there, near)
-            accepted += taken.float().mean() / self.moves
-            reversible += (steps <= self.reach * near_there[:, 1]).float().mean() / self.moves
-        return points, {"radius": radius, "accepted": accepted, "reversible": reversible, "degenerate": degenerate}
+    near = rows.distances(points, ranks)
+    radius, degenerate = reach * near[:, 1].mean(), (near == 0).any(-1).float().sum()
+    accepted, reversible = points.new_zeros(()), points.new_zeros(())
+    for _ in range(moves):
+        ball = uniform_in_ball(noise.normal(points), noise.uniform(points[:, :1]))
+        proposals = points + reach * near[:, 1:] * ball
+        near_there = rows.distances(proposals, ranks)
+        steps = (proposals - points).norm(dim=-1)
+        chance = acceptance(near, near_there, steps, reach, points.shape[1])
+        taken = noise.uniform(chance) < (chance if metropolis else torch.ones_like(chance))
+        points = torch.where(taken[:, None], proposals, points)
+        near = torch.where(taken[:, None], near_there, near)
+        accepted += taken.float().mean() / moves
+        reversible += (steps <= reach * near_there[:, 1]).float().mean() / moves
+    return points, {"radius": radius, "accepted": accepted, "reversible": reversible, "degenerate": degenerate}
 
 
 def uniform_in_ball(normal: Tensor, uniform: Tensor) -> Tensor:

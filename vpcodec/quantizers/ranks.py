@@ -1,12 +1,43 @@
-"""What the processes of a distributed run must agree on; without such a run every function here is the identity.
+"""Several processes that train one model, started by torchrun, and what they must agree on.
 
-Whether a run is distributed is asked at every call: asked once and remembered, an answer from before the process
-group existed would let the processes drift apart for good.
+Without such a run every function here is the identity. Whether a run is distributed is asked at every call: asked once
+and remembered, an answer from before the process group existed would let the processes drift apart for good.
 """
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from vpcodec.devices import choose_device
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[None]:
+    """The processes that torchrun started, as one group while the block runs; nothing where it started none.
+
+    Args:
+        device: "cpu", "cuda" or "auto"; on GPUs each process takes the one of its number.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    on_gpus = choose_device(device).startswith("cuda")
+    if on_gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if on_gpus else "gloo")
+    try:
+        yield
+        dist.barrier()  # nobody leaves before the model is written
+    finally:
+        dist.destroy_process_group()
 
 
 def world_size() -> int:
@@ -47,3 +78,12 @@ def from_first(values: Tensor) -> Tensor:
     shared = values.clone()
     dist.broadcast(shared, src=0)
     return shared
+
+
+def merged(own: dict[Key, Value]) -> dict[Key, Value]:
+    """The entries of all processes, on each of them; all must call this."""
+    if world_size() == 1:
+        return own
+    found: list[dict[Key, Value]] = [{}] * world_size()
+    dist.all_gather_object(found, own)
+    return {key: value for each in found for key, value in each.items()}

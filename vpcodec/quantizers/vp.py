@@ -1,7 +1,7 @@
 """VP-VAE: training without a codebook; a random move stands in for quantization.
 
 Training moves each latent vector about as far as its quantization error will be, and in such a way that
-the distribution of the latents stays what it is (`perturbation.Walk`). How far depends on a queue of earlier
+the distribution of the latents stays what it is (`perturbation.walk`). How far depends on a queue of earlier
 latents: a code will serve M = rows / K of them, so the distance to the M-th nearest row is the radius.
 Codebooks are fitted afterwards, by k-means on latents.
 
@@ -26,7 +26,7 @@ from torch import Tensor
 from vpcodec.errors import ConfigError, ModelError
 from vpcodec.quantizers.base import Noise, Quantized, Quantizer, moment_loss
 from vpcodec.quantizers.codebook import default_channels, fit_centroids, nearest
-from vpcodec.quantizers.perturbation import Neighbours, SampleQueue, Walk
+from vpcodec.quantizers.perturbation import Neighbours, SampleQueue, walk
 from vpcodec.quantizers.ranks import from_first, gathered, world_size
 
 REFRESH = 0.1  # share of a set of rows that is pushed before the set is renewed
@@ -167,12 +167,15 @@ class VP(Quantizer):
             chosen = torch.randperm(len(points), generator=generator, device=points.device)[: self.perturbed_tokens]
             some = points[chosen]
         finite = some.isfinite().all(-1)  # what is not is passed on as it is
-        ranks = (self.density_rank, math.ceil(len(rows.rows) / rate))
-        walk = Walk(ranks, float(self.reach), self.moves, self.metropolis)
-        moved, seen = walk.move(torch.where(finite[:, None], some, 0.0), rows, self.noise)
+        moved, seen = self.walk(torch.where(finite[:, None], some, 0.0), rows, rate, float(self.reach))
         moved = torch.where(finite[:, None], moved, some)
         stats |= seen | {"unperturbed": len(points) - finite.float().sum()}
         return moved if chosen is None else points.index_copy(0, chosen, moved), stats
+
+    def walk(self, points: Tensor, rows: Neighbours, codes: int, reach: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Move [N, C] vectors as so many codes fitted to the rows would."""
+        ranks = (self.density_rank, math.ceil(len(rows.rows) / codes))
+        return walk(points, rows, ranks, reach, self.noise, moves=self.moves, metropolis=self.metropolis)
 
     def rows_for(self, rate: int) -> Neighbours | None:
         """The rows that a rate looks at, renewed when they have grown old; None while they are too few."""
@@ -220,26 +223,15 @@ class VP(Quantizer):
         points, others = rows[held_out], rows[~held_out]
         centroids = fit_centroids(others, codes)
         error = (points - centroids[nearest(points, centroids)]).square().sum(-1).mean()
-        neighbours = Neighbours(others)
-        ranks = (self.density_rank, math.ceil(len(others) / codes))
-        energies = []
-        for reach in REACHES:
-            moved, _ = Walk(ranks, reach, self.moves, self.metropolis).move(points, neighbours, self.noise)
-            energies.append(float((moved - points).square().sum(-1).mean()))
+        neighbors = Neighbours(others)
+        walks = (self.walk(points, neighbors, codes, reach)[0] for reach in REACHES)
+        energies = [float((moved - points).square().sum(-1).mean()) for moved in walks]
         matched = np.interp(float(error), np.maximum.accumulate(energies), REACHES)
         return float(from_first(points.new_tensor(matched)))
 
     @torch.no_grad()
     def finish(self, latents: Iterable[Tensor]) -> None:
-        """Fit one codebook a rate by k-means, the same on every rank, and let the queue go.
-
-        Args:
-            latents: Batches [..., C] of fresh latents of the training set; under distributed training each rank
-                may bring its own.
-
-        Raises:
-            DataError: The latents are fewer than the highest rate, or not finite.
-        """
+        """Fit one codebook a rate by k-means and let the queue go."""
         none = self.queue.rows.new_zeros(0, self.channels)
         rows = gathered(torch.cat([none, *(batch.float().flatten(0, -2) for batch in latents)]))
         codebooks = [from_first(fit_centroids(rows, rate)) for rate in self.rates]

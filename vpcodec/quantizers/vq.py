@@ -22,14 +22,7 @@ from torch.nn import functional
 
 from vpcodec.errors import ConfigError, DataError, ModelError
 from vpcodec.quantizers.base import Noise, Quantized, straight_through
-from vpcodec.quantizers.codebook import (
-    FIGURES,
-    CodebookQuantizer,
-    commitment,
-    fit_centroids,
-    nearest,
-    statistics,
-)
+from vpcodec.quantizers.codebook import FIGURES, CodebookQuantizer, commitment, fit_centroids, nearest, statistics
 from vpcodec.quantizers.ranks import from_first, gathered, summed
 
 START_ITERATIONS = 10  # of the k-means; training goes on from there
@@ -38,36 +31,33 @@ DEAD_BELOW = 2.0  # tokens a step
 RESTART_UNTIL = 0.9  # share of the training after which codes are left to settle
 
 
-class StartedCodebook(CodebookQuantizer):
-    """A table of codes with a start.
+class VQ(CodebookQuantizer):
+    """VQ-VAE with a codebook learned by gradient; it starts from data.
 
     Args:
         rates: One codebook size K.
-        channels: Size C of the latents.
-        beta: Weight of the commitment of the latents.
+        channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
+        beta: Weight of the commitment of the latents, beside 1 for the codes.
     """
 
     figures: ClassVar[tuple[str, ...]] = FIGURES  # names of the log's figures, the same before and after the start
     packages = ("faiss",)
     on_host = ("started",)
-    codebook: Tensor  # made by the subclass, a parameter or a buffer
     started: Tensor
+    codebook: Tensor
 
-    def __init__(self, rates: Sequence[int], channels: int | None = None, *, beta: float = 0.25) -> None:
+    def __init__(self, rates: Sequence[int] = (1024,), channels: int | None = None, *, beta: float = 0.25) -> None:
         super().__init__(rates, channels, beta=beta)
         self.start_tokens = 10 * self.rates[0]  # latents that the k-means waits for, over all ranks
         self.noise = Noise()
         self.register_buffer("started", torch.tensor(False))
         self.waiting = torch.empty(0, self.channels)  # latents [n, C] gathered so far
+        codes = self.rates[0]
+        self.codebook = nn.Parameter(torch.empty(codes, self.channels).uniform_(-1 / codes, 1 / codes))
 
     @property
     def ready(self) -> bool:
         return bool(self.started)
-
-    def first_codebook(self) -> Tensor:
-        """[K, C], what the table holds before any latent was seen."""
-        codes = self.rates[0]
-        return torch.empty(codes, self.channels).uniform_(-1 / codes, 1 / codes)
 
     def build(self) -> Tensor:
         if not self.ready:
@@ -140,34 +130,18 @@ class StartedCodebook(CodebookQuantizer):
         self.waiting = state.to(self.codebook)
 
 
-class VQ(StartedCodebook):
-    """VQ-VAE with a codebook learned by gradient.
+class EMA(VQ):
+    """VQ-VAE with a codebook of exponential moving averages; it has no parameter, and no loss but the commitment.
 
     Args:
-        rates: One codebook size K.
-        channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
-        beta: Weight of the commitment of the latents, beside 1 for the codes.
-    """
-
-    def __init__(self, rates: Sequence[int] = (1024,), channels: int | None = None, *, beta: float = 0.25) -> None:
-        super().__init__(rates, channels, beta=beta)
-        self.codebook = nn.Parameter(self.first_codebook())
-
-
-class EMA(StartedCodebook):
-    """VQ-VAE with a codebook of exponential moving averages; it has no parameter.
-
-    Args:
-        rates: One codebook size K.
-        channels: Size C of the latents; 3, 4 or 5 by the codebook size if not given.
-        beta: Weight of the commitment of the latents, the only loss.
+        rates, channels, beta: As in `VQ`.
         decay: Share of the old averages that a step keeps.
         restart: Whether to move dead codes to latents of the batch. A code is dead below `DEAD_BELOW` tokens a step, by
             moving average; or below a quarter of an even share, where that is less: with few tokens for many codes
             all would be dead.
     """
 
-    figures = (*StartedCodebook.figures, "restarts")
+    figures = (*VQ.figures, "restarts")
     counts: Tensor
     sums: Tensor
 
@@ -185,7 +159,8 @@ class EMA(StartedCodebook):
             raise ConfigError(f"quantizer.decay must be at least 0 and less than 1, got {decay}")
         self.decay = decay
         self.restart = restart
-        first = self.first_codebook()
+        first = self.codebook.detach()
+        del self.codebook
         self.register_buffer("codebook", first)
         self.register_buffer("counts", torch.ones(self.rates[0]))  # [K], tokens a step
         self.register_buffer("sums", first.clone())  # [K, C], of the latents of a step
@@ -209,7 +184,7 @@ class EMA(StartedCodebook):
         return Quantized(relaxed, tokens, loss, stats)
 
     def follow(self, latents: Tensor, tokens: Tensor) -> None:
-        """One step of the averages, towards latents [N, C] and their tokens [N] on all ranks."""
+        """One step of the averages, toward latents [N, C] and their tokens [N] on all ranks."""
         counts = torch.bincount(tokens, minlength=len(self.counts)).to(self.counts)
         sums = torch.zeros_like(self.sums).index_add_(0, tokens, latents)
         self.counts.lerp_(summed(counts), 1 - self.decay)

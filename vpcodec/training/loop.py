@@ -2,7 +2,7 @@
 
 Two runs with the same recipe, data and number of steps are equal bit for bit on a CPU, and so is a run that
 was stopped and resumed: each step's crops and random draws follow from the seed and the step's number. The number
-type of matrix products belongs to the machine (`precision.py`) and stands in the log.
+type of matrix products belongs to the machine (`devices.matrix_precision`) and stands in the log.
 """
 
 import copy
@@ -22,21 +22,18 @@ from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import to_toml
 from vpcodec.data.crops import MEMORY, open_crops
 from vpcodec.data.media import Sources
-from vpcodec.devices import choose_device
+from vpcodec.devices import choose_device, matrix_precision
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.graphs import write_graphs
 from vpcodec.networks.blocks import Trunk
 from vpcodec.plugins import allow
-from vpcodec.quantizers.ranks import from_first, rank, summed, world_size
+from vpcodec.quantizers.ranks import from_first, merged, process_group, rank, summed, world_size
 from vpcodec.recipe import Recipe, Training, load_recipe
 from vpcodec.registry import load_weights, save_model
 from vpcodec.training.checkpoint import load_checkpoint, save_checkpoint
-from vpcodec.training.distributed import merged, process_group
-from vpcodec.training.journal import Journal
+from vpcodec.training.journal import Journal, Validation, build_criterion
 from vpcodec.training.optimizer import build_optimizers, rate_factor
-from vpcodec.training.precision import matrix_precision
 from vpcodec.training.readers import batches, reader_count
-from vpcodec.training.validation import Validation, build_criterion
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_CROPS = 16

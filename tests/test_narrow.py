@@ -1,11 +1,13 @@
+"""`scripts/narrow.py` takes away what a network hardly misses."""
+
 import pytest
 import torch
 from torch import nn
 
+from scripts.narrow import inputs_of, narrow, shorten
 from vpcodec.config import Network
 from vpcodec.errors import ConfigError
 from vpcodec.networks.blocks import INITIAL_GAIN, Block, Trunk
-from vpcodec.training.narrowing import inputs_of, narrow, shorten
 
 SIGNAL = torch.randn(2, 1, 200, 8, generator=torch.Generator().manual_seed(0))
 HIDDEN = 24
