@@ -149,19 +149,22 @@ NETWORKS = (
         "vpcodec/networks/sound.py",
         "LOUDEST = math.exp(7.0)",
         "LOUDEST = math.exp(5.0)",
-        "tests/networks/test_sound_head.py",
+        "tests/networks/test_networks.py",
     ),
     Mutant(
         "vpcodec/networks/sound.py",
         "LOUDEST = math.exp(7.0)",
         "LOUDEST = math.exp(70.0)",
-        "tests/networks/test_sound_head.py",
+        "tests/networks/test_networks.py",
     ),
     Mutant(
         "vpcodec/networks/sound.py", "twice[0] = twice[-1] = 1.0", "twice[0] = 1.0", "tests/networks/test_networks.py"
     ),
     Mutant(
-        "vpcodec/networks/blocks.py", "return x + self.gain * ", "return self.gain * ", "tests/networks/test_blocks.py"
+        "vpcodec/networks/blocks.py",
+        "return x + self.gain * ",
+        "return self.gain * ",
+        "tests/networks/test_networks.py",
     ),
     Mutant(
         "vpcodec/networks/image.py",
@@ -172,10 +175,10 @@ NETWORKS = (
 )
 
 LOSSES_AND_METRICS = (
-    Mutant("vpcodec/losses/loudness.py", "\nEXPONENT = 0.23 ", "\nEXPONENT = 0.5 ", "tests/losses/test_hearing.py"),
-    Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 0.0 ", "tests/losses/test_hearing.py"),
-    Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 2.5 ", "tests/losses/test_hearing.py"),
-    Mutant("vpcodec/losses/sound.py", "window=taper / taper.sum()", "window=taper", "tests/losses/test_hearing.py"),
+    Mutant("vpcodec/losses/loudness.py", "\nEXPONENT = 0.23 ", "\nEXPONENT = 0.5 ", "tests/losses/test_loudness.py"),
+    Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 0.0 ", "tests/losses/test_loudness.py"),
+    Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 2.5 ", "tests/losses/test_loudness.py"),
+    Mutant("vpcodec/losses/sound.py", "window=taper / taper.sum()", "window=taper", "tests/losses/test_losses.py"),
     Mutant("vpcodec/losses/sound.py", "COMPRESSION = 0.3 ", "COMPRESSION = 1.0 ", "tests/losses"),
     Mutant("vpcodec/losses/intelligibility.py", "BANDS = 15", "BANDS = 5", "tests/losses/test_intelligibility.py"),
     Mutant("vpcodec/losses/image.py", "0.02**2, 0.06**2", "0.2**2, 0.6**2", "tests/losses/test_losses.py"),

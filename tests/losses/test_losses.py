@@ -1,5 +1,7 @@
 """What training reduces."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,7 +10,9 @@ import torch
 from tests.conftest import MEDIA
 from vpcodec.losses import ImageCriterion, SoundCriterion
 from vpcodec.losses.image import structural_similarity
-from vpcodec.losses.sound import mel_filters
+from vpcodec.losses.intelligibility import EnvelopeDistance
+from vpcodec.losses.loudness import Disturbance
+from vpcodec.losses.sound import RESOLUTIONS, mel_filters
 from vpcodec.recipe import ImageLoss, SpeechLoss
 
 
@@ -66,9 +70,12 @@ def test_a_step_of_training_compares_left_and_right_or_middle_and_side_and_a_val
     torch.testing.assert_close(criterion(noisy.detach(), stereo)[0], sum(pairs) / 2)
 
 
-def test_gradients_stay_finite_on_silence() -> None:
-    silence = torch.zeros(1, 16000, requires_grad=True)
-    SoundCriterion(SpeechLoss(), 16_000)(silence, torch.zeros(1, 16000))[0].backward()
+@pytest.mark.parametrize(
+    "distance", [lambda *pair: SoundCriterion(SpeechLoss(), 16_000)(*pair)[0], EnvelopeDistance(), Disturbance()]
+)
+def test_gradients_stay_finite_on_silence(distance: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+    silence = torch.zeros(2, 16000, requires_grad=True)
+    distance(silence, torch.zeros(2, 16000)).sum().backward()
     assert silence.grad is not None
     assert silence.grad.isfinite().all()
 
@@ -118,3 +125,11 @@ def test_structure_is_the_similarity_of_scikit_image_under_flat_windows(pictures
     ]
     found = structural_similarity(noisy.permute(0, 3, 1, 2), pictures.permute(0, 3, 1, 2))
     assert found.item() == pytest.approx(float(np.mean(expected)), abs=1e-4)
+
+
+def test_spectra_of_every_window_are_in_units_of_full_scale() -> None:
+    """A sine of full scale has the magnitude 1/2 whatever the window, so the resolutions weigh alike."""
+    criterion = SoundCriterion(SpeechLoss(), 16_000)
+    sine = torch.sin(2 * torch.pi * 1000 / 16_000 * torch.arange(16_000))[None]
+    for window in RESOLUTIONS:
+        assert float(criterion.spectrum(sine, window).abs()[..., 8:-8].max()) == pytest.approx(0.5, rel=0.01)

@@ -1,5 +1,6 @@
 """Networks: shapes, exact reconstruction of the transforms, and the receptive field that windows rely on."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import Network
 from vpcodec.errors import ConfigError
 from vpcodec.networks import NETWORKS, build_network
-from vpcodec.networks.blocks import SignalNetwork
+from vpcodec.networks.blocks import Block, SignalNetwork
 from vpcodec.networks.image import overlap_add as add_patches
 from vpcodec.networks.image import patches
 from vpcodec.networks.sound import OVERLAP, SoundNetwork, overlap_add
@@ -77,3 +78,50 @@ def test_a_stride_is_for_speech() -> None:
 def test_spectral_blocks_need_a_stride(blocks: int) -> None:
     with pytest.raises(ConfigError, match="spectral_decoder_blocks"):
         Recipe(kind="speech", quantizer={"method": "fsp"}, network=replace(SMALL, spectral_decoder_blocks=blocks))
+
+
+def test_a_block_adds_its_gain_times_something_to_what_it_gets() -> None:
+    torch.manual_seed(0)
+    block = Block(8, 24, (3, 3)).requires_grad_(False)
+    x = torch.randn(2, 5, 6, 8)
+    once = block(x) - x
+    block.gain.mul_(2)
+    torch.testing.assert_close(block(x) - x, 2 * once, atol=1e-5, rtol=1e-4)
+    block.gain.zero_()
+    assert torch.equal(block(x), x)
+
+
+# The head of the decoder of sound: magnitudes and phases to a waveform
+
+
+@pytest.fixture
+def small() -> SoundNetwork:
+    return SoundNetwork(Network(width=8, encoder_blocks=1, decoder_blocks=1, kernel=3), 4, 4)
+
+
+class Fixed(torch.nn.Module):
+    """A decoder that asks for the same spectra whatever it is given."""
+
+    def __init__(self, logarithms: torch.Tensor, phases: torch.Tensor) -> None:
+        super().__init__()
+        self.asked = torch.cat((logarithms, phases), dim=-1).unsqueeze(1)
+
+    def forward(self, latents: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+        return self.asked
+
+
+def test_a_sine_ten_times_full_scale_passes_unchanged(small: SoundNetwork) -> None:
+    """Peaks of a quiet recording are far above full scale once its level is raised to the network's."""
+    sine = 10 * torch.sin(2 * math.pi * 1000 / 16_000 * torch.arange(40 * 96))[None]
+    logarithm, cosine, sinus = small.features(sine).split(193, dim=-1)
+    small.decoder = Fixed(logarithm, torch.atan2(sinus, cosine))
+    decoded = small.decode(torch.zeros(1, 40, 4))
+    assert (decoded - sine)[:, 384:-384].abs().max() < 0.1
+
+
+def test_a_head_that_asks_for_everything_gives_a_loud_sound_and_nothing_infinite(small: SoundNetwork) -> None:
+    pulses = math.pi * torch.arange(193).expand(1, 40, -1)  # in the middle of each window
+    small.decoder = Fixed(torch.full((1, 40, 193), 1000.0), pulses)
+    decoded = small.decode(torch.zeros(1, 40, 4))
+    assert decoded.isfinite().all()
+    assert 100 < decoded.abs().max() < 10_000

@@ -45,14 +45,6 @@ def test_the_grids_are_the_golden_ones(golden):
             assert torch.allclose(grid, torch.tensor(values[f"{form}{levels}"])), (form, levels)
 
 
-@pytest.mark.parametrize("symmetric", [True, False])
-def test_every_output_is_a_point_of_the_grid(symmetric):
-    quantizer = FSQ([1024], symmetric=symmetric)
-    codes = quantizer.decode(torch.arange(1000)).unique()
-    outputs = quantizer.eval()(3 * random_latents()).latents.unique()
-    assert set(outputs.tolist()) <= set(codes.tolist())
-
-
 def test_the_outer_bins_of_the_symmetric_form_are_half_as_wide(golden):
     case = golden["fsq"]["uniform_occupancy_L4"]
     unit = (torch.arange(60_000) + 0.5) / 60_000
@@ -90,12 +82,6 @@ def test_the_plain_form_has_no_noise():
 
 def test_noise_leaves_the_interval_as_published():
     assert FSQ([1024]).train()(torch.full((1, 1000, 4), 9.0)).latents.max() > 1
-
-
-def test_noise_never_reaches_the_tokens(only_noise):
-    latents = random_latents()
-    quantizer = FSQ([1024])
-    assert torch.equal(quantizer.train()(latents).tokens, quantizer.eval()(latents).tokens)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -69,13 +69,7 @@ class Crops(ABC):
     kind: Kind
 
     def __init__(
-        self,
-        sources: Sources,
-        options: Data,
-        hop: int,
-        seed: int,
-        memory: int = MEMORY,
-        sample_rate: int = 16_000,
+        self, sources: Sources, options: Data, hop: int, seed: int, memory: int = MEMORY, sample_rate: int = 16_000
     ) -> None:
         self.sample_rate = sample_rate
         self.media = list_media(sources, self.kind)
@@ -104,26 +98,19 @@ class Crops(ABC):
         return np.stack([self.draw(np.random.default_rng((self.seed, step, place))) for place in self.places])
 
     def draw(self, random: np.random.Generator) -> NDArray[np.float32]:
-        """A random crop of a random file."""
-        index = int(random.choice(len(self.media), p=self.weights))
-        return self.crop(self.readable(index, random), random)
+        """A random crop of a random part of a random file; of another one where that one cannot be read."""
+        signal = None
+        while signal is None:
+            index = int(random.choice(len(self.media), p=self.weights))
+            parts = self.parts(index)
+            signal = self.load((index, int(random.integers(parts)) if parts > 1 else 0))
+        return self.crop(signal, random)
 
     def fixed(self, count: int) -> NDArray[np.float32]:
         """The same crops every time, one from the middle of each of the first media that can be read."""
         places = ((index, self.parts(index) // 2) for index in range(len(self.media)))
         media = (signal for place in places if (signal := self.load(place)) is not None)
         return np.stack([self.middle(signal) for signal in islice(media, count)])
-
-    def readable(self, index: int, random: np.random.Generator) -> NDArray[np.generic]:
-        """A decoded file; another one, drawn at random, where that one cannot be read."""
-        while (signal := self.load((index, self.part(index, random)))) is None:
-            index = int(random.choice(len(self.media), p=self.weights))
-        return signal
-
-    def part(self, index: int, random: np.random.Generator) -> int:
-        """A random one of the parts of a file."""
-        parts = self.parts(index)
-        return int(random.integers(parts)) if parts > 1 else 0
 
     def parts(self, index: int) -> int:
         """How many parts a file is read in; 1 for one that is decoded whole."""
@@ -154,10 +141,8 @@ class Crops(ABC):
         bad = len({index for index, _ in self.skipped})
         if bad > BAD_SHARE * len(self.media):
             first = next(iter(self.skipped.values()))
-            raise DataError(
-                f"{bad} of {len(self.media)} {self.kind} files cannot be read; {first.what}",
-                hint=first.hint,
-            )
+            what = f"{bad} of {len(self.media)} {self.kind} files cannot be read; {first.what}"
+            raise DataError(what, hint=first.hint)
 
     @abstractmethod
     def positions(self) -> float:

@@ -27,12 +27,13 @@ def save_checkpoint(
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tensors.update({f"{name}/{key}": value.contiguous() for key, value in module.state_dict().items()})
-    for parameter, key, value in states(next(iter(modules.values())), optimizers):
-        tensors[f"optimizer/{parameter}/{key}"] = value.contiguous()
+    for parameter_name, parameter in next(iter(modules.values())).named_parameters():
+        for optimizer in optimizers:
+            kept = optimizer.state.get(parameter, {})
+            tensors |= {f"optimizer/{parameter_name}/{key}": value.contiguous() for key, value in kept.items()}
     partial = path.with_suffix(".partial")
-    save_file(
-        {key: value.detach().cpu().clone() for key, value in tensors.items()}, partial, {"facts": json.dumps(facts)}
-    )
+    copies = {key: value.detach().cpu().clone() for key, value in tensors.items()}
+    save_file(copies, partial, {"facts": json.dumps(facts)})
     os.replace(partial, path)
 
 
@@ -64,14 +65,3 @@ def load_checkpoint(
 def under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors filed under a name, without it."""
     return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(name + "/")}
-
-
-def states(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -> list[tuple[str, str, Tensor]]:
-    """Parameter name, key and value of every tensor that an optimizer keeps."""
-    return [
-        (name, key, value)
-        for name, parameter in module.named_parameters()
-        for optimizer in optimizers
-        if parameter in optimizer.state
-        for key, value in optimizer.state[parameter].items()
-    ]
