@@ -50,8 +50,7 @@ def describe_tokens(stream: BinaryIO, model: str | None, path: str) -> dict[str,
     counts = np.zeros(header.vocabulary, np.int64)
     frames = tokens = 0
     folder = model_to_read(header, model, path)
-    prior = prior_of(header, folder) if folder else None
-    for frame in reader.frames(prior):
+    for frame in reader.frames(prior_of(header, folder)):
         counts += np.bincount(frame.tokens.ravel(), minlength=header.vocabulary)
         frames, tokens = frames + 1, tokens + frame.tokens.size
     amount = header.amount(reader.length)

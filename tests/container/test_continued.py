@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.container.conftest import speech_header, wandering, written
-from vpcodec.container import Frame, Index, Reader, SpeechFacts, Writer, verify
+from vpcodec.container import Frame, Index, Reader, SoundFacts, Writer, verify
 from vpcodec.errors import ContainerError
 
 WHOLE = wandering((1, 620), seed=5)
@@ -88,7 +88,7 @@ def test_frames_of_other_shapes_stand_alone_between_those_that_continue(speech_p
 def test_any_number_of_side_bytes_comes_back(speech_prior: bytes, sides: int) -> None:
     tokens = wandering((3, 300), seed=8)
     frames = [Frame(tokens[:, start : start + 60], bytes(range(start, start + sides))) for start in range(0, 240, 60)]
-    header = replace(speech_header(speech_prior, columns=60, group=9), signal=SpeechFacts(16_000, 3))
+    header = replace(speech_header(speech_prior, columns=60, group=9), signal=SoundFacts(16_000, 3))
     content = written(header, frames, speech_prior)
     found = list(Reader(io.BytesIO(content)).frames(speech_prior))
     assert [frame.side for frame in found] == [frame.side for frame in frames]

@@ -21,7 +21,7 @@ from vpcodec.codec.arrays import (
     whole_rate,
 )
 from vpcodec.codec.engines import Engine
-from vpcodec.codec.signals import Coding, Reading, Signal, Span, Writing
+from vpcodec.codec.signals import WHOLE, Coding, Reading, Signal, Span, Writing
 from vpcodec.codec.sound_windows import Samples, SoundDecoder, SoundEncoder, levels_in, side_of
 from vpcodec.codec.windows import CORES, Computation, in_order
 from vpcodec.container import AudioFacts, Frame, Header, Index, Reader, Resync, SoundFacts, Writer
@@ -85,7 +85,7 @@ class Sound(Signal):
 
         def computations() -> Iterator[Computation[Frame]]:
             blocks = opened.blocks(SOON if coding.header.columns else None)
-            for block in cut_out(blocks, *span.samples(opened.info.sample_rate)):
+            for block in blocks if span == WHOLE else cut_out(blocks, *span.samples(opened.info.sample_rate)):
                 yield from encoder.push(block)
             if not encoder.received:
                 raise InputError(f"{opened.name}: ends before second {span.start:g}")

@@ -47,7 +47,7 @@ def encode_tokens(
         The coding and the payload, the shortest there is.
     """
     vocabulary = math.prod(levels)
-    tabled = encode_frame(tokens, fitting(prior, vocabulary, kind)) if prior is not None else None
+    tabled = encode_frame(tokens, fitting(lookups_of(prior), vocabulary, kind)) if prior is not None else None
     if tabled is not None and len(tabled) <= smallest_flat_size(vocabulary, tokens.size):
         return TABLED, tabled
     flat = encode_flat(tokens, levels)
@@ -62,7 +62,7 @@ def decode_tokens(
         return decode_flat(payload, shape, levels)
     if prior is None:
         raise ContainerError(f"{CODINGS[coding]} payload found in a token file that names no prior")
-    return decode_frame(payload, shape, fitting(prior, math.prod(levels), kind))
+    return decode_frame(payload, shape, fitting(lookups_of(prior), math.prod(levels), kind))
 
 
 def smallest_flat_size(vocabulary: int, count: int) -> int:
@@ -169,9 +169,8 @@ def weighed(below: Sequence[int], value: int) -> tuple[int, int, int]:
     return below[value], below[value + 1] - below[value], below[-1]
 
 
-def fitting(prior: bytes, vocabulary: int, kind: str) -> Lookups:
+def fitting(lookups: Lookups, vocabulary: int, kind: str) -> Lookups:
     """The lookups of a prior. Raises ContainerError where it is for other tokens."""
-    lookups = lookups_of(prior)
     found = lookups.prior
     if (found.kind, found.vocabulary) != (kind, vocabulary):
         raise ContainerError(

@@ -202,7 +202,9 @@ def read_digits(fields: Fields) -> tuple[Digits, list[int]]:
     for _ in range(fields.varint("codes", 1, MOST_CODES)):
         size = fields.varint("size of a codebook", 2, LARGEST_CODE)
         count = fields.varint("digits", 1, MOST_DIGITS)
-        radices = tuple(fields.varint("radix", 2, LARGEST_RADIX) for _ in range(count))
+        radices: tuple[int, ...] = ()
+        for _ in range(count):
+            radices += (fields.varint("radix", 2, LARGEST_RADIX),)
         numbers = math.prod(radices)
         if not size <= numbers <= LARGEST_CODE or numbers // radices[-1] > LARGEST_PREFIX:
             raise ContainerError(f"prior: radices {list(radices)} make {numbers:,} numbers for {size:,} codes")
