@@ -1,6 +1,5 @@
 """What is in a token file, a recording, a photo or a model, as plain tables for people and programs."""
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -138,6 +137,8 @@ def quality_of(model: ModelFolder) -> list[dict[str, Any]]:
 
     Speeds are those of the machine that measured.
     """
+    import json
+
     try:
         runs = json.loads((model.path / EVALUATION).read_text(encoding="utf-8"))["runs"]
         return [

@@ -1,6 +1,5 @@
 """`vpcodec info`, `vpcodec test` and `vpcodec models`: what is there, and whether it is sound."""
 
-import json
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -102,5 +101,7 @@ def lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object
 
 
 def print_json(value: Any) -> None:
+    import json
+
     json.dump(value, sys.stdout, indent=1)
     print()
