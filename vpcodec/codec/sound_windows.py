@@ -39,7 +39,7 @@ from vpcodec.data.resample import Resampler
 from vpcodec.errors import ConfigError, ContainerError
 from vpcodec.registry import ModelFacts
 
-GLIDE = 480  # samples before and after the border of long windows over which the gain moves, 30 ms of speech
+GLIDE = 0.03  # seconds before and after the border of long windows over which the gain moves
 
 Samples = NDArray[np.float32]
 
@@ -107,7 +107,8 @@ class SoundEncoder:
         place = window(self.encoded, length, self.core, self.facts.encoder_reach)
         self.measure(place.stop, length)
         hop = self.facts.hop
-        gains = gain_curve(self.levels, self.core * hop, place.start * hop, place.stop * hop, bool(self.running))
+        glide, short = round(GLIDE * self.facts.sample_rate), self.running is not None
+        gains = gain_curve(self.levels, self.core * hop, place.start * hop, place.stop * hop, glide, short)
         held = self.slice(place.start, place.stop)
         leveled = held * gains.reshape(*gains.shape, *[1] * (held.ndim - 2))
         marked = zip(self.levels[self.encoded], self.equal(length), strict=True)
@@ -132,7 +133,7 @@ class SoundEncoder:
         for index in (self.encoded, self.encoded + 1):
             if index not in self.levels and index * self.core < length:
                 core = self.slice(index * self.core, min((index + 1) * self.core, length))
-                self.levels[index] = [measure_level(row) for row in loudness(core)]
+                self.levels[index] = [measure_level(row, self.facts.sample_rate) for row in loudness(core)]
 
     def equal(self, length: int) -> list[bool]:
         """For each row whether it is a pair of channels, both the same in the next window."""
@@ -246,7 +247,7 @@ class SoundDecoder:
         kept = slice(start - first * hop, stop - first * hop)
         levels = {number: levels_of(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
         size = self.core * hop
-        gains = gain_curve(levels, size, start, stop, self.short)
+        gains = gain_curve(levels, size, start, stop, round(GLIDE * self.facts.sample_rate), self.short)
         equal = {number: equal_rows(frame.side, len(frame.tokens)) for number, frame in self.frames.items()}
         drop_before(self.frames, min(self.oldest(), self.received - 1))
 
@@ -304,7 +305,7 @@ def side_of(levels: NDArray[Any]) -> bytes:
     return bytes_of_levels(stored.astype(int).tolist())
 
 
-def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, short: bool) -> Samples:
+def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, glide: int, short: bool) -> Samples:
     """[rows, stop - start]: the gain of a range of samples.
 
     Args:
@@ -312,10 +313,11 @@ def gain_curve(levels: dict[int, list[int]], size: int, start: int, stop: int, s
         size: Samples of a core.
         start: First sample of the range.
         stop: Where the range ends.
-        short: Whether the gain glides in the first 60 ms of a window, towards a level that knows what is to come;
+        glide: Half the samples over which the gain moves.
+        short: Whether the gain glides at the beginning of a window, towards a level that knows what is to come;
             otherwise it glides around the border of two windows.
     """
-    before, after = (min(2 * GLIDE, size), 0) if short else (GLIDE, GLIDE)
+    before, after = (min(2 * glide, size), 0) if short else (glide, glide)
     knots = [time for number in levels for time in (number * size + before, (number + 1) * size - after)]
     logarithms = np.log([[gain_of(level) for level in each] for each in levels.values() for _ in range(2)])
     time = np.arange(start, stop) + 0.5

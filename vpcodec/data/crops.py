@@ -216,7 +216,7 @@ class SoundCrops(Crops):
     def decode(self, place: Place) -> NDArray[np.generic]:
         samples, sample_rate = self.read(place)
         mono = resample(samples.mean(axis=1, keepdims=True), sample_rate, self.sample_rate)[:, 0]
-        leveled = mono * gain_of(measure_level(mono))
+        leveled = mono * gain_of(measure_level(mono, self.sample_rate))
         return np.asarray(np.rint(np.clip(leveled, -8, 8) * 4096), dtype=np.int16)  # room for peaks above full scale
 
     def crop(self, signal: NDArray[np.generic], random: np.random.Generator) -> NDArray[np.float32]:
@@ -258,7 +258,7 @@ class StereoCrops(SoundCrops):
 
     def cut(self, signal: NDArray[np.generic], start: int) -> NDArray[np.float32]:
         piece = signal[start : start + self.size].astype(np.float32) / np.float32(4096)
-        leveled = piece * np.float32(gain_of(measure_level(np.sqrt(np.square(piece).mean(axis=1)))))
+        leveled = piece * np.float32(gain_of(measure_level(np.sqrt(np.square(piece).mean(axis=1)), self.sample_rate)))
         return np.pad(np.clip(leveled, -8, 8), ((0, self.size - len(piece)), (0, 0)))
 
 

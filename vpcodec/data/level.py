@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 320  # samples, 20 ms at 16 kHz
+BLOCK = 0.02  # seconds whose energy counts as one
 TARGET = -20.0  # dBFS, the level that the speech network is trained at
 QUIETEST = -120.0  # dBFS, below which a signal counts as silent
 STEP = 0.5  # dB per unit of a stored level
@@ -14,7 +14,7 @@ EQUAL = 1 << 10  # added to the stored level of channels that share tokens and a
 LOUDEST = 640  # highest stored level, +200 dBFS: numbers at the scale of 32-bit integers are +187 dB at most
 
 
-def measure_level(samples: NDArray[np.float32]) -> int:
+def measure_level(samples: NDArray[np.float32], sample_rate: int) -> int:
     """Level of a mono signal in half decibels above -120 dBFS; 0 is silent, 240 is full scale.
 
     Loud stretches decide, pauses hardly count: it is the mean energy of 20 ms blocks, each weighted by its
@@ -22,11 +22,13 @@ def measure_level(samples: NDArray[np.float32]) -> int:
 
     Args:
         samples: [N], full scale at 1.
+        sample_rate: Hz.
     """
     if samples.size == 0:
         return 0
-    padded = np.pad(samples.astype(np.float64), (0, -samples.size % BLOCK))
-    energy = np.square(padded).reshape(-1, BLOCK).mean(axis=1)
+    block = round(BLOCK * sample_rate)
+    padded = np.pad(samples.astype(np.float64), (0, -samples.size % block))
+    energy = np.square(padded).reshape(-1, block).mean(axis=1)
     return stored_level(np.square(energy).sum(), energy.sum())
 
 
@@ -51,12 +53,13 @@ class RunningLevel:
 
     def __init__(self, channels: int, sample_rate: int) -> None:
         self.fading = 1 / (RELEASE * sample_rate)  # a sample
+        self.block = BLOCK * sample_rate  # samples
         self.total = np.zeros(channels)
         self.squares = np.zeros(channels)
 
     def update(self, samples: NDArray[np.float32]) -> list[int]:
         """Take in the next samples [channels, n], a multiple of a few milliseconds; returns the stored levels."""
-        count = max(1, round(samples.shape[1] / BLOCK))
+        count = max(1, round(samples.shape[1] / self.block))
         for block in np.array_split(samples.astype(np.float64), count, axis=1):
             energy = np.square(block).mean(axis=1) if block.size else np.zeros(len(block))
             kept = np.exp(-block.shape[1] * self.fading)
