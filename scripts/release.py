@@ -33,8 +33,7 @@ from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.graphs import write_graphs
 from vpcodec.registry import FACTS, WEIGHTS, ModelFacts, ModelFolder, write_facts
-from vpcodec.training.code_order import LARGEST_LEVEL
-from vpcodec.training.prior import train_prior
+from vpcodec.training.prior import LARGEST_LEVEL, train_prior
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 

@@ -65,19 +65,9 @@ class Training:
 
 
 SIZES = {
-    "network": (
-        "width",
-        "encoder_blocks",
-        "decoder_blocks",
-        "expansion",
-        "kernel",
-        "stride",
-        "sample_rate",
-        "hop",
-        "channels",
-    ),
-    "data": ("batch", "crop"),
-    "training": ("steps", "fitting_positions"),
+    "network": "width encoder_blocks decoder_blocks expansion kernel stride sample_rate hop channels",
+    "data": "batch crop",
+    "training": "steps fitting_positions",
 }  # options that count something, by their section
 
 
@@ -99,7 +89,7 @@ class Recipe:
         if "method" not in self.quantizer:
             raise ConfigError("[quantizer] lacks method", hint='for example method = "fsp"')
         for section, names in SIZES.items():
-            for name in names:
+            for name in names.split():
                 if (value := getattr(getattr(self, section), name)) < 1:
                     raise ConfigError(f"{section}.{name} must be 1 or more, got {value}")
         if self.network.channels > 2:

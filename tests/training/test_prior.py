@@ -8,8 +8,7 @@ import pytest
 from tests.container.conftest import LEVELS, wandering
 from vpcodec.container.prior import load_prior
 from vpcodec.container.tabled import decode_frame, encode_frame, lookups_of
-from vpcodec.training.code_order import digit_bits, order_codes, principal
-from vpcodec.training.prior import train_prior
+from vpcodec.training.prior import digit_bits, order_codes, principal, train_prior
 
 
 def test_training_is_repeatable_and_draws_nothing_from_the_generator_of_others() -> None:

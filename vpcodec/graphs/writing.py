@@ -21,6 +21,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,18 +126,12 @@ def parts(model: Autoencoder) -> Iterator[tuple[str, onnx.ModelProto]]:
     for rate in quantizer.rates:
         rows = max(1, min(ROWS, CELLS["cpu"] // max(quantizer.radices(rate))))
         some = latents[torch.arange(rows) % len(latents)]
-        encode, decode = at_rate(rate)
-        yield QUANTIZER.format(rate=rate), trace(model, encode, some, ("latents", "tokens"), {})
+        quantize = partial(lambda rate, m, x: m.quantizer.encode(x, rate), rate)
+        yield QUANTIZER.format(rate=rate), trace(model, quantize, some, ("latents", "tokens"), {})
+        decode = partial(lambda rate, m, x: m.decode(x, rate), rate)
         decoder = trace(model, decode, model.encode(signal, rate), ("tokens", "signal"), axes)
         yield DECODER_8_BITS.format(rate=rate), with_eight_bits(decoder)
         yield DECODER.format(rate=rate), decoder
-
-
-def at_rate(rate: int) -> tuple[Compute, Compute]:
-    """Latents to tokens, and tokens to signal, at a rate."""
-    return lambda model, latents: model.quantizer.encode(latents, rate), lambda model, tokens: model.decode(
-        tokens, rate
-    )
 
 
 def trace(

@@ -54,20 +54,12 @@ class SignalNetwork(nn.Module, ABC):
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         """Latents [B, T, C] or [B, H, W, C] -> signal, the inverse of `encode`.
 
-        Args:
-            latents: What a quantizer returned.
-            condition: [width], added at the decoder's entrance; tells it the rate where there are several.
+        `condition` [width] is added at the decoder's entrance; it tells the rate where there are several.
         """
 
 
 class Block(nn.Module):
-    """One residual block, [B, H, W, C] -> the same shape.
-
-    Args:
-        width: Channels C.
-        hidden: Channels between the two products.
-        kernel: Odd height and width of the depthwise convolution.
-    """
+    """One residual block, [B, H, W, width] -> the same shape; height and width of its kernel are odd."""
 
     def __init__(self, width: int, hidden: int, kernel: tuple[int, int]) -> None:
         super().__init__()

@@ -205,13 +205,7 @@ class Quantizer(HostState, ABC):
         return rate
 
     def forward(self, latents: Tensor, progress: float = 0.0, rate: int | None = None) -> Quantized:
-        """Relaxed in training, coded and decoded otherwise; in float32 whatever surrounds it.
-
-        Args:
-            latents: [B, ..., input_channels] of any float type.
-            progress: Share of the training that is done, 0 to 1.
-            rate: One of `rates`; None for the highest.
-        """
+        """Relaxed in training, coded and decoded otherwise; in float32 whatever surrounds it. See `relax`."""
         chosen = self.checked_rate(rate)
         with torch.autocast(latents.device.type, enabled=False):
             exact = latents.float()
@@ -230,13 +224,10 @@ def moment_loss(
     0.07) keep their meaning.
 
     Args:
-        latents: [B, ..., C] float32.
-        variance: Target variance; None for no target (a law without variance).
+        latents: [B, ..., C] float32; zero is returned for a single position, which has no variance.
+        variance: None for no target (a law without variance).
         mean_weight: Weight of the squared mean.
         variance_weight: Weight of the squared distance from the target variance.
-
-    Returns:
-        Scalar; zero for a single position, which has no variance.
     """
     rows = latents.flatten(0, -2)
     if len(rows) < 2:

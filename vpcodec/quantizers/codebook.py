@@ -73,15 +73,10 @@ def lowest(numbers: Tensor, row: Tensor, rows: int, most: float) -> Tensor:
 
 
 def distances_in_chunks(latents: Tensor, codebook: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Walk over the latents in chunks of bounded memory.
+    """Chunks of latents [n, C] of all [N, C] in bounded memory, each with its squared distances [n, K] from every code.
 
-    Args:
-        latents: [N, C].
-        codebook: [K, C].
-
-    Yields:
-        Latents [n, C], and their squared distances from every code without the squared length of the latent itself,
-        which is the same for all, [n, K]; both are float64, centred, and carry no gradient.
+    The distances lack the squared length of the latent, which is the same for all codes. Both are float64, centred,
+    and carry no gradient.
     """
     centre, codes, lengths = centred(codebook)
     for chunk in chunks(latents.detach(), len(codes)):
@@ -198,16 +193,7 @@ def statistics(latents: Tensor, codes: Tensor, tokens: Tensor, size: int) -> dic
 
 
 def fit_centroids(rows: Tensor, codes: int, *, seed: int = 0, iterations: int = 50) -> Tensor:
-    """K-means by faiss: centres with a small mean squared distance from the rows; equal seeds give equal centres.
-
-    Args:
-        rows: [R, C] of any float type.
-        codes: K.
-        seed: Of the draws of faiss.
-        iterations: Lloyd's iterations.
-
-    Returns:
-        [K, C] in the type and on the device of the rows.
+    """K-means by faiss: [R, C] -> [K, C] with a small mean squared distance from the rows; equal seeds, equal codes.
 
     Raises:
         DataError: There are fewer rows than codes, or some are not finite.

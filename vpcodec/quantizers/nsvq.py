@@ -83,15 +83,9 @@ class NSVQ(VQ):
 
 
 def kernel_weights(gaps: Tensor, width: float | Tensor, reach: float) -> Tensor:
-    """How strongly each latent pulls at each code.
+    """How strongly each latent pulls at each code: 1 for the nearest, K * reach * softmax(-gaps / width) otherwise.
 
-    Args:
-        gaps: [n, K], how much further than the nearest code each one is, as squared distances.
-        width: Of the kernel (tau).
-        reach: Strength of the pull on the other codes (lambda).
-
-    Returns:
-        [n, K] from 0 to 1: 1 for the nearest code, K * reach * softmax(-gaps / width), at most 1, for the others.
+    `gaps` [n, K] are how much further than the nearest code each one is, as squared distances. At most 1 is returned.
     """
     weights = (reach * gaps.shape[-1] * torch.softmax(-gaps / width, -1)).clamp(max=1.0)
     return weights.scatter(-1, gaps.argmin(-1, keepdim=True), 1.0)
@@ -102,13 +96,7 @@ def kernel_loss(latents: Tensor, codebook: Tensor, width: float | Tensor, reach:
 
     The weights are sums over the batch that do not depend on the codes' gradient, so the N x K distances are
     walked through once, in chunks, and never kept: with w the weights, sum w |z - e|^2 needs only sum w,
-    sum w z and sum w |z|^2 for each code.
-
-    Args:
-        latents: [N, C].
-        codebook: [K, C].
-        width: Of the kernel (tau).
-        reach: Strength of the pull on codes that are not the nearest (lambda).
+    sum w z and sum w |z|^2 for each code.   latents [N, C], codebook [K, C]
     """
     mass = codebook.new_zeros(len(codebook), dtype=torch.float64)
     drawn = torch.zeros_like(codebook, dtype=torch.float64)

@@ -84,11 +84,7 @@ class SampleQueue(HostState):
 
 
 class Neighbours:
-    """A fixed set of rows, asked for the distances of points to their m-th nearest rows.
-
-    Args:
-        rows: [R, C] float, all finite.
-    """
+    """A fixed set of rows [R, C], all finite, asked for the distances of points to their m-th nearest rows."""
 
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
@@ -98,15 +94,7 @@ class Neighbours:
             self.tree = build_tree(exact[spatial_order(exact)])
 
     def distances(self, points: Tensor, ranks: Sequence[int]) -> Tensor:
-        """Euclidean distances from each point to its m-th nearest row.
-
-        Args:
-            points: [N, C] float, all finite.
-            ranks: The m asked for, counting from 1, none above R.
-
-        Returns:
-            [N, len(ranks)] in the float type of the points.
-        """
+        """[N, C] -> [N, len(ranks)], Euclidean distances from each point to its m-th nearest rows, m from 1 to R."""
         if self.tree is None:
             return blocked_distances(points, self.rows, ranks)
         exact = points.double().numpy()
@@ -117,10 +105,9 @@ class Neighbours:
 
 
 def spatial_order(points: Floats) -> NDArray[np.intp]:
-    """Indices that put near points one after the other, so that what a search visits next is in the cache already.
+    """Indices that put near points one after the other: the order of the leaves of a tree.
 
-    Measured on 1.3 million rows: a tree over rows in this order, asked for points in this order, answers three times
-    as fast. The order is that of the leaves of a tree.
+    What a search visits next is then in the cache: measured on 1.3 million rows, it answers three times as fast.
     """
     order: NDArray[np.intp] = build_tree(points).indices
     return order
@@ -207,7 +194,7 @@ def uniform_in_ball(normal: Tensor, uniform: Tensor) -> Tensor:
 
 
 def acceptance(near: Tensor, near_there: Tensor, steps: Tensor, reach: float, channels: int) -> Tensor:
-    """Metropolis-Hastings acceptance (equations 6 to 8).
+    """Metropolis-Hastings acceptance (equations 6 to 8), [N] probabilities.
 
     On bit-identical latents, such as those of digital silence, D_k or D_M is zero and the density has no estimate:
     a vector that is there stays, one that is elsewhere may go there.
@@ -218,9 +205,6 @@ def acceptance(near: Tensor, near_there: Tensor, steps: Tensor, reach: float, ch
         steps: [N], distances of the proposals from the vectors.
         reach: Radius as a multiple of D_M.
         channels: C.
-
-    Returns:
-        [N] probabilities, never NaN.
     """
     log_ratio = channels * (near.log().sum(-1) - near_there.log().sum(-1))
     chance = torch.where((near_there == 0).any(-1), 1.0, log_ratio.clamp(max=0).exp())

@@ -80,12 +80,9 @@ class TokenBridge(GridQuantizer):
         return latents[..., : self.channels].float()
 
     def finish(self, latents: Iterable[Tensor]) -> None:
-        """Measure the means that training arrived at, the same on every rank: their bins follow from it.
+        """Measure the means that training arrived at: their bins follow from it.
 
         The divergence is weak: most means may lie in two bins of four of the standard normal law.
-
-        Args:
-            latents: Batches [..., 2 C]; under distributed training each rank may bring its own.
         """
         moments = self.mean.new_zeros(3, self.channels, dtype=torch.float64)  # counts, sums and sums of squares
         for batch in latents:

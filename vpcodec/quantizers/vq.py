@@ -95,14 +95,7 @@ class VQ(CodebookQuantizer):
         self.waiting = self.waiting[:0].clone()
 
     def finish(self, latents: Iterable[Tensor]) -> None:
-        """Start the codebook of a run too short to have done so, the same on every rank.
-
-        Args:
-            latents: Batches [..., C]; under distributed training each rank may bring its own.
-
-        Raises:
-            DataError: The latents of all ranks, those gathered in training included, are fewer than K.
-        """
+        """Start the codebook of a run too short to have done so; latents gathered in training count, too."""
         if self.ready:
             return
         fresh = self.codebook.new_zeros(0, self.channels)

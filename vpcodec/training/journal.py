@@ -13,7 +13,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from vpcodec.autoencoder import Autoencoder
 from vpcodec.data.colors import to_pixels
@@ -57,12 +57,8 @@ class Journal:
     def add(self, step: int, seconds: float, progress: float, row: dict[str, float]) -> None:
         """Take in one step; every few steps their mean becomes a row of the log."""
         self.waiting.append(row)
-        self.head = {
-            "step": step,
-            "seconds": round(seconds, 2),
-            "progress": round(progress, 5),
-            "precision": self.precision,
-        }
+        self.head = {"step": step, "seconds": round(seconds, 2), "progress": round(progress, 5)}
+        self.head["precision"] = self.precision
         if len(self.waiting) == EVERY:
             self.flush()
 
@@ -186,8 +182,7 @@ class Validation:
             moves: Whether the quantizer can still stand in; not when it was finished.
         """
         crops = self.crops.to(next(model.parameters()).device)
-        reconstructions = {"network": model.unquantized(crops)}
-        used = 0
+        reconstructions, used = {"network": model.unquantized(crops)}, 0
         if moves:
             torch.manual_seed(self.seed)
             reconstructions["moves"] = model.train().forward(crops)[0]
@@ -195,14 +190,11 @@ class Validation:
         if model.quantizer.ready:
             reconstructions["codes"], quantized = model(crops)
             used = 0 if quantized.tokens is None else len(quantized.tokens.unique())
-        losses = {way: self.loss(found, crops) for way, found in reconstructions.items()}
+        losses = {way: float(self.criterion(found, crops)[0]) for way, found in reconstructions.items()}
         self.journal.add_validation(step, losses, used)
         shown = list(reconstructions.values())[-1]  # the one nearest to what ships
         self.journal.keep_samples(label, crops.cpu().numpy(), shown.cpu().numpy())
         self.journal.draw()
-
-    def loss(self, reconstruction: Tensor, crops: Tensor) -> float:
-        return float(self.criterion(reconstruction, crops)[0])
 
 
 def build_criterion(recipe: Recipe) -> nn.Module:

@@ -137,12 +137,10 @@ class Trainer:
                 )
 
     def keep_tokens(self) -> None:
-        """Let nothing learn but the decoder. Raises ConfigError for a quantizer that has no codes yet."""
-        started = self.run.resume or (self.run.start is not None and self.model.quantizer.ready)
-        if not started:
-            raise ConfigError(
-                "training.decoder_only needs a model whose codes are fitted", hint="name a finished one with --start"
-            )
+        """Let only the decoder learn. Raises ConfigError for a quantizer that has no codes yet."""
+        if not (self.run.resume or (self.run.start is not None and self.model.quantizer.ready)):
+            what = "training.decoder_only needs a model whose codes are fitted"
+            raise ConfigError(what, hint="name a finished one with --start")
         self.model.requires_grad_(False)
         for parameter in self.model.decoder_parameters():
             parameter.requires_grad_(True)
@@ -235,11 +233,10 @@ class Trainer:
 
     def check_finite(self, row: dict[str, float]) -> None:
         """Raises DataError, before the weights move, for a loss or gradient that is no number."""
-        wrong = [name for name, value in row.items() if not math.isfinite(value)]
+        wrong = " and ".join([name for name, value in row.items() if not math.isfinite(value)][:2])
         if wrong:
             raise DataError(
-                f"{self.run.out}: {' and '.join(wrong[:2])} of step {self.step + 1:,} are not finite; "
-                "the last checkpoint is kept",
+                f"{self.run.out}: {wrong} of step {self.step + 1:,} are not finite; the last checkpoint is kept",
                 hint="go on from it at lower rates: --resume --set training.matrix_rate="
                 f"{self.options.matrix_rate / 2:g} --set training.rate={self.options.rate / 2:g}",
             )
@@ -327,9 +324,8 @@ def train(
             raise ConfigError(f"{run.out}: nothing to resume")
         saved = load_recipe(written)
         if replace(saved, training=recipe.training) != recipe:
-            raise ConfigError(
-                f"{run.out}: was started with another recipe", hint="leave --recipe and --set as they were"
-            )
+            what = f"{run.out}: was started with another recipe"
+            raise ConfigError(what, hint="leave --recipe and --set as they were")
     elif written.exists():
         raise ConfigError(f"{run.out}: already holds a run", hint="add --resume, or choose another folder")
     with process_group(run.device):

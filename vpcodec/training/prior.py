@@ -7,8 +7,13 @@
 In training the sums get uniform noise as wide as a bin, so that they do well after binning. Then the tables are rounded
 to bytes, and the training tokens are counted in the bins where those bytes put them.
 
+The ids of a codebook tell nothing, so `order_codes` gives its codes digits: codes are split in two along the direction
+in which they differ most, each half again, and so on. The halves are the bits of a number, a few of which make a digit.
+What is alike is told by the codes or, where only tokens are at hand, by the tokens around each code.
+
 Floating-point numbers may differ between machines, so a prior is made once and shipped; coding sees integers only.
-T tokens, N neighbors, D digits, r radix of a digit, F fields, R number of values that the digits of a part can make
+T tokens, N neighbors, D digits, r radix of a digit, R number of values that the digits of a part can make, K codes,
+F fields of a sum, or features of a code
 """
 
 import math
@@ -20,13 +25,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpcodec.container.prior import LARGEST_SUM, TOTAL, Bytes, Digits, Prior, Scale
+from vpcodec.container.prior import LARGEST_PREFIX, LARGEST_SUM, TOTAL, Bytes, Digits, Prior, Scale
 from vpcodec.container.tabled import Lookups, filled_grid, products
-from vpcodec.training.code_order import digits_for
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Codebooks = Sequence[NDArray[np.floating]] | None
 
+FEATURES = 16
+LARGEST_DIGIT = 4  # bits
+LARGEST_LEVEL = 64  # of a scalar method; larger ones are codebooks
 BATCH = 1024
 CHUNK = 1 << 16  # tokens whose sums are held at once
 HIDDEN = 64
@@ -44,9 +52,9 @@ def train_prior(
     bins: Sequence[int] = (8, 6, 5, 5),
     passes: float = 2.0,
     seed: int = 0,
-    codebooks: Sequence[NDArray[np.floating]] | None = None,
+    codebooks: Codebooks = None,
 ) -> bytes:
-    """A prior for tokens like these.
+    """The bytes of a prior for tokens like these, to be given to `Writer` and `Reader`.
 
     Args:
         frames: [rows, columns] int64 each: windows of speech, tiles of images.
@@ -57,9 +65,6 @@ def train_prior(
         passes: How often each token is seen.
         seed: Of the order in which they are, of the first weights and of the noise.
         codebooks: For each code a position [K, C] its codebook; without them the tokens tell which codes are alike.
-
-    Returns:
-        The prior's bytes, to be given to `Writer` and `Reader`.
     """
     digits, orders = digits_for(levels, frames, codebooks, np.random.default_rng(seed))
     prior = blank(kind, digits, orders, neighbors, tuple(bins))
@@ -85,19 +90,12 @@ def train_prior(
 
 
 class Examples(NamedTuple):
-    """What each digit is learned from, int32.
+    """What each digit is learned from, int32."""
 
-    Attributes:
-        near: [T, N, parts] numbers of the parts of the tokens around, R where there is none.
-        digits: [T, D].
-        before: [T, D] the number that the digits of the same code before each digit make.
-        parts: [T, parts] numbers of the token's own parts.
-    """
-
-    near: NDArray[Any]
-    digits: NDArray[Any]
-    before: NDArray[Any]
-    parts: NDArray[Any]
+    near: NDArray[Any]  # [T, N, parts] numbers of the parts of the tokens around, R where there is none
+    digits: NDArray[Any]  # [T, D]
+    before: NDArray[Any]  # [T, D] the number that the digits of the same code before each digit make
+    parts: NDArray[Any]  # [T, parts] numbers of the token's own parts
 
 
 def examples_of(frames: Sequence[Ints], lookups: Lookups) -> Examples:
@@ -113,11 +111,7 @@ def examples_of(frames: Sequence[Ints], lookups: Lookups) -> Examples:
 
 
 class Network(nn.Module):
-    """What learns all digits at once.
-
-    Args:
-        prior: Tells kind, digits, neighbors and bins; its tables are not used.
-    """
+    """What learns all digits at once. A prior tells kind, digits, neighbors and bins; its tables are not used."""
 
     def __init__(self, prior: Prior) -> None:
         super().__init__()
@@ -132,6 +126,7 @@ class Network(nn.Module):
         # What the digits before add has a row for each number that those of the same code make, and of parts before.
         earlier = list(enumerate(prior.digits.earlier_sizes()))
         self.before_sizes = [size for _, sizes in earlier for size in sizes]
+        self.before_starts = torch.tensor(np.cumsum([0, *self.before_sizes[:-1]]))
         columns = [(digit, *range(digits, digits + len(sizes) - 1)) for digit, sizes in earlier]
         self.before_columns = torch.tensor([column for group in columns for column in group])
         self.owners = torch.tensor([digit for digit, sizes in earlier for _ in sizes])
@@ -151,7 +146,7 @@ class Network(nn.Module):
         digits = torch.cat([numbers[near[..., part]] for part, numbers in enumerate(self.digit_numbers)], dim=-1)
         sums = nn.functional.embedding_bag(self.blocks(digits, self.digit_sizes), self.of_digits, mode="sum")
         sums = sums + nn.functional.embedding_bag(self.blocks(near, self.part_sizes), self.of_parts, mode="sum")
-        rows = torch.cat([before, parts], dim=1)[:, self.before_columns] + starts(self.before_sizes)
+        rows = torch.cat([before, parts], dim=1)[:, self.before_columns] + self.before_starts
         sums = sums.unflatten(1, (len(self.radices), -1)).index_add(1, self.owners, self.earlier[rows])
         sums = sums + (torch.rand_like(sums) - 0.5) * (2 / self.bins)
         if sums.requires_grad:  # what is clipped may only come back
@@ -160,7 +155,7 @@ class Network(nn.Module):
 
     def blocks(self, numbers: Tensor, sizes: Sequence[int]) -> Tensor:
         """[T, N, n] numbers -> [T, N * n] rows; for each neighbor there is a block of rows for each of n."""
-        first = starts(sizes) + torch.arange(self.neighbors)[:, None] * sum(sizes)
+        first = torch.tensor(np.cumsum([0, *sizes[:-1]])) + torch.arange(self.neighbors)[:, None] * sum(sizes)
         return (numbers + first).flatten(1)
 
     def scores_of(self, fields: Tensor) -> Tensor:
@@ -198,11 +193,6 @@ def numbers_of_digits(digits: Digits) -> list[Ints]:
         *places, size = products(radices)
         found.append(np.concatenate([np.arange(size)[:, None] // places % radices, [radices]]))
     return found
-
-
-def starts(sizes: Sequence[int]) -> Tensor:
-    """[n] where each block of rows starts."""
-    return torch.tensor(np.cumsum([0, *sizes[:-1]]))
 
 
 def fit(network: Network, examples: Examples, steps: int) -> None:
@@ -275,3 +265,86 @@ def blank(kind: str, digits: Digits, orders: tuple[Ints | None, ...], neighbors:
         earlier=tuple(tuple(np.zeros((size, fields), np.uint8) for size in sizes) for sizes in digits.earlier_sizes()),
         below=tuple(np.zeros((math.prod(bins), radix), np.uint16) for radix in digits.flat),
     )
+
+
+def digits_for(
+    levels: Sequence[int], frames: Sequence[Ints], codebooks: Codebooks, random: np.random.Generator
+) -> tuple[Digits, tuple[Ints | None, ...]]:
+    """The digits of tokens, and for each code the number of each of its ids where that is not the id itself.
+
+    The levels of a scalar method are its digits, others are codes. For the arguments see `train_prior`.
+    """
+    if max(levels) <= LARGEST_LEVEL:
+        groups: list[tuple[int, ...]] = [()]
+        for level in levels:
+            if math.prod(groups[-1]) * level > LARGEST_PREFIX:
+                groups.append(())
+            groups[-1] += (level,)
+        return Digits(tuple(map(math.prod, groups)), tuple(groups)), (None,) * len(groups)
+    radices, orders, place = [], [], 1
+    for code, size in enumerate(levels):
+        bits = digit_bits(size)
+        if codebooks is None:
+            features = surroundings([frame // place % size for frame in frames], size, random)
+        else:
+            features = principal(codebooks[code].astype(np.float64))
+        radices.append(tuple(1 << each for each in bits))
+        orders.append(order_codes(features, bits))
+        place *= size
+    return Digits(tuple(levels), tuple(radices)), tuple(orders)
+
+
+def digit_bits(vocabulary: int) -> list[int]:
+    """Bits of each digit, as equal as can be, the larger ones first."""
+    bits = (vocabulary - 1).bit_length()
+    digits = -(-bits // LARGEST_DIGIT)
+    return [(bits + place) // digits for place in reversed(range(digits))]
+
+
+def order_codes(features: Floats, bits: Sequence[int]) -> Ints:
+    """[K, F] -> [K] the number of each code, whose digits are those of `bits`, the first split in the lowest digit."""
+    depth = sum(bits)
+    paths = np.zeros(len(features), np.int64)
+    groups = [np.arange(len(features))]
+    for level in reversed(range(depth)):
+        halves = []
+        for group in groups:
+            ranked = group[np.argsort(principal(features[group], 1)[:, 0], kind="stable")]
+            first, second = np.split(ranked, [-(-len(ranked) // 2)])
+            paths[second] += 1 << level
+            halves += [half for half in (first, second) if len(half)]
+        groups = halves
+    numbers = np.zeros_like(paths)
+    above, place = depth, 0
+    for width in bits:
+        above -= width
+        numbers += (paths >> above & (1 << width) - 1) << place
+        place += width
+    return numbers
+
+
+def principal(features: Floats, most: int = FEATURES) -> Floats:
+    """[K, F] -> [K, at most so many] coordinates along the directions of the largest variance."""
+    centred = features - features.mean(axis=0)
+    return np.asarray(centred @ np.linalg.eigh(centred.T @ centred)[1][:, -most:])
+
+
+def surroundings(frames: Sequence[Ints], vocabulary: int, random: np.random.Generator) -> Floats:
+    """[K, FEATURES] what the tokens to the left and right (and above and below) of each code are like.
+
+    Each code gets a random vector, then twice the mean of the vectors around it: codes in like places come to be alike.
+    """
+    vectors = random.normal(size=(vocabulary, 4 * FEATURES))
+    for _ in range(2):
+        near = np.zeros((2, vocabulary, vectors.shape[1]))
+        counts = np.ones((vocabulary, 1))
+        for axis in range(2):
+            for tokens in frames:
+                before, after = (np.delete(tokens, cut, axis=axis).reshape(-1) for cut in (-1, 0))
+                np.add.at(near[0], after, vectors[before])
+                np.add.at(near[1], before, vectors[after])
+                np.add.at(counts, before, 1)
+        around = np.concatenate(list(near / counts), axis=1)
+        vectors = principal(around)
+        vectors /= vectors.std() + 1e-9
+    return vectors
