@@ -459,7 +459,7 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "vpcodec/config.py",
         "if type(value) is not base:",
         "if not isinstance(value, base):",
-        "tests/test_recipe_types.py",
+        "tests/test_config.py",
     ),
 )
 

@@ -8,6 +8,7 @@ import pytest
 from vpcodec.config import from_table, to_toml
 from vpcodec.errors import ConfigError
 from vpcodec.recipe import Recipe, load_recipe, override
+from vpcodec.training.recipes import find_recipe
 
 RECIPE = Recipe(kind="speech", quantizer={"method": "vp", "rates": [256, 1024]})
 
@@ -55,3 +56,15 @@ def test_settings_reach_any_option_by_its_path() -> None:
 def test_a_wrong_setting_is_refused(setting: str) -> None:
     with pytest.raises(ConfigError):
         override(RECIPE, [setting])
+
+
+@pytest.mark.parametrize(
+    "setting", ["training.steps=true", "training.steps=2.5", "training.rate=true", "data.augment=1", 'data.batch="2"']
+)
+def test_an_option_takes_no_value_of_another_type(setting: str) -> None:
+    with pytest.raises(ConfigError, match=r"must be (int|float|bool)"):
+        override(find_recipe("speech-fsp-tiny"), [setting])
+
+
+def test_a_whole_number_will_do_where_a_fraction_is_allowed() -> None:
+    assert override(find_recipe("speech-fsp-tiny"), ["training.clip=2"]).training.clip == 2.0

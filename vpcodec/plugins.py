@@ -27,16 +27,10 @@ def allow(*names: str) -> None:
 
 
 def load_class(name: str, what: str, table: Mapping[str, str], group: str) -> Any:
-    """The class of a name.
-
-    Args:
-        name: A name of the table or of an installed package, or an allowed dotted name.
-        what: What the class is, for messages: "quantizer".
-        table: The package's own names, each with its `module:Class`.
-        group: Entry points that installed packages may offer.
+    """The class of a name; `what` it is, such as "quantizer", is for messages.
 
     Raises:
-        ConfigError: There is no such name, or its module cannot be imported.
+        ConfigError: Neither `table` nor an installed package has the name, or its module cannot be imported.
     """
     if name in table:
         return EntryPoint(name, table[name], group).load()

@@ -62,11 +62,7 @@ class MediaFile(NamedTuple):
 
 
 def list_media(sources: Sources, kind: Kind) -> list[MediaFile]:
-    """All media of a kind in some sources, in the order of the sources and, in each, of the names.
-
-    Args:
-        sources: See the module; one path or several, which add up.
-        kind: "speech" or "image".
+    """All media of a kind in one source or several, in the order of the sources and, in each, of the names.
 
     Raises:
         DataError: A source is missing or holds none, or a shard is broken.
@@ -143,13 +139,7 @@ Measured = list[float | DataError]
 
 
 def measured(media: Sequence[MediaFile], kind: Kind, measure: Callable[[MediaFile], float]) -> Measured:
-    """How much each file holds, or why it cannot be read; from the index where that knows.
-
-    Args:
-        media: The files.
-        kind: "speech" or "image".
-        measure: Seconds or megapixels of a file; may raise DataError.
-    """
+    """Seconds or megapixels of each file, or why it cannot be read; from the index where that knows."""
     amounts: Measured = []
     for source in dict.fromkeys(each.source for each in media):
         files = [each for each in media if each.source == source]

@@ -67,12 +67,8 @@ def write_graphs(folder: Path, report: Callable[[str], None] = lambda note: None
 
     They are made beside those that are there, compared with torch, and only then put in their place.
 
-    Args:
-        folder: A model folder with its weights.
-        report: Takes a note on tokens that differ from torch's, as `docs/engines.md` explains.
-
-    Returns:
-        The model with its graphs.
+    `report` takes a note on tokens that differ from torch's, as `docs/engines.md` explains. Returns the model with its
+    graphs.
 
     Raises:
         ModelError: There is no model in it, it cannot be written to, or the graphs do not compute what torch computes.
@@ -137,14 +133,9 @@ def parts(model: Autoencoder) -> Iterator[tuple[str, onnx.ModelProto]]:
 def trace(
     model: Autoencoder, compute: Compute, given: Tensor, names: tuple[str, str], axes: dict[int, str]
 ) -> onnx.ModelProto:
-    """The graph of a part of a model.
+    """The graph of what a part of a model computes, for an example of what it is given.
 
-    Args:
-        model: The trained module.
-        compute: What the part computes.
-        given: An example of what it takes.
-        names: Of its input and its output.
-        axes: Axes of the input whose size may vary, by name.
+    `names` are those of its input and output, `axes` the axes of the input whose size may vary, each with its name.
     """
     part = Part(model, compute).eval()
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), registered():

@@ -14,9 +14,7 @@ Perceptual = Callable[[Tensor, Tensor], Tensor]
 class ImageCriterion(nn.Module):
     """Pixel, structure and perceptual distances of images.
 
-    Args:
-        weights: Weight of each term.
-        perceptual: LPIPS, taking two batches [B, 3, H, W] in [-1, 1] to [B]; None where its weight is 0.
+    The latter is LPIPS, taking two batches [B, 3, H, W] in [-1, 1] to [B], or None where its weight is 0.
     """
 
     def __init__(self, weights: ImageLoss, perceptual: Perceptual | None) -> None:

@@ -19,11 +19,9 @@ QUIET = 1e-4  # mel magnitude below which the logarithm levels off
 
 
 class SoundCriterion(nn.Module):
-    """Spectral, waveform, loudness and envelope distances of sound.
+    """Spectral, waveform, loudness and envelope distances of sound; the latter two are for speech at 16 kHz.
 
-    Args:
-        weights: Weight of each term; loudness and envelopes are for speech at 16 kHz.
-        sample_rate: Hz; windows last as long at every rate.
+    Windows last as long at every sample rate, in Hz.
     """
 
     def __init__(self, weights: SpeechLoss, sample_rate: int) -> None:

@@ -25,11 +25,7 @@ GROUP = "vpcodec.networks"
 def build_network(kind: str, options: Network, latent_inputs: int, latent_channels: int) -> "SignalNetwork":
     """The network for a kind of signal, or the one that `options.architecture` names (`plugins.load_class`).
 
-    Args:
-        kind: "speech", "audio" or "image".
-        options: Sizes of the network.
-        latent_inputs: Channels that the quantizer takes from the encoder.
-        latent_channels: Channels that the quantizer hands to the decoder.
+    The quantizer takes `latent_inputs` channels from its encoder and hands `latent_channels` to its decoder.
 
     Raises:
         ConfigError: There is no such network, or it is for another kind of signal.

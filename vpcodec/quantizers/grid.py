@@ -24,12 +24,7 @@ LEVELS: dict[int, tuple[int, ...]] = {
 
 
 class GridQuantizer(Quantizer):
-    """A grid, whose shape and use are for the method to say.
-
-    Args:
-        rates: One nominal codebook size; the product of `levels` where there is none.
-        levels: Levels per channel.
-    """
+    """A grid of some levels per channel; the rate is one nominal codebook size, or the product of the levels."""
 
     levels: Tensor
 

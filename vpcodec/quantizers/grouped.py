@@ -31,11 +31,9 @@ def parse_codebook(name: int | str) -> tuple[int, int]:
 
 
 class Grouped(Quantizer):
-    """Product quantization with any method.
+    """Product quantization with any method, whose quantizer of a group `build` makes from its codebook sizes.
 
-    Args:
-        rates: Codebooks such as 1024 and `2x1024`; the rate of `2x1024` is 1024^2, which has as many bits.
-        build: Makes the quantizer of a group from its codebook sizes.
+    Rates are codebooks such as 1024 and `2x1024`; the rate of `2x1024` is 1024^2, which has as many bits.
     """
 
     def __init__(self, rates: Sequence[int | str], build: Callable[[list[int]], Quantizer]) -> None:

@@ -26,11 +26,8 @@ ATTENTION_FLOOR = 1e-6  # added to the sum of the attention weights
 class SimVQ(CodebookQuantizer):
     """Codes that are a learned function of a frozen random table, drawn from N(0, 1/C).
 
-    Args:
-        rates: One codebook size K.
-        channels: Size C of the latents.
-        beta: Weight of the commitment of the latents, beside 1 for the codes.
-        loss_weight: Weight of both; the authors use 1 on images and 1000 on speech, with a warm-up.
+    For the options see `CodebookQuantizer`. The authors use a `loss_weight` of 1 on images and 1000 on speech, with a
+    warm-up.
     """
 
     frozen: Tensor

@@ -16,13 +16,9 @@ from vpcodec.errors import ModelError
 def save_checkpoint(
     path: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer], facts: dict[str, Any]
 ) -> None:
-    """Write modules, optimizers' states and plain facts; the file appears whole or not at all.
+    """Write modules, optimizers' states and facts that JSON can hold; the file appears whole or not at all.
 
-    Args:
-        path: Where to.
-        modules: Modules by name; the first one owns the parameters that the optimizers move.
-        optimizers: Their states are filed under the names of the parameters.
-        facts: Anything that JSON can hold.
+    The first module owns the parameters that the optimizers move; their states are filed under its names.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():

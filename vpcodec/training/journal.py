@@ -35,11 +35,8 @@ CURVES = (
 class Journal:
     """Writes `log.csv`, `curves.png` and `samples/` into a run's folder.
 
-    Args:
-        folder: The run's folder.
-        recipe: What is trained.
-        precision: Number type of the matrix products, noted in the log.
-        resume: Whether to go on with the log that is there.
+    The precision, the number type of the matrix products, is noted in the log. To resume is to go on with the log that
+    is there.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, precision: str, resume: bool) -> None:
@@ -156,13 +153,9 @@ def append(path: Path, row: dict[str, object]) -> None:
 
 
 class Validation:
-    """Measures a model on fixed crops.
+    """Measures a model on fixed crops [n, samples] or [n, pixels, pixels, 3] in [-1, 1], and tells the journal.
 
-    Args:
-        crops: [n, samples] or [n, pixels, pixels, 3] in [-1, 1].
-        criterion: The loss of a reconstruction.
-        journal: Gets the losses and the reconstructions.
-        seed: Of the draws of training's stand-in, the same at every look.
+    The seed is that of the draws of training's stand-in, the same at every look.
     """
 
     def __init__(self, crops: NDArray[np.float32], criterion: nn.Module, journal: Journal, seed: int) -> None:
@@ -175,11 +168,8 @@ class Validation:
     def look(self, model: Autoencoder, step: int, label: str, *, moves: bool = True) -> None:
         """Note the losses without a quantizer, with training's stand-in, and with real codes where there are any.
 
-        Args:
-            model: In evaluation mode, and so again afterwards.
-            step: Of the run.
-            label: Name of the samples.
-            moves: Whether the quantizer can still stand in; not when it was finished.
+        The model is in evaluation mode, and so again afterwards. Without `moves` the quantizer, which was finished,
+        cannot stand in any more. `label` names the samples.
         """
         crops = self.crops.to(next(model.parameters()).device)
         reconstructions, used = {"network": model.unquantized(crops)}, 0

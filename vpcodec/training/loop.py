@@ -308,11 +308,7 @@ def train(
 ) -> Path:
     """Train a model into `run.out`, with graphs for the onnx engine, and return that folder.
 
-    Args:
-        recipe: What to train.
-        run: Where and how long.
-        report: Called after every step; see `Trainer`.
-        announce: Takes a line about the data and the machine before the first step.
+    `announce` takes a line about the data and the machine before the first step; for the rest see `Trainer`.
 
     Raises:
         ConfigError: The recipe or the device is wrong, or `out` holds another run.

@@ -24,14 +24,7 @@ STEP_SCALE = 0.2  # times the root of the larger side: steps as large as AdamW's
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalized momentum with Nesterov's look-ahead and decoupled weight decay.
-
-    Args:
-        parameters: Matrices [rows, columns].
-        lr: Learning rate.
-        momentum: Decay of the running gradient.
-        weight_decay: Decoupled decay, times the learning rate.
-    """
+    """Orthogonalized momentum with Nesterov's look-ahead and decoupled weight decay, for matrices [rows, columns]."""
 
     def __init__(
         self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
@@ -98,13 +91,9 @@ def build_optimizers(model: Autoencoder, options: Training) -> list[torch.optim.
 
 
 def rate_factor(progress: float, options: Training) -> float:
-    """Share of the peak learning rate: a rise, a plateau, and a linear fall to zero.
+    """Share of the peak learning rate at a progress from 0 to 1: a rise, a plateau, and a linear fall to zero.
 
     A plateau instead of a cosine: until the fall begins, nothing depends on how long the run will be.
-
-    Args:
-        progress: Share of the run that is done, 0 to 1.
-        options: `warmup` and `decay` are shares of the run.
     """
     rise = progress / options.warmup if options.warmup else 1.0
     fall = (1 - progress) / options.decay if options.decay else 1.0

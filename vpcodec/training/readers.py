@@ -42,13 +42,13 @@ def reader_count(wanted: int | None, device: torch.device) -> int:
 
 
 def batches(crops: Crops, first: int, readers: int, *, pin: bool = False) -> Generator[Tensor]:
-    """The crops of a step and of all that follow; the same for any number of readers.
+    """The crops of the first step and of all that follow; the same for any number of readers.
 
     Args:
-        crops: Where they come from; learns which files its readers could not read.
+        crops: Learns which files its readers could not read.
         first: The step.
         readers: Processes that read; 0 for a thread of this one.
-        pin: Whether to put them where a GPU can fetch them by itself.
+        pin: Whether to put crops where a GPU can fetch them by itself.
 
     Raises:
         DataError: Too many files cannot be read.
