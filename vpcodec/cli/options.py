@@ -131,7 +131,7 @@ ENGINE = Option("--engine E", "Engine: auto, onnx, onnx-8-bits or torch.", defau
 DEVICE = Option("--device D", "Device: auto, cpu or cuda.", default="auto", rare=True)
 EFFORT = Option(
     "--effort N",
-    "Photos: 1 or 2 looks for better tokens with torch; 0.1 to 0.3 dB, 25 or 100 times as slow.",
+    "Photos: 1 or 2 looks for better tokens with torch; 0.2 dB, 25 or 100 times as slow.",
     int,
     0,
     least=0,
