@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from vpcodec.data.crops import ImageCrops
-from vpcodec.errors import DataError
+from vpcodec.errors import ConfigError, DataError
 from vpcodec.recipe import Data
 from vpcodec.training.readers import MOST, batches, reader_count
 
@@ -58,5 +58,7 @@ def test_readers_are_started_for_a_gpu_and_as_asked(monkeypatch: pytest.MonkeyPa
     assert reader_count(None, torch.device("cpu")) == 0
     assert reader_count(None, torch.device("cuda")) == MOST
     assert reader_count(3, torch.device("cpu")) == 3
+    with pytest.raises(ConfigError, match="--readers 513: at most 512 for 64 cores"):
+        reader_count(513, torch.device("cpu"))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
     assert reader_count(None, torch.device("cuda")) == 3

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from vpcodec.data.crops import Crops, Place
 from vpcodec.devices import core_count
-from vpcodec.errors import DataError
+from vpcodec.errors import ConfigError, DataError, counted
 
-MOST = 8  # readers that are started where nobody says how many
+MOST = 8  # readers that are started where nobody says how many, and that a core is asked to bear at most
 Read = tuple[Tensor, dict[Place, DataError]]
 
 
@@ -34,8 +34,14 @@ class Batches(Dataset[Read | DataError]):
 
 
 def reader_count(wanted: int | None, device: torch.device) -> int:
-    """Reader processes: as many as asked for, else those that a GPU needs; a CPU is busy with training itself."""
+    """Reader processes: as many as asked for, else those that a GPU needs; a CPU is busy with training itself.
+
+    Raises ConfigError for more than a machine can bear.
+    """
     if wanted is not None:
+        if wanted > MOST * core_count():
+            most = f"at most {MOST * core_count()} for {counted(core_count(), 'core')}"
+            raise ConfigError(f"--readers {wanted:,}: {most}", hint="each reader is a process")
         return wanted
     cores = core_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
     return max(0, min(MOST, cores - 1)) if device.type == "cuda" else 0
