@@ -1,5 +1,6 @@
 """Every mistake of the table gets its line and its exit code, never a traceback."""
 
+import os
 import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,6 @@ AT_ONCE = 4
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, models: Path, token_files: Path) -> Answers:
     """What the command says to each mistake."""
-    import os
-
     folder = tmp_path_factory.mktemp("mistakes")
     samples, rate = soundfile.read(MEDIA / "speech.flac", frames=8000)
     soundfile.write(folder / "speech.wav", np.stack((samples, samples), 1), rate // 2)
@@ -46,6 +45,23 @@ def test_a_mistake_gets_one_line(answers: Answers, line: str, printed: str, code
 
 def test_there_are_forty_mistakes_and_more() -> None:
     assert len(MISTAKES) >= 40
+
+
+def test_options_behind_names_are_options_in_a_strict_posix_environment(tmp_path: Path) -> None:
+    command = Command(tmp_path, {**os.environ, "POSIXLY_CORRECT": "1"})
+    answer = command("info", "nowhere.tok", "--json")
+    assert answer.stderr.decode() == "vpcodec: nowhere.tok: no such file or directory\n"
+
+
+def test_completion_is_added_to_a_file_that_is_no_utf_8_and_refused_where_none_can_be(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_bytes(b"# caf\xe9\n")
+    environment = {**os.environ, "SHELL": "bash", "HOME": str(tmp_path)}
+    assert Command(tmp_path, environment)("--install-completion").returncode == 0
+    assert (tmp_path / ".bashrc").read_bytes().startswith(b"# caf\xe9\n\n_vpcodec")
+    blocked = tmp_path / "file"
+    blocked.touch()
+    answer = Command(tmp_path, {**environment, "HOME": str(blocked)})("--install-completion")
+    assert (answer.returncode, answer.stderr.count(b"\n")) == (2, 1)
 
 
 def matches(text: str, pattern: str) -> bool:

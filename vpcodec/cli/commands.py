@@ -139,7 +139,7 @@ There are three rates: on disk, entropy (an ideal coder of single tokens) and no
             Option("--set KEY=VALUE", "Change an option of the recipe, for example training.steps=500.", repeated=True),
             Option("--threads N", "Number of threads; 0: one per core.", int, 0, least=0),
             shared.DEVICE,
-            Option("--memory GB", "Memory for decoded recordings or photos.", float, 1.0),
+            Option("--memory GB", "Memory for decoded recordings or photos.", float, 1.0, least=0),
             Option(
                 "--readers N",
                 "Processes that read ahead; 0: a thread. Default: 0 on a CPU, up to 8 for a GPU.",

@@ -83,9 +83,12 @@ def install() -> str:
     shell = current_shell()
     name, script = SCRIPTS[shell]
     file = Path.home() / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+", encoding="utf-8") as stream:
-        stream.seek(0)
-        if script not in stream.read():
-            stream.write(f"\n{script}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab+") as stream:  # as bytes: a user's comments need not be UTF-8
+            stream.seek(0)
+            if script.encode() not in stream.read():
+                stream.write(f"\n{script}".encode())
+    except OSError as error:
+        raise ConfigError(f"{file}: {(error.strerror or str(error)).lower()}") from error
     return f"completion for {shell} is in {file}; it works in new shells"

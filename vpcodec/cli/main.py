@@ -102,6 +102,7 @@ def answered(words: list[str]) -> int:
 
         print(*candidates(words[1:]), sep="\n")
         return 0
+    os.environ.pop("POSIXLY_CORRECT", None)  # with it, getopt would take options behind names for names
     given = read_words(MAIN, words)
     if given.version:
         print(f"{PROGRAM} {__version__}")
@@ -152,7 +153,8 @@ def read_words(command: Command, words: list[str], name: str = "") -> SimpleName
     try:
         found, inputs = (gnu_getopt if name else getopt)(words, short, long)  # a command begins the words of its own
     except GetoptError as error:
-        raise ConfigError(wrong(error.opt, by_name), hint=hint) from None
+        name = ("--" if error.msg.startswith("option --") else "-") + error.opt
+        raise ConfigError(wrong(name, by_name), hint=hint) from None
     given = SimpleNamespace(inputs=inputs)
     for option in (*command.options, HELP):
         setattr(given, option.name, [] if option.repeated else option.default if option.placeholder else False)
@@ -170,14 +172,14 @@ def read_words(command: Command, words: list[str], name: str = "") -> SimpleName
 
 
 def wrong(name: str, by_name: dict[str, Option]) -> str:
-    """What is wrong with an option that could not be read, whose name has lost its dashes."""
+    """What is wrong with an option that could not be read."""
     from difflib import get_close_matches
 
-    full = f"-{name}" if len(name) == 1 else f"--{name}"
-    if full in by_name:
-        return f"option '{full}' " + ("requires an argument" if by_name[full].placeholder else "does not take a value")
-    near = sorted({*get_close_matches(full, by_name), *(each for each in by_name if each.startswith(full))})
-    return f"no such option: {full}" + (f" (Possible options: {', '.join(near)})" if near else "")
+    if name in by_name:
+        return f"option '{name}' " + ("requires an argument" if by_name[name].placeholder else "does not take a value")
+    begun = [each for each in by_name if each.startswith(name)] if len(name) > 2 else []
+    near = sorted({*get_close_matches(name, by_name), *begun})
+    return f"no such option: {name}" + (f" (Possible options: {', '.join(near)})" if near else "")
 
 
 def check_complete(command: Command, given: SimpleNamespace, found: set[str], hint: str) -> None:

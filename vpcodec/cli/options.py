@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+LARGEST = 1 << 53  # numbers of any option are smaller
+
 
 class Option(NamedTuple):
     """An option of the command line."""
@@ -35,10 +37,14 @@ class Option(NamedTuple):
 
     def value(self, text: str) -> Any:
         """The value of a text. Raises ValueError."""
+        if not text:
+            raise ValueError("it is empty")
         try:
             value = self.read(text)
         except ValueError as error:
             raise ValueError(f"{text!r} is not a number" if self.read in (int, float) else str(error)) from None
+        if isinstance(value, int | float) and not abs(value) < LARGEST:  # as "not a number" is not
+            raise ValueError(f"{text!r} is not a number that can be used")
         if self.least is not None and not value >= self.least:
             raise ValueError(f"{value} is not in the range x>={self.least}")
         return value
@@ -81,7 +87,7 @@ def parse_rate(text: str) -> float:
 def parse_bytes(text: str) -> int:
     """Bytes of `20000`, `20kB`, `20k` or `20KiB`."""
     factors = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 10**6, "mb": 10**6, "kib": 1 << 10, "mib": 1 << 20}
-    return int(parse_amount(text, factors, "a size; write 20000, 20kB or 20KiB"))
+    return int(min(LARGEST, parse_amount(text, factors, "a size; write 20000, 20kB or 20KiB")))
 
 
 def parse_amount(text: str, factors: dict[str, int], meant: str) -> float:

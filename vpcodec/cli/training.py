@@ -36,10 +36,11 @@ def train(given: SimpleNamespace) -> None:
 
     import torch
 
+    from vpcodec.devices import core_count
     from vpcodec.training.loop import Run, train
 
     if given.threads:
-        torch.set_num_threads(given.threads)
+        torch.set_num_threads(min(given.threads, core_count()))  # more would only wait for each other
     run = Run(
         data=[Path(source) for source in given.data],
         out=output,

@@ -259,6 +259,7 @@ class Index:
         start, stop = self.starts[group : group + 2]
         self.stream.seek(start)
         source = Fields(self.stream)
+        source.offset = source.mark = start  # so that errors count from the start of the file
         parts = Parts(source, self.header, prior)
         first = group * self.header.group
         last = min(first + self.header.group, len(self))
@@ -270,7 +271,7 @@ class Index:
         else:
             if parts.last and may_continue(self.header, last, parts.last):
                 parts.continued(last, parts.last)  # says that none does
-            if source.offset == stop - start:
+            if source.offset == stop:
                 return
         raise ContainerError(f"frame {last - 1}, at byte {start:,} or behind it, is not where the footer says")
 
