@@ -62,7 +62,7 @@ def test_the_report_gives_the_tokens_beside_cvu_and_refuses_it_for_too_few(speec
     page = (tmp_path / "out.html").read_text()
     assert f"CVU {codes.cvu_corrected:.4f}" in page
     assert f"codes used by {codes.tokens:,} tokens" in page
-    results.usage["mulaw-8"] = Usage(np.full(256, 3))
+    results.usage["mulaw-8"] = Usage.of(np.arange(3 * 256) % 256, 256)
     write_report(results, speech, [MuLaw(8)], tmp_path / "out.html")
     assert "CVU and entropy need 4 tokens a code or more" in (tmp_path / "out.html").read_text()
 
@@ -171,7 +171,7 @@ def test_plots_can_be_drawn_of_a_single_value_or_of_equal_ones():
     point = Point(6.0, 1.0, 1.0, 1.0, "a <b>")
     assert "a &lt;b&gt;" in rate_plot([Line(0, [point])], "x", "y")
     assert "nan" not in spread_plot([(0, "a", [2.0]), (1, "b", [2.0, 2.0])], "m")
-    assert "nan" not in usage_plot([(0, [1.0, 1.0]), (1, [2.0, 0.0])])
+    assert "nan" not in usage_plot([(0, np.ones(2), 2), (1, np.array([2.0]), 2)])
 
 
 def test_a_plot_has_the_colors_of_the_page_a_title_for_each_point_and_nothing_to_load():

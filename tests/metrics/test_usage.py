@@ -103,7 +103,8 @@ def test_the_corrected_cvu_of_few_tokens_is_near_the_true_one_where_that_of_the_
     weights = np.exp(skew * random.standard_normal(4096))
     shares = weights / weights.sum()
     true = math.exp(-(shares * np.log(shares)).sum()) / 4096
-    counted = Usage(random.multinomial(TOKENS_A_CODE * 4096, shares)).figures()
+    counts = random.multinomial(TOKENS_A_CODE * 4096, shares)
+    counted = Usage.of(np.repeat(np.arange(4096), counts), 4096).figures()
     assert counted.cvu_corrected == pytest.approx(true, rel=0.04)
     assert counted.cvu < 0.92 * true
 
@@ -118,3 +119,9 @@ def test_the_correction_is_that_of_miller_and_madow_and_never_beyond_even_use():
 def test_with_fewer_than_four_tokens_a_code_nothing_is_corrected():
     assert usage([5, 5, 5, 1]).figures().cvu_corrected
     assert usage([5, 5, 5, 0]).figures().cvu_corrected is None
+
+
+def test_vocabularies_larger_than_memory_are_counted() -> None:
+    first = Usage.of(np.array([0, 1 << 59, 5]), 1 << 60)
+    figures = (first + Usage.of(np.array([[5]]), 1 << 60)).figures()
+    assert (figures.tokens, figures.used, figures.entropy_bits) == (4, 3, 1.5)

@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,11 +164,11 @@ def draw_rates(plot: Plot, axes: "Axes", lines: Sequence[Line], x_label: str, y_
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:
+def usage_plot(curves: Sequence[tuple[int, NDArray[np.float64], int]]) -> str:
     """How often each code occurs, most frequent first; a curve ends where the codes that never occur begin.
 
     Args:
-        curves: Number of the series, and the counts of all codes over their mean, of each model.
+        curves: Number of the series, counts of the codes that occur over the mean of all, and codes that can occur.
     """
     from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -176,12 +177,14 @@ def usage_plot(curves: Sequence[tuple[int, Sequence[float]]]) -> str:
     axes.set(yscale="log", xlabel="codes, most frequent first (%)", ylabel="times an even share", xlim=(0, 100))
     axes.axhline(1, color=COLORS["--ink"], linestyle="--", linewidth=1)
     axes.text(99, 1.05, "even use", ha="right", va="bottom", color=COLORS["--soft"])
-    for series, counts in curves:
-        ordered = np.sort(np.asarray(counts))[::-1]
-        share = np.linspace(0, 100, len(ordered))
+    for series, counts, vocabulary in curves:
+        ordered = np.sort(counts)[::-1]
         places = np.unique(np.linspace(0, len(ordered) - 1, POINTS).round().astype(int))
-        places = places[ordered[places] > 0]
-        axes.plot(share[places], ordered[places], **look(series, markevery=[len(places) // 3, len(places) - 1]))
+        axes.plot(
+            100 * places / max(1, vocabulary - 1),
+            ordered[places],
+            **look(series, markevery=[len(places) // 3, len(places) - 1]),
+        )
     axes.set_ylim(bottom=LEAST)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: number(value)))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -225,8 +225,7 @@ def usage_section(results: Results) -> str:
         return ""
     curves, listed = [], []
     for number, (name, usage) in enumerate(results.usage.items()):
-        even = usage.tokens / len(usage.counts)
-        curves.append((number, [float(value) / even for value in usage.counts]))
+        curves.append((number, usage.counts / usage.tokens * usage.vocabulary, usage.vocabulary))
         true = usage.figures()
         used = f"{true.used:,} of {true.vocabulary:,} codes used by {true.tokens:,} tokens"
         share = TOO_FEW

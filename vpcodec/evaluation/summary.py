@@ -126,7 +126,7 @@ def count_tokens(candidate: Candidate, rows: Sequence[Row]) -> Usage | None:
     """How often each code occurs in all rows; None for a codec without tokens."""
     if candidate.vocabulary is None:
         return None
-    total = Usage(np.zeros(candidate.vocabulary, np.int64), candidate.codebook)
+    total = Usage.of(np.zeros(0, np.int64), candidate.vocabulary, candidate.codebook)
     for row in rows:
         if row.size is not None and row.tokens is not None:
             total += Usage.of(unpack_tokens(row.tokens), candidate.vocabulary, candidate.codebook)

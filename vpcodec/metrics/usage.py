@@ -59,11 +59,15 @@ class Usage:
     """How often each code occurred.
 
     Attributes:
-        counts: [K] int64. K is the number of codes that can occur, which is not always the nominal size.
+        codes: [used] int64, those that did, in order; several codes a position have more ids than a table can hold.
+        counts: [used] int64, how often each of them did.
+        vocabulary: Number of codes that can occur, which is not always the nominal size.
         rate: The nominal codebook size, 1024 for the 1000 codes of FSP; None where both are the same.
     """
 
+    codes: NDArray[np.int64]
     counts: NDArray[np.int64]
+    vocabulary: int
     rate: int | None = None
 
     @classmethod
@@ -73,20 +77,25 @@ class Usage:
         if ids.size and not 0 <= ids.min() <= ids.max() < vocabulary:
             wrong = ids.min() if ids.min() < 0 else ids.max()
             raise DataError(f"token {wrong} does not belong to a vocabulary of {vocabulary}")
-        return cls(np.bincount(ids, minlength=vocabulary).astype(np.int64), rate)
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"tokens are integers, these are {ids.dtype}")
+        return cls(*np.unique(ids.astype(np.int64), return_counts=True), vocabulary, rate)
 
     def __add__(self, other: "Usage") -> "Usage":
         """The usage of both shards together."""
-        if len(self.counts) != len(other.counts) or self.nominal != other.nominal:
+        if self.vocabulary != other.vocabulary or self.nominal != other.nominal:
             raise ConfigError(
-                f"usage of {len(self.counts)} and of {len(other.counts)} codes cannot be added",
+                f"usage of {self.vocabulary} and of {other.vocabulary} codes cannot be added",
                 hint="count the shards with the same model and rate",
             )
-        return Usage(self.counts + other.counts, self.rate)
+        codes, places = np.unique(np.concatenate([self.codes, other.codes]), return_inverse=True)
+        counts = np.zeros(len(codes), np.int64)
+        np.add.at(counts, places, np.concatenate([self.counts, other.counts]))
+        return Usage(codes, counts, self.vocabulary, self.rate)
 
     @property
     def nominal(self) -> int:
-        return len(self.counts) if self.rate is None else self.rate
+        return self.vocabulary if self.rate is None else self.rate
 
     @property
     def tokens(self) -> int:
@@ -97,9 +106,8 @@ class Usage:
         """What follows from the counts. Raises DataError where nothing was counted."""
         if not self.tokens:
             raise DataError("codebook usage: no tokens were counted")
-        size = len(self.counts)
-        shares = self.counts[self.counts > 0] / self.tokens
-        used = len(shares)
+        size, used = self.vocabulary, len(self.codes)
+        shares = self.counts / self.tokens
         bits = max(0.0, -float((shares * np.log2(shares)).sum()))
         better = corrected(self.tokens, size, used, bits)
         return UsageFigures(
