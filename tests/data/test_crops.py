@@ -220,6 +220,9 @@ def test_lengths_come_from_headers_and_later_from_the_index(tmp_path: Path, monk
     assert not read
     soundfile.write(tmp_path / "b.flac", np.zeros(16_000 * 2), 16_000)  # changed: measured again
     assert list(SoundCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == [1, 2]
+    for rate, amounts in ((16_000, [1, 2, 1]), (8_000, [1, 2, 2])):  # files of one size
+        soundfile.write(tmp_path / "c.wav", np.zeros(16_000), rate)
+        assert list(SoundCrops(tmp_path, OPTIONS, 96, seed=0).amounts) == amounts
 
 
 def test_without_a_cache_that_can_be_written_each_start_measures(
