@@ -14,7 +14,7 @@ from vpcodec.codec.arrays import Recording
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import Span, Writing
 from vpcodec.codec.sound import decode_range
-from vpcodec.codec.sound_windows import SoundDecoder, SoundEncoder, gain_curve
+from vpcodec.codec.sound_windows import GLIDE, SoundDecoder, SoundEncoder, gain_curve
 from vpcodec.codec.token_files import new_header
 from vpcodec.container import Frame, Index, Reader, SoundFacts, Writer
 from vpcodec.data.audio_sink import write_header
@@ -236,7 +236,7 @@ def test_a_mark_of_equal_channels_means_nothing_to_a_single_one(speech: Codec) -
 
 def test_the_gain_glides_between_the_levels_of_neighbours() -> None:
     levels = {0: [160], 1: [120]}
-    curve = gain_curve(levels, 6144, 0, 12288, 480, short=False)[0]
+    curve = gain_curve(levels, 6144, 0, 12288, round(GLIDE * 16_000), short=False)[0]
     assert np.isclose(curve[0], gain_of(160))
     assert np.isclose(curve[-1], gain_of(120))
     assert np.abs(np.diff(20 * np.log10(curve))).max() < 0.03
