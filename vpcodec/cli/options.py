@@ -43,7 +43,7 @@ class Option(NamedTuple):
             value = self.read(text)
         except ValueError as error:
             raise ValueError(f"{text!r} is not a number" if self.read in (int, float) else str(error)) from None
-        if isinstance(value, int | float) and not abs(value) < LARGEST:  # as "not a number" is not
+        if isinstance(value, int | float) and not abs(value) < LARGEST:  # nor is NaN below it
             raise ValueError(f"{text!r} is not a number that can be used")
         if self.least is not None and not value >= self.least:
             raise ValueError(f"{value} is not in the range x>={self.least}")
@@ -137,7 +137,7 @@ ENGINE = Option("--engine E", "Engine: auto, onnx, onnx-8-bits or torch.", defau
 DEVICE = Option("--device D", "Device: auto, cpu or cuda.", default="auto", rare=True)
 EFFORT = Option(
     "--effort N",
-    "Photos: 1 or 2 looks for better tokens with torch; 0.2 dB, 25 or 100 times as slow.",
+    "Photos: 1 or 2 looks for better tokens with torch; 0.2 dB, 50 or 200 times as slow.",
     int,
     0,
     least=0,

@@ -34,8 +34,8 @@ def improved(model: Autoencoder, pixels: Tensor, rate: int, effort: int) -> Tens
         view = network.encode(pixels)
     latents = view.clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], RATE)
-    least, best = torch.inf, quantizer.encode(view, rate)
-    for step in range(STEPS[effort] + 1):  # after the last move there is one more look
+    steps, least, best = STEPS[effort], torch.inf, quantizer.encode(view, rate)
+    for step in range(steps + 1):
         with torch.no_grad():
             tokens = quantizer.encode(latents, rate)
             moved = quantizer.decode(tokens, rate) - latents
@@ -43,7 +43,9 @@ def improved(model: Autoencoder, pixels: Tensor, rate: int, effort: int) -> Tens
         loss = criterion(decoded, pixels)[0] + VIEW * (network.encode(decoded) - view).square().mean()
         if loss.item() < least:
             least, best = loss.item(), tokens
-        optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS[effort])
+        if step == steps:  # a look at what the last move gave
+            break
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
         (latents.grad,) = torch.autograd.grad(loss, latents)
         optimizer.step()
     return best

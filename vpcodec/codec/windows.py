@@ -104,7 +104,6 @@ def in_order(
         timer: Runs while one of them is computed.
         live: Whether somebody waits for each result: one window is then computed at a time, as soon as it is there.
     """
-
     worker, count = (engine, 1) if live else engine.workers()
     computations = iter(computations)
     first = list(islice(computations, 2)) if count > 1 else []

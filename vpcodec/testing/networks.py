@@ -24,7 +24,7 @@ def signal_of(network: SignalNetwork, positions: int) -> Tensor:
 
 
 def latents_of(network: SignalNetwork, positions: int) -> Tensor:
-    """Latents of so many positions along each axis, as many channels as the decoder takes; normal numbers."""
+    """Latents of so many positions along each axis, normal numbers; the decoder takes what the encoder gives."""
     given = network.encode(signal_of(network, positions))
     return torch.randn(given.shape, generator=torch.Generator().manual_seed(0))
 
