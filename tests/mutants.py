@@ -43,6 +43,7 @@ class Mutant(NamedTuple):
 CONTINUED = "tests/container/test_continued.py"
 TABLED = "tests/container/test_tabled.py"
 LOOP = "vpcodec/training/loop.py"
+LOSSES = "vpcodec/losses/sound.py"
 ONE_STEP = "tests/training/test_one_step.py"
 
 GROUPED = "vpcodec/quantizers/grouped.py"
@@ -178,8 +179,13 @@ LOSSES_AND_METRICS = (
     Mutant("vpcodec/losses/loudness.py", "\nEXPONENT = 0.23 ", "\nEXPONENT = 0.5 ", "tests/losses/test_loudness.py"),
     Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 0.0 ", "tests/losses/test_loudness.py"),
     Mutant("vpcodec/losses/loudness.py", "DEAD_ZONE = 0.25 ", "DEAD_ZONE = 2.5 ", "tests/losses/test_loudness.py"),
-    Mutant("vpcodec/losses/sound.py", "window=taper / taper.sum()", "window=taper", "tests/losses/test_losses.py"),
-    Mutant("vpcodec/losses/sound.py", "COMPRESSION = 0.3 ", "COMPRESSION = 1.0 ", "tests/losses"),
+    Mutant(LOSSES, "(taper / taper.sum())", "taper", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "first * quarter :", ":", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "if reconstruction.requires_grad else (1, 0)", "", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "min(OVERLAP, frames)", "OVERLAP", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "        spectrum[..., [0, -1]] *= 2", "        #", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "alpha=COMPRESSION", "alpha=1", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "COMPRESSION = 0.3 ", "COMPRESSION = 1.0 ", "tests/losses"),
     Mutant("vpcodec/losses/intelligibility.py", "BANDS = 15", "BANDS = 5", "tests/losses/test_intelligibility.py"),
     Mutant("vpcodec/losses/image.py", "0.02**2, 0.06**2", "0.2**2, 0.6**2", "tests/losses/test_losses.py"),
     Mutant("vpcodec/metrics/image.py", "(-10 * error.log10())", "(-20 * error.log10())", "tests/metrics/test_image.py"),
@@ -442,7 +448,7 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "kind",
         "tests/test_plugins.py",
     ),
-    Mutant("vpcodec/losses/sound.py", "drawn in (None, index)", "True", "tests/losses/test_losses.py"),
+    Mutant(LOSSES, "drawn in (None, index)", "True", "tests/losses/test_losses.py"),
     Mutant("vpcodec/codec/effort.py", "encode(latents, rate)", "encode(view, rate)", "tests/codec/test_effort.py"),
     Mutant(
         "vpcodec/codec/torch_engine.py",
