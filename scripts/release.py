@@ -77,8 +77,8 @@ def copy_model(run: Path, name: str) -> Path:
 
 def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
     """Train the prior of each rate on tokens of training media."""
-    for rate in model.facts.rates:
-        (model.path / f"prior-{rate}.bin").unlink(missing_ok=True)
+    for old in model.path.glob("prior-*.bin"):
+        old.unlink()
     frames: dict[int, list[NDArray[np.int64]]] = {rate: [] for rate in model.facts.rates}
     engine = SharedLatents(model)
     codec = Codec(model, engine)
@@ -102,7 +102,7 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
             passes=options.prior_passes,
             codebooks=codebooks(model, rate),
         )
-        path = model.path / f"prior-{rate}.bin"
+        path = model.prior_path(rate)
         path.write_bytes(prior)
         print(f"{path}: {len(prior):,} bytes from {sum(frame.size for frame in found):,} tokens", flush=True)
 

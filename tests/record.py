@@ -33,7 +33,7 @@ DATA = {"speech": SHARED / "data" / "speech", "image": SHARED / "data" / "images
 METHODS = ("fsp", "vp", "vq", "ema", "fsq", "simvq", "vqgan-fc", "tokenbridge", "nsvq", "transvq")
 TEXTS = ("commands.md", "mistakes.md", "session.md", "format.md", "results.md", "vpcodec.1")
 FEW = 4  # items of a test split that are evaluated by default
-ANY = 1024  # a codebook size that every model has
+ANY = "1024"  # a codebook size that every model has
 Record = dict[str, str]
 
 
@@ -47,7 +47,7 @@ class Program:
         self.size = "--codebook" if b"--codebook" in self("encode", "--help")[1] else "--rate"
         models = sorted(path.parent for path in (tree / "models").glob("*/model.toml"))
         self.models = {
-            model.name: sorted(int(prior.stem.split("-")[-1]) for prior in model.glob("prior-*.bin"))
+            model.name: sorted(prior.stem.split("-")[-1] for prior in model.glob("prior-*.bin"))
             for model in models
         }
 

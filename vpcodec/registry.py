@@ -105,8 +105,11 @@ class ModelFolder:
 
     def prior(self, rate: int) -> bytes | None:
         """What the entropy coder knows beforehand about the tokens of a rate; None if the model ships nothing."""
-        path = self.path / f"prior-{rate}.bin"
+        path = self.prior_path(rate)
         return path.read_bytes() if path.is_file() else None
+
+    def prior_path(self, rate: int) -> Path:
+        return self.path / f"prior-{self.codebook_name(rate)}.bin"
 
     @property
     def codebooks(self) -> tuple[int | str, ...]:

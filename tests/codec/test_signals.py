@@ -15,7 +15,7 @@ from vpcodec.data.audio import open_audio
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder
 
-MEASURED = [1159.5, 1476.1, 1819.9, 2157.4]  # bits a second at 256, 1024, 4096 and 16384
+MEASURED = {256: 1159.5, 1024: 1476.1, 4096: 1819.9, 16384: 2157.4}  # bits a second of each codebook
 
 
 class Pipe(io.BytesIO):
@@ -27,7 +27,7 @@ class Pipe(io.BytesIO):
 
 def measured(bits: list[float]) -> ModelFolder:
     folder = ModelFolder(ROOT / "models" / "speech-vp")
-    folder.facts = replace(folder.facts, bits=bits)
+    folder.facts = replace(folder.facts, rates=list(MEASURED), quantizer={"rates": list(MEASURED)}, bits=bits)
     return folder
 
 
@@ -41,13 +41,13 @@ def codec() -> Codec:
     [(580, 256), (1300, 256), (1500, 1024), (1680, 1024), (1690, 4096), (1950, 4096), (2000, 16384), (4314, 16384)],
 )
 def test_bits_choose_the_nearest_codebook_that_takes_at_most_8_percent_more(bitrate: float, rate: int) -> None:
-    assert Sound("speech").choose(measured(MEASURED), Wanted(bitrate=bitrate)) == rate
+    assert Sound("speech").choose(measured([*MEASURED.values()]), Wanted(bitrate=bitrate)) == rate
 
 
 @pytest.mark.parametrize("bitrate", [579, 4315])
 def test_less_than_half_or_more_than_twice_what_a_model_makes_is_an_error(bitrate: float) -> None:
     with pytest.raises(ConfigError, match=r"speech-vp makes 1.16 kbit/s to 2.16 kbit/s, not"):
-        Sound("speech").choose(measured(MEASURED), Wanted(bitrate=bitrate))
+        Sound("speech").choose(measured([*MEASURED.values()]), Wanted(bitrate=bitrate))
 
 
 def test_a_model_that_was_not_measured_goes_by_the_sizes_of_its_codebooks() -> None:
@@ -72,10 +72,10 @@ def test_a_size_that_cannot_be_meant_is_a_wrong_option(codec: Codec, wanted: dic
 def test_a_bit_rate_makes_the_file_of_the_codebook_that_it_chooses(codec: Codec) -> None:
     sound = np.sin(np.arange(8000) / 9)
     expected = codec.encode(sound, sample_rate=16_000, codebook=1024)
-    assert list(codec.bits) == [256, 1024, 4096, 16384]
+    assert list(codec.bits) == list(codec.codebooks)
     assert codec.encode(sound, sample_rate=16_000, bitrate=codec.bits[1024]) == expected
-    assert codec.encode_batch([sound], sample_rate=16_000, bitrate=1500) == [expected]
-    encoder = codec.encoder(16_000, bitrate=1500, dtype=np.float64)
+    assert codec.encode_batch([sound], sample_rate=16_000, bitrate=codec.bits[1024] + 1) == [expected]
+    encoder = codec.encoder(16_000, bitrate=codec.bits[1024] + 1, dtype=np.float64)
     assert encoder.push(sound).content + encoder.finish().content == expected
 
 

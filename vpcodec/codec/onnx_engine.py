@@ -18,9 +18,9 @@ from vpcodec.errors import DependencyError, ModelError
 from vpcodec.registry import ModelFolder, sha256
 
 ENCODER = "encoder.onnx"
-QUANTIZER = "quantizer-{rate}.onnx"
-DECODER = "decoder-{rate}.onnx"
-DECODER_8_BITS = "decoder-{rate}-8-bits.onnx"
+QUANTIZER = "quantizer-{codebook}.onnx"
+DECODER = "decoder-{codebook}.onnx"
+DECODER_8_BITS = "decoder-{codebook}-8-bits.onnx"
 MOST_WORKERS = 4  # windows at a time; each takes some 50 MB
 
 
@@ -41,7 +41,7 @@ class OnnxEngine:
     def __init__(self, model: ModelFolder, threads: int | None = None, *, eight_bits: bool = False) -> None:
         self.decoder = DECODER_8_BITS if eight_bits else DECODER
         self.name = "onnx-8-bits on cpu" if eight_bits else "onnx on cpu"
-        if any(self.decoder.format(rate=rate) not in model.facts.graphs for rate in model.facts.rates):
+        if any(self.decoder.format(codebook=each) not in model.facts.graphs for each in model.codebooks):
             if eight_bits and model.facts.graphs:
                 raise ModelError(
                     f"model {model.name} has no 8-bit graphs, because they would change the signal too much",
@@ -60,7 +60,7 @@ class OnnxEngine:
         self.worker: OnnxEngine | None = None  # shared by all threads, once there are several
 
     def encode(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
-        quantizer, found = QUANTIZER.format(rate=rate), []
+        quantizer, found = QUANTIZER.format(codebook=self.model.codebook_name(rate)), []
         for signal in signals:  # the graphs take one at a time
             latents = self.run(ENCODER, signal[None])[0]
             rows = latents.reshape(-1, latents.shape[-1])
@@ -71,7 +71,8 @@ class OnnxEngine:
         return np.stack(found)
 
     def decode(self, tokens: NDArray[np.int64], rate: int) -> NDArray[np.float32]:
-        ids, graph = checked_tokens(tokens, self.model.vocabulary(rate)), self.decoder.format(rate=rate)
+        graph = self.decoder.format(codebook=self.model.codebook_name(rate))
+        ids = checked_tokens(tokens, self.model.vocabulary(rate))
         return np.concatenate([self.run(graph, each[None]) for each in ids])
 
     def workers(self) -> tuple["OnnxEngine", int]:

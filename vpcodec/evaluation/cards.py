@@ -134,14 +134,14 @@ def card_text(model: ModelFolder) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{model.path / RECIPE}: cannot be read ({error})") from error
     signal = SIGNALS[facts.kind]
-    rates = ", ".join(
-        f"{rate:,} ({vocabulary:,} codes)" if rate != vocabulary else f"{rate:,}"
-        for rate, vocabulary in zip(facts.rates, facts.vocabularies, strict=True)
+    codebooks = ", ".join(
+        (f"{name:,}" if isinstance(name, int) else name) + (f" ({codes:,} codes)" if codes != rate else "")
+        for rate, name, codes in zip(facts.rates, model.codebooks, facts.vocabularies, strict=True)
     )
     table = {
         "kind": facts.kind,
         "method": str(facts.quantizer.get("method", "")),
-        "codebook sizes": rates,
+        "codebook sizes": codebooks,
         "one token": signal.token.format(hop=facts.hop),
         "parameters": f"{facts.parameters:,}",
         "trained": f"{facts.steps:,} steps, {facts.minutes:,.0f} minutes",

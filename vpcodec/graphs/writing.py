@@ -1,11 +1,11 @@
 """What is in the graphs, and how they are traced, pointed at the weights and checked.
 
     encoder.onnx          signal [1, T*hop] or [1, H*hop, W*hop, 3]  ->  latents [1, T, C] or [1, H, W, C]
-    quantizer-RATE.onnx   latents [rows, C]                          ->  tokens [rows]
-    decoder-RATE.onnx     tokens [1, T] or [1, H, W]                 ->  signal
-    decoder-RATE-8-bits.onnx   the same with products of 8 bits (`nodes`); a network that they harm goes without
+    quantizer-K.onnx      latents [rows, C]                          ->  tokens [rows]
+    decoder-K.onnx        tokens [1, T] or [1, H, W]                 ->  signal
+    decoder-K-8-bits.onnx      the same with products of 8 bits (`nodes`); a network that they harm goes without
 
-Each is a trace of the module, so the arithmetic of ids has one source. Weights are not copied: the graphs hold,
+K names a codebook, 1024 or 2x1024. Each is a trace of the module, so the arithmetic of ids has one source. Weights are not copied: the graphs hold,
 for each, its place in `weights.safetensors`. A quantizer takes a fixed number of rows, as many as its module
 searches at a time, so that a large codebook needs no more memory here than there.
 
@@ -93,7 +93,7 @@ def draft_graphs(model: ModelFolder, draft: Path, report: Callable[[str], None])
     places = places_of_tensors(model.path / WEIGHTS)
     shutil.copyfile(model.path / WEIGHTS, draft / WEIGHTS)
     checksums = {}
-    for name, traced in parts(autoencoder):
+    for name, traced in parts(autoencoder, model):
         graph = fold_constants(traced)
         if isinstance(autoencoder.network, SoundNetwork):
             compute_transforms(graph, autoencoder.network)
@@ -106,28 +106,28 @@ def draft_graphs(model: ModelFolder, draft: Path, report: Callable[[str], None])
     for note in compare(engine, drafted, autoencoder):
         report(f"{model.name}: {note}")
     if not stands_eight_bits(engine, drafted, autoencoder):
-        for rate in model.facts.rates:
-            del checksums[DECODER_8_BITS.format(rate=rate)]
+        for codebook in model.codebooks:
+            del checksums[DECODER_8_BITS.format(codebook=codebook)]
         write_facts(draft, replace(model.facts, graphs=checksums))
     return list(checksums)
 
 
-def parts(model: Autoencoder) -> Iterator[tuple[str, onnx.ModelProto]]:
+def parts(model: Autoencoder, folder: ModelFolder) -> Iterator[tuple[str, onnx.ModelProto]]:
     """File name and graph of all that the engine needs of a model."""
     quantizer, network = model.quantizer, model.network
     axes = {1: "time"} if network.axes == 1 else {1: "height", 2: "width"}
     signal = example(model.network)
     latents = network.encode(signal).flatten(0, -2)
     yield ENCODER, trace(model, lambda m, x: m.network.encode(x).float(), signal, ("signal", "latents"), axes)
-    for rate in quantizer.rates:
+    for rate, codebook in zip(quantizer.rates, folder.codebooks, strict=True):
         rows = max(1, min(ROWS, CELLS["cpu"] // max(quantizer.radices(rate))))
         some = latents[torch.arange(rows) % len(latents)]
         quantize = partial(lambda rate, m, x: m.quantizer.encode(x, rate), rate)
-        yield QUANTIZER.format(rate=rate), trace(model, quantize, some, ("latents", "tokens"), {})
+        yield QUANTIZER.format(codebook=codebook), trace(model, quantize, some, ("latents", "tokens"), {})
         decode = partial(lambda rate, m, x: m.decode(x, rate), rate)
         decoder = trace(model, decode, model.encode(signal, rate), ("tokens", "signal"), axes)
-        yield DECODER_8_BITS.format(rate=rate), with_eight_bits(decoder)
-        yield DECODER.format(rate=rate), decoder
+        yield DECODER_8_BITS.format(codebook=codebook), with_eight_bits(decoder)
+        yield DECODER.format(codebook=codebook), decoder
 
 
 def trace(

@@ -232,16 +232,16 @@ def with_tables(prior: Prior, network: Network) -> Prior:
 
 def as_bytes(sources: Sequence[Floats], bins: int) -> tuple[list[Bytes], Scale]:
     """One field of each source, in steps as fine as sums of bytes allow."""
+    ends = np.array([(source.min(), source.max()) for source in sources])
     for steps in (*range(LARGEST_SUM, 0, -1), *(0.5**power for power in range(1, 40))):
-        whole = [np.rint(source * (bins * steps / 2)).astype(np.int64) for source in sources]
-        lowest = [int(table.min()) for table in whole]
-        base = -math.floor(bins * steps / 2) - sum(lowest)
+        lowest, highest = np.rint(ends * (bins * steps / 2)).astype(np.int64).T
+        base = -math.floor(bins * steps / 2) - int(lowest.sum())
         lowest[-1] += min(base, 0)
-        tables = [table - low for table, low in zip(whole, lowest, strict=True)]
-        if sum(int(table.max()) for table in tables) <= LARGEST_SUM:
+        if (highest - lowest).sum() <= LARGEST_SUM:
             break
     scale = Scale(bins, max(1, int(steps)), min(max(base, 0), LARGEST_SUM))
-    return [table.astype(np.uint8) for table in tables], scale
+    whole = [np.rint(source * (bins * steps / 2)).astype(np.int64) for source in sources]
+    return [(table - low).astype(np.uint8) for table, low in zip(whole, lowest, strict=True)], scale
 
 
 def as_weights(counts: Floats) -> Ints:
