@@ -3,9 +3,9 @@
     python scripts/codebooks.py MODEL OUT --codebooks 512 2048 2x4096 --data TRAINING_MEDIA
     vpcodec train --recipe OUT/recipe.toml --set training.decoder_only=true --start OUT ... -o RUN
 
-VP fits codebooks after training, so a finished encoder can have more of them. Those that are there stay as they are, and
-so do their tokens. What tells the decoder the codebook is interpolated over the bits of a code, among codebooks of as
-many codes a position; training the decoder alone, on real codes, then fits it.
+VP fits codebooks after training, so a finished encoder can have more of them. Those that are there stay as they are,
+and so do their tokens. The vectors that tell the decoder the codebook are interpolated over the bits of a code, among
+codebooks of as many codes a position; training the decoder alone then fits them.
 """
 
 import argparse

@@ -48,7 +48,10 @@ the folder of its model. The options of `[quantizer]` depend on the method: see 
 # README's tables: the codecs, the columns, and what stands above them.
 SHORT: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "speech": (
-        ("speech-low@4096", "speech-vp@1024", "speech-vp@16384", "opus:6", "codec2:3200"),
+        (
+            *("speech-low@4096", "speech-vp@1024", "speech-vp@16384", "speech-vp@2x1024", "speech-vp@2x16384"),
+            *("opus:6", "codec2:3200"),
+        ),
         ("on disk", "PESQ-WB", "STOI"),
         "Speech, {items} recordings. The number after @ is the codebook size K. `opus:6` is Opus at 6 kbit/s, its\n"
         "minimum. PESQ estimates quality (at most 4.64), STOI intelligibility (at most 1).",
@@ -217,7 +220,10 @@ def low_rates() -> list[dict[str, Any]]:
             for each in run.candidates:
                 if run.kind != "speech" or not each.ours or not each.codes:
                     continue
-                groups, codes = model.codes(model.checked_codebook(each.name.partition("@")[2] or None))
+                codebook = model.codebook_name(model.checked_codebook(each.name.partition("@")[2] or None))
+                if codebook not in gallery.shown(model):
+                    continue
+                groups, codes = model.codes(model.checked_codebook(codebook))
                 figures = {
                     "codec": each.name,
                     "rate": groups * each.codes.tokens / run.total_extent,

@@ -11,7 +11,7 @@ folder of recordings, for the tests have no music.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from vpcodec.evaluation.candidates import ModelCandidate
 from vpcodec.evaluation.datasets import Dataset, Item, open_dataset
 from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.evaluation.rivals import parse_rival
+from vpcodec.registry import ModelFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -30,6 +31,7 @@ MEDIA = ROOT / "tests" / "media"
 FOLDER = ROOT / "docs" / "gallery"
 PAGES = {"speech": "listen.html", "image": "look.html", "audio": "music.html"}
 BUNDLED = {"speech": ["speech.flac"], "image": ["cat.png", "coffee.jpg"]}
+SHOWN = (256, 1024, 4096, 16384, "2x1024", "2x16384")
 RIVALS = {
     "speech": ("opus:6", "codec2:3200"),
     "image": ("avif", "webp", "jpeg"),  # as large as our files, as all without a number
@@ -53,12 +55,19 @@ def main() -> None:
 def write_page(page: Path, kind: str, dataset: Dataset) -> None:
     """Evaluate every model of a kind, at each of its rates, and write the report."""
     models = [model for model in released() if model.facts.kind == kind]
-    candidates = [ModelCandidate(model, rate) for model in models for rate in model.facts.rates]
+    candidates = [ModelCandidate(model, codebook) for model in models for codebook in shown(model)]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, page.name)
-        run_evaluation(dataset, candidates, installed(kind), Outputs(report=report))
+        run_evaluation(dataset, candidates, installed(RIVALS[kind], kind), Outputs(report=report))
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(report.read_text(encoding="utf-8") + mark(kind), encoding="utf-8")
+
+
+def shown(model: ModelFolder) -> list[int | str]:
+    """Some of a model's codebooks, far enough apart to hear or see a difference; all of a model with few."""
+    if len(model.codebooks) <= len(SHOWN):
+        return list(model.codebooks)
+    return [codebook for codebook in model.codebooks if codebook in SHOWN]
 
 
 def bundled(kind: str) -> Dataset:
@@ -66,10 +75,10 @@ def bundled(kind: str) -> Dataset:
     return Dataset("bundled", kind, tuple(Item(name, MEDIA / name) for name in BUNDLED[kind]))
 
 
-def installed(kind: str) -> list[str]:
+def installed(names: Iterable[str], kind: str) -> list[str]:
     """The rivals that can run here."""
     found = []
-    for name in RIVALS[kind]:
+    for name in names:
         try:
             parse_rival(name, kind)
             found.append(name)

@@ -4,13 +4,17 @@
 
 The prior is trained on tokens of the training media, never of the test media. Every figure of `evaluation.json` and
 `card.md` comes from files written as `vpcodec encode` writes them. `notes.md`, which the card takes up, is the one
-file of a model that is written by hand: what it was trained on, what follows, what breaks. What stands after
-"License: " at the beginning of a line there, `vpcodec models` shows, too.
+file of a model that is written by hand: what it was trained on, what follows, what breaks. Where `scripts/data.py` made
+the folder of the training media, the table of sources is put between the markers there. What stands after "License: "
+at the beginning of a line, `vpcodec models` shows, too. `recipe.toml` is the recipe that ships under the model's name.
 """
 
 import argparse
 import io
+import re
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +27,7 @@ from numpy.typing import NDArray
 from vpcodec.codec.onnx_engine import ENCODER, OnnxEngine
 from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.windows import CORES
+from vpcodec.config import to_toml
 from vpcodec.data.audio import open_audio
 from vpcodec.data.image import open_image
 from vpcodec.data.media import list_media
@@ -32,10 +37,17 @@ from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import Outputs, run_evaluation
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.graphs import write_graphs
-from vpcodec.registry import FACTS, WEIGHTS, ModelFacts, ModelFolder, write_facts
+from vpcodec.registry import FACTS, NOTES, WEIGHTS, ModelFacts, ModelFolder, write_facts
 from vpcodec.training.prior import LARGEST_LEVEL, train_prior
+from vpcodec.training.recipes import find_recipe
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.gallery import installed
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
+SOURCES = re.compile(r"(<!-- sources: begin -->\n).*(<!-- sources: end -->)", re.DOTALL)
+LARGEST_MODEL = 16_000_000  # bytes of a released folder
 
 
 def main() -> None:
@@ -45,34 +57,50 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="training media, for the prior")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders to evaluate on")
     parser.add_argument("--against", nargs="*", default=[], help="rivals to evaluate beside it")
-    parser.add_argument("--prior-media", type=int, default=1500, help="media that it learns from, drawn at random")
+    parser.add_argument("--prior-media", type=int, default=2000, help="media that it learns from, drawn at random")
     parser.add_argument(
-        "--prior-copies", type=int, default=2, help="how often each is encoded, moved by a part of a token each time"
+        "--prior-copies", type=int, default=1, help="how often each is encoded, moved by a part of a token each time"
     )
-    parser.add_argument("--prior-passes", type=float, default=4.0, help="how often the prior sees each token")
+    parser.add_argument("--prior-passes", type=float, default=2.0, help="how often the prior sees each token")
     parser.add_argument("--prior-neighbors", type=int, default=5, help="tokens before a token that it looks at")
     parser.add_argument("--prior-bins", type=int, nargs="*", default=[8, 6, 5, 5], help="of each of its fields")
     parser.add_argument("--skip-prior", action="store_true", help="keep the prior that is there")
     options = parser.parse_args()
 
     folder = copy_model(options.run, options.name)
-    model = write_graphs(folder)
+    against = installed(options.against, ModelFolder(folder).facts.kind)
+    name_sources(folder, options.data)
+    model = write_graphs(folder, print)
     if not options.skip_prior:
         write_priors(model, options)
     for test in options.test:
-        evaluate(model, test, options.against)
+        evaluate(model, test, against)
     (model.path / FACTS).write_text(facts_text(model), encoding="utf-8")
-    print(write_card(model))
+    card, size = write_card(model), sum(path.stat().st_size for path in model.path.iterdir())
+    print(f"{card}; the folder has {size:,} bytes, {time.process_time() / 60:.1f} minutes of processor time")
+    if size > LARGEST_MODEL:
+        raise SystemExit(f"{model.path}: more than {LARGEST_MODEL:,} bytes")
 
 
 def copy_model(run: Path, name: str) -> Path:
-    """The shipped files of a run under the model's name."""
+    """The weights and facts of a run under the model's name, and the recipe that ships under it."""
     folder = MODELS / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (WEIGHTS, "recipe.toml"):
-        shutil.copyfile(run / file, folder / file)
+    for old in folder.glob("*.onnx"):
+        old.unlink()
+    shutil.copyfile(run / WEIGHTS, folder / WEIGHTS)
+    (folder / "recipe.toml").write_text(to_toml(find_recipe(name)), encoding="utf-8")
     write_facts(folder, replace(ModelFolder(run).facts, name=name))
     return folder
+
+
+def name_sources(folder: Path, data: Path) -> None:
+    """Put what `scripts/data.py` says of the training media into a model's folder."""
+    if (data / "sources.md").is_file():
+        shutil.copyfile(data / "sources.json", folder / "sources.json")
+        table, notes = (data / "sources.md").read_text(encoding="utf-8"), folder / NOTES
+        text = SOURCES.sub(lambda found: found[1] + table + found[2], notes.read_text(encoding="utf-8"))
+        notes.write_text(text, encoding="utf-8")
 
 
 def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
@@ -104,7 +132,8 @@ def write_priors(model: ModelFolder, options: argparse.Namespace) -> None:
         )
         path = model.prior_path(rate)
         path.write_bytes(prior)
-        print(f"{path}: {len(prior):,} bytes from {sum(frame.size for frame in found):,} tokens", flush=True)
+        size, minutes = sum(frame.size for frame in found), time.process_time() / 60
+        print(f"{path.name}: {len(prior):,} bytes from {size:,} tokens, {minutes:.1f} minutes so far", flush=True)
 
 
 class SharedLatents(OnnxEngine):

@@ -47,8 +47,7 @@ class Program:
         self.size = "--codebook" if b"--codebook" in self("encode", "--help")[1] else "--rate"
         models = sorted(path.parent for path in (tree / "models").glob("*/model.toml"))
         self.models = {
-            model.name: sorted(prior.stem.split("-")[-1] for prior in model.glob("prior-*.bin"))
-            for model in models
+            model.name: sorted(prior.stem.split("-")[-1] for prior in model.glob("prior-*.bin")) for model in models
         }
 
     def __call__(self, *words: object, content: bytes = b"") -> tuple[str, bytes]:

@@ -30,7 +30,8 @@ def test_a_finished_model_gets_more_codebooks_and_keeps_the_tokens_of_its_own() 
         float((new.quantizer.decode(new.quantizer.encode(latents, rate), rate) - latents).square().mean())
         for rate in new.quantizer.rates
     ]
-    assert errors[:4] == sorted(errors[:4], reverse=True) and errors[4:] == sorted(errors[4:], reverse=True)
+    assert errors[:4] == sorted(errors[:4], reverse=True)
+    assert errors[4:] == sorted(errors[4:], reverse=True)
 
 
 def test_the_decoder_is_told_a_new_codebook_by_those_of_as_many_codes_a_position() -> None:

@@ -85,13 +85,14 @@ def test_graphs_of_a_network_with_blocks_at_the_rate_of_the_spectra_agree_with_t
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_rate_of_a_model_has_a_quantizer_and_a_decoder_of_its_own(tmp_path: Path, kind: str) -> None:
-    settings = ["quantizer.rates=[16, 64]"]
+    settings = ["quantizer.rates=[16, 64, '2x16']"]
     model = make_model(tmp_path / "model", override(find_recipe(f"{kind}-vp-tiny"), settings))
     weights = load_file(model.path / WEIGHTS)
     torch.manual_seed(1)
     weights["rate_conditions"] = torch.randn_like(weights["rate_conditions"])
     change_weights(model.path, weights)
     model = write_graphs(model.path)
+    assert {"quantizer-16.onnx", "quantizer-2x16.onnx", "decoder-64.onnx", "decoder-2x16.onnx"} <= {*model.facts.graphs}
     reference, engine = TorchEngine(model, "cpu"), OnnxEngine(model)
     signal = signal_of(kind, 20, 30)
     decoded = []

@@ -42,6 +42,12 @@ def test_a_saved_model_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch:
     assert find_model("mine").facts.vocabularies == [240]
 
 
+def test_the_prior_of_a_codebook_is_named_as_users_name_it(tmp_path: Path) -> None:
+    model = saved(tmp_path / "mine", "speech-vp-tiny", settings=["quantizer.rates=[16, '2x16']"])
+    (model.path / "prior-2x16.bin").write_bytes(b"of two codes")
+    assert (model.prior(16), model.prior(256)) == (None, b"of two codes")
+
+
 def test_a_folder_that_cannot_be_read_hides_no_other_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path / "mine")
     for name, content in {"newer": 'name = "newer"\nsmell = "sweet"\n', "torn": "name = "}.items():

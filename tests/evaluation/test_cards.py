@@ -26,14 +26,14 @@ kind = "speech"
 hop = 96
 encoder_reach = 1
 decoder_reach = 1
-rates = [16, 1024]
-vocabularies = [16, 1000]
-radices = [[16], [8, 5, 5, 5]]
+rates = [16, 1024, 4096]
+vocabularies = [16, 1000, 4096]
+radices = [[16], [8, 5, 5, 5], [64, 64]]
 parameters = 1234567
 weights_sha256 = "00"
 steps = 20000
 minutes = 90.0
-quantizer = { method = "fsp" }
+quantizer = { method = "fsp", rates = [16, 1024, "2x64"] }
 """
 
 
@@ -56,7 +56,7 @@ def test_a_card_has_the_model_the_recipe_and_the_results(model, results):
     card = write_card(model).read_text()
     mean = results.summary.candidates[0].metrics["si_sdr"].mean
     assert "| parameters | 1,234,567 |" in card
-    assert "16, 1,024 (1,000 codes)" in card
+    assert "| codebook sizes | 16, 1,024 (1,000 codes), 2x64 |" in card
     assert 'kind = "speech"' in card
     assert f"{mean:.2f}" in card
     assert "vpcodec encode in.wav --model mu-law" in card
@@ -72,6 +72,17 @@ def test_a_new_run_on_the_same_data_replaces_the_last(model, results):
     record(results, model)
     assert json.loads((model.path / "evaluation.json").read_text()) == first
     assert [run.dataset for run in read_runs(model)] == ["speech"]
+
+
+def test_codecs_that_a_machine_lacks_keep_their_figures_from_the_last_run_on_the_same_items(model, results):
+    own = results.summary.candidates[0]
+    other = replace(own, name="codec2:3200", family="codec2", ours=False)
+    tuned = replace(own, name="avif", family="avif", ours=False, matched="mulaw-4")
+    record(replace(results, summary=replace(results.summary, candidates=[own, other, tuned])), model)
+    record(results, model)
+    assert [each.name for each in read_runs(model)[0].candidates] == ["mulaw-4", "codec2:3200"]
+    record(replace(results, summary=replace(results.summary, items=99)), model)
+    assert [each.name for each in read_runs(model)[0].candidates] == ["mulaw-4"]
 
 
 def test_only_the_models_own_figures_are_recorded(model, results):

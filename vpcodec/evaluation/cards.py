@@ -39,6 +39,8 @@ def record(results: Results, model: ModelFolder) -> Path:
     """Put a run into a model's `evaluation.json`, in place of its last run on the same data set.
 
     Kept are the model's own candidates, whose family is the model's name, and the codecs that it was compared with.
+    Those of the last run stay where the items are the same, as not every machine has them, but not those whose size
+    was matched to that of another.
 
     Raises:
         ModelError: The file that is there is damaged, or the model was not part of the run.
@@ -48,13 +50,20 @@ def record(results: Results, model: ModelFolder) -> Path:
     own = [each for each in run.candidates if each.ours and each.family == model.name]
     if not own:
         raise ModelError(f"{model.name} was not part of this evaluation")
+    others = [each for each in run.candidates if not each.ours]
+    runs = []
+    for last in read_runs(model):
+        if last.dataset != run.dataset:
+            runs.append(last)
+        elif (last.items, last.total_extent) == (run.items, run.total_extent):
+            known = {each.name for each in others}
+            others += [each for each in last.candidates if not (each.ours or each.matched or each.name in known)]
     run = replace(
         run,
         # What was looked for, and where, belongs to the machine.
         unavailable={name: why.partition(":")[0] for name, why in run.unavailable.items()},
-        candidates=own + [each for each in run.candidates if not each.ours],
+        candidates=own + others,
     )
-    runs = [other for other in read_runs(model) if other.dataset != run.dataset]
     path = model.path / EVALUATION
     write_text(path, evaluation_text([*runs, run]))
     return path
