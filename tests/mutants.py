@@ -163,7 +163,7 @@ NETWORKS = (
     ),
     Mutant(
         "vpcodec/networks/blocks.py",
-        "return x + self.gain * ",
+        "return x + (self.gain * ",
         "return self.gain * ",
         "tests/networks/test_networks.py",
     ),

@@ -45,8 +45,8 @@ def test_the_short_time_transform_and_its_inverse_restore_the_waveform() -> None
     signal = signal_of(network, 9)
     blocks = torch.nn.functional.pad(signal, (144, 144)).unflatten(1, (-1, network.hop))
     frames = torch.cat([blocks[:, shift : shift + 9] for shift in range(OVERLAP)], dim=-1)
-    envelope = overlap_add(network.window.square().expand(1, 9, -1))
-    restored = overlap_add(frames @ network.analysis @ network.synthesis) / envelope
+    envelope = overlap_add(network.window.square().expand(1, 9, -1), network.hop)
+    restored = overlap_add(frames @ network.analysis @ network.synthesis, network.hop) / envelope
     torch.testing.assert_close(restored, signal, atol=1e-5, rtol=0)
 
 

@@ -4,6 +4,7 @@
 
     linear      one product that takes the weight as it is stored; the exporter transposes it, in a copy
     unflatten   keeps sizes that vary; the exporter freezes them to those of the example
+    flatten     states the shape where it can, so that no nodes compute it
     ndtr        the normal distribution function, by way of the error function
 
 `compute_transforms` replaces the transforms of sound, as numbers ten times larger than all the rest of a graph, by
@@ -29,7 +30,7 @@ from typing import Any
 import onnx
 import torch
 from onnx.numpy_helper import to_array
-from torch.onnx import symbolic_helper
+from torch.onnx import symbolic_helper, symbolic_opset9
 from torch.onnx.utils import register_custom_op_symbolic, unregister_custom_op_symbolic
 
 from vpcodec.networks.sound import SoundNetwork
@@ -47,9 +48,12 @@ def constant(graph: Graph, *numbers: int) -> Value:
 
 def linear(graph: Graph, x: Value, weight: Value, bias: Value) -> Value:
     """[..., C] -> [..., D], as a product of two matrices."""
-    rows = graph.op("Reshape", x, constant(graph, -1, weight.type().sizes()[1]))
+    flat = symbolic_helper._get_tensor_rank(x) == 2
+    rows = x if flat else graph.op("Reshape", x, constant(graph, -1, weight.type().sizes()[1]))
     terms = (rows, weight) if symbolic_helper._is_none(bias) else (rows, weight, bias)
     product = graph.op("Gemm", *terms, transB_i=1)
+    if flat:
+        return product
     kept = graph.op("Shape", x, start_i=0, end_i=-1)
     wide = graph.op("Concat", kept, constant(graph, weight.type().sizes()[0]), axis_i=0)
     return graph.op("Reshape", product, wide)
@@ -58,9 +62,23 @@ def linear(graph: Graph, x: Value, weight: Value, bias: Value) -> Value:
 @symbolic_helper.parse_args("v", "i", "is")
 def unflatten(graph: Graph, x: Value, axis: int, sizes: list[int]) -> Value:
     """[..., a*b, ...] -> [..., a, b, ...]"""
+    known = symbolic_helper._get_tensor_sizes(x)
+    after = known[axis % len(known) + 1 :]
+    if None not in after:
+        return graph.op("Reshape", x, constant(graph, *[0] * (axis % len(known)), *sizes, *after))  # 0 keeps a size
     before = graph.op("Shape", x, start_i=0, end_i=axis)
     after = graph.op("Shape", x, start_i=LAST if axis == -1 else axis + 1, end_i=LAST)
     return graph.op("Reshape", x, graph.op("Concat", before, constant(graph, *sizes), after, axis_i=0))
+
+
+@symbolic_helper.parse_args("v", "i", "i")
+def flatten(graph: Graph, x: Value, start: int, end: int) -> Value:
+    """Axes from start to end, the end included, as one."""
+    known = symbolic_helper._get_tensor_sizes(x)
+    after = known[end % len(known) + 1 :]
+    if None not in after:
+        return graph.op("Reshape", x, constant(graph, *[0] * (start % len(known)), -1, *after))
+    return symbolic_opset9.flatten(graph, x, start, end)
 
 
 def log(graph: Graph, x: Value) -> Value:
@@ -78,6 +96,7 @@ def ndtr(graph: Graph, x: Value) -> Value:
 OPERATIONS: dict[str, Callable[..., Value]] = {
     "aten::linear": linear,
     "aten::unflatten": unflatten,
+    "aten::flatten": flatten,
     "aten::log": log,
     "aten::special_ndtr": ndtr,
 }

@@ -71,7 +71,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = self.mix(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return x + self.gain * self.project(F.gelu(self.expand(self.norm(mixed))))
+        rows = self.norm(mixed).flatten(0, -2)  # products of two matrices, between which a graph computes no shapes
+        return x + (self.gain * self.project(F.gelu(self.expand(rows)))).view_as(x)
 
 
 class Trunk(nn.Module):

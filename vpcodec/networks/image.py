@@ -48,15 +48,14 @@ def patches(pixels: Tensor) -> Tensor:
     """[B, H*8, W*8, 3] -> [B, H, W, 4*192]: the four blocks under each 16x16 patch; grey beyond the edges."""
     padded = torch.nn.functional.pad(pixels, (0, 0, MARGIN, MARGIN, MARGIN, MARGIN))
     blocks = padded.unflatten(1, (-1, HOP)).unflatten(3, (-1, HOP)).transpose(2, 3).flatten(3)  # [B, H+1, W+1, 192]
-    height, width = blocks.shape[1] - 1, blocks.shape[2] - 1
-    return torch.cat([blocks[:, y : y + height, x : x + width] for y, x in CORNERS], dim=-1)
+    return torch.cat([blocks[:, y : y - 1 or None, x : x - 1 or None] for y, x in CORNERS], dim=-1)
 
 
 def overlap_add(patch: Tensor) -> Tensor:
     """[B, H, W, 4*192] -> [B, H*8, W*8, 3]: patches summed at every hop, the margins cut off."""
-    parts = patch.chunk(4, dim=-1)
+    parts = patch.split([BLOCK] * 4, dim=-1)
     pad = torch.nn.functional.pad
     blocks = sum(pad(part, (0, 0, x, 1 - x, y, 1 - y)) for (y, x), part in zip(CORNERS, parts, strict=True))
     assert isinstance(blocks, Tensor)
     pixels = blocks.unflatten(-1, (HOP, HOP, COLOURS)).transpose(2, 3).flatten(1, 2).flatten(2, 3)
-    return pixels[:, MARGIN : pixels.shape[1] - MARGIN, MARGIN : pixels.shape[2] - MARGIN]
+    return pixels[:, MARGIN:-MARGIN, MARGIN:-MARGIN]

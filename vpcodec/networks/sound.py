@@ -92,12 +92,12 @@ class SoundNetwork(SignalNetwork):
 
     def encode(self, signal: Tensor) -> Tensor:
         if self.channels == 1:
-            return self.encoder(self.features(signal).unsqueeze(1)).squeeze(1)
+            return self.encoder(self.features(signal).unsqueeze(1))[:, 0]
         features = [self.features(channel) for channel in middle_and_side(signal).unbind(2)]
-        return self.encoder(torch.cat(features, dim=-1).unsqueeze(1)).squeeze(1)
+        return self.encoder(torch.cat(features, dim=-1).unsqueeze(1))[:, 0]
 
     def decode(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        written = self.decoder(latents.unsqueeze(1), condition).squeeze(1).float()
+        written = self.decoder(latents.unsqueeze(1), condition)[:, 0].float()
         if self.channels == 1:
             return self.waveform(written)
         channels = [self.waveform(channel) for channel in written.chunk(self.channels, dim=-1)]
@@ -108,21 +108,21 @@ class SoundNetwork(SignalNetwork):
         size = len(self.window)
         margin, hop = (size - size // OVERLAP) // 2, size // OVERLAP
         blocks = torch.nn.functional.pad(signal, (margin, margin)).unflatten(1, (-1, hop))
-        positions = blocks.shape[1] - OVERLAP + 1
-        frames = torch.cat([blocks[:, shift : shift + positions] for shift in range(OVERLAP)], dim=-1)
-        real, imaginary = (frames @ self.analysis).chunk(2, dim=-1)
+        views = [blocks[:, shift : shift + 1 - OVERLAP or None] for shift in range(OVERLAP)]
+        real, imaginary = (torch.cat(views, dim=-1) @ self.analysis).split([size // 2 + 1] * 2, dim=-1)
         magnitude = torch.sqrt(real.square() + imaginary.square() + (FLOOR * hop) ** 2)
         return torch.cat((torch.log(magnitude), real / magnitude, imaginary / magnitude), dim=-1)
 
     def waveform(self, written: Tensor) -> Tensor:
         """[B, F, 2*bins], log magnitude and phase -> [B, F*hop]."""
-        magnitude, phase = written.chunk(2, dim=-1)
         size = len(self.window)
+        magnitude, phase = written.split([size // 2 + 1] * 2, dim=-1)
         magnitude = torch.exp(magnitude.clamp(max=math.log(LOUDEST * size / OVERLAP)))
         spectrum = torch.cat((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=-1)
         frames = spectrum @ self.synthesis
-        envelope = overlap_add(self.window.square().expand(1, frames.shape[1], size))
-        return overlap_add(frames) / envelope
+        envelope = self.window.square().expand_as(frames[:1])
+        signal = overlap_add(torch.cat((frames, envelope)), size // OVERLAP)
+        return signal[:-1] / signal[-1:]
 
 
 def middle_and_side(stereo: Tensor) -> Tensor:
@@ -131,15 +131,14 @@ def middle_and_side(stereo: Tensor) -> Tensor:
     return torch.stack((left + right, left - right), dim=2) * 0.5**0.5
 
 
-def overlap_add(frames: Tensor) -> Tensor:
+def overlap_add(frames: Tensor, hop: int) -> Tensor:
     """[B, T, 4*hop] -> [B, T*hop]: frames summed at every hop, the margins cut off."""
-    parts = frames.unflatten(-1, (OVERLAP, -1)).unbind(2)
+    parts = frames.split([hop] * OVERLAP, dim=-1)
     pad = torch.nn.functional.pad
     blocks = sum(pad(part, (0, 0, shift, OVERLAP - 1 - shift)) for shift, part in enumerate(parts))
     assert isinstance(blocks, Tensor)
-    signal = blocks.flatten(1)
-    margin = 3 * frames.shape[-1] // (2 * OVERLAP)  # samples by which a window exceeds its hop on either side
-    return signal[:, margin : signal.shape[1] - margin]
+    margin = (OVERLAP - 1) * hop // 2  # samples by which a window exceeds its hop on either side
+    return blocks.flatten(1)[:, margin:-margin]
 
 
 def transforms(size: int) -> tuple[Tensor, Tensor, Tensor]:
