@@ -67,6 +67,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fsp+laplace": {"activation": "laplace"},
     "fsq+plain": {"symmetric": False},
 }
+PREDICTED = "language model, bit"  # a token, see predictability.py
 NETWORK = Network(width=64, encoder_blocks=2, decoder_blocks=4, expansion=3, kernel=5)
 DATA = {"speech": Data(batch=4, crop=96), "image": Data(batch=8, crop=8)}
 ITEMS = 24  # of the test set
@@ -84,6 +85,15 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.quantizer}/{self.size}/{self.seed}"
+
+    @property
+    def several(self) -> bool:
+        """Whether one training serves the cells of all sizes."""
+        return "rates" in VARIANTS.get(self.quantizer, {})
+
+    def folder(self, out: Path) -> Path:
+        """Its model."""
+        return out / "models" / f"{self.kind}-{self.quantizer}-{'all' if self.several else self.size}-{self.seed}"
 
     @classmethod
     def of(cls, name: str) -> "Cell":
@@ -178,12 +188,10 @@ def run_cell(cell: Cell, train_folder: Path, test_folders: list[Path], options: 
 
     A method that fails to train is a result, too.
     """
-    several = "rates" in VARIANTS.get(cell.quantizer, {})  # then one training serves the cells of all sizes
-    folder = options.out / "models" / f"{cell.kind}-{cell.quantizer}-{'all' if several else cell.size}-{cell.seed}"
-    recipe = cell.recipe(options.steps)
+    folder, recipe = cell.folder(options.out), cell.recipe(options.steps)
     facts: dict[str, Any] = {"cell": str(cell), "steps": options.steps}
     try:
-        if not (several and is_model_of(folder, recipe)):
+        if not (cell.several and is_model_of(folder, recipe)):
             shutil.rmtree(folder, ignore_errors=True)
             train(recipe, Run(data=train_folder, valid=train_folder, out=folder, device=options.device))
         figures, *others = [evaluate(cell, folder, test) for test in test_folders]
@@ -260,8 +268,8 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
     """
     metrics = {name: metric.label for name, metric in COMPARED[kind].items()}
     paper = f"paper: {' / '.join(published[kind]['metrics'])}"
-    heads = ["method", "seeds", *metrics.values(), "CVU", "entropy, bit"]
-    heads = heads if short else ["K", *heads[:-2], "tokens", *heads[-2:], "file", paper]
+    heads = ["method", "seeds", *metrics.values(), "CVU", "entropy, bit", PREDICTED]
+    heads = heads if short else ["K", *heads[:-3], "tokens", *heads[-3:], "file", paper]
     rows = []
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for cell, facts in results.items():
@@ -281,6 +289,9 @@ def table(kind: str, results: dict[Cell, dict[str, Any]], published: dict[str, A
             if None not in bits:
                 row["CVU"] = spread([2**bit / each["vocabulary"] for bit, each in zip(bits, codes, strict=True)])
                 row["entropy, bit"] = spread(bits)
+            predicted = [facts["language_model"]["bits"] for facts in whole if "language_model" in facts]
+            if len(predicted) == len(whole):
+                row[PREDICTED] = spread(predicted)
             shares = [facts["bitrate"]["file"] / facts["bitrate"]["nominal"] for facts in whole]
             row["file"] = spread(shares, percent=True)
         rows.append([row.get(head, "–") for head in heads])
@@ -306,7 +317,7 @@ def dynamics_table(kind: str, results: dict[Cell, dict[str, Any]]) -> str:
     shares = (0.25, 0.5, 0.75, 1.0)
     rows = []
     for quantizer in (*QUANTIZERS, *VARIANTS):
-        if "rates" in VARIANTS.get(quantizer, {}):
+        if Cell(kind, quantizer, MIDDLE, 0).several:
             continue  # trainings with several sizes are watched at the largest
         found = [
             facts["used_by_step"]

@@ -69,15 +69,16 @@ def test_the_speed_shown_counts_seconds_of_speech_or_images(handlers: None, reci
     assert Watch(find_recipe(recipe), Messages()).per_step == pytest.approx(amount)
 
 
+@pytest.mark.parametrize("resumed_at", [0.0, 0.5])
 def test_without_a_terminal_a_run_prints_a_line_per_minute(
-    handlers: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    handlers: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, resumed_at: float
 ) -> None:
     clock = [1000.0]
     monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
     watch = Watch(find_recipe("image-fsp-1024"), Messages())
     for step in range(1, 61):
         clock[0] += 2.5
-        watch(step, step / 240, 0.5)
+        watch(step, resumed_at + (1 - resumed_at) * step / 240, 0.5)
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(",")[0].rpartition("step ")[2] for line in lines] == ["24", "48"]
     assert "loss 0.5" in lines[0]

@@ -96,10 +96,11 @@ class Watch:
             self.per_step *= recipe.data.crop * network.stride * network.hop / network.sample_rate
             self.unit = "seconds of sound"
         self.step, self.progress, self.loss = 0, 0.0, float("nan")
+        self.first: tuple[float, float] | None = None  # time and progress of the first step; not 0 where a run resumes
         self.stopped = False
         self.ending: BaseException | None = None
         self.pace = 0.0  # seconds a step, lately
-        self.began = self.latest = self.told = time.monotonic()
+        self.latest = self.told = time.monotonic()
         for number, ending in ((signal.SIGINT, KeyboardInterrupt()), (signal.SIGTERM, SystemExit(143))):
             signal.signal(number, self.handler(ending))
 
@@ -119,9 +120,12 @@ class Watch:
         self.pace = 0.9 * self.pace + 0.1 * lately if self.pace else lately
         self.latest = now
         self.step, self.progress, self.loss = step, progress, loss
+        if self.first is None:
+            self.first = now, progress
         if not self.messages.lively and now - self.told >= EVERY:
             self.told = now
-            left = (now - self.began) * (1 - progress) / max(progress, 1e-9) / 60
+            began, before = self.first
+            left = (now - began) * (1 - progress) / max(progress - before, 1e-9) / 60
             self.messages.note(f"{self.state()[1]}, about {left:.0f} minutes left")
         if self.ending:
             self.stopped = True
