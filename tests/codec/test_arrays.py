@@ -115,19 +115,21 @@ def test_signals_and_ids_of_every_type_of_number_are_taken(sound: np.ndarray) ->
     signal = torch.from_numpy(sound[:4800].copy())
     for dtype in (torch.float64, torch.float16, torch.bfloat16):
         rounded = signal.to(dtype).requires_grad_()
-        ids = codec.encode_tokens(rounded, sample_rate=16_000).ids
-        assert torch.equal(ids, codec.encode_tokens(rounded.detach().float(), sample_rate=16_000).ids)
+        ids = codec.encode_tokens(rounded, sample_rate=16_000, codebook=1024).ids
+        assert torch.equal(ids, codec.encode_tokens(rounded.detach().float(), sample_rate=16_000, codebook=1024).ids)
     half = sound[:4800].astype(np.float16)
     assert (
-        codec.encode_tokens(half, sample_rate=16_000).ids
-        == codec.encode_tokens(half.astype(np.float32), sample_rate=16_000).ids
+        codec.encode_tokens(half, sample_rate=16_000, codebook=1024).ids
+        == codec.encode_tokens(half.astype(np.float32), sample_rate=16_000, codebook=1024).ids
     ).all()
-    wanted = codec.decode_tokens(ids, level=torch.tensor([-30.0]))
+    wanted = codec.decode_tokens(ids, codebook=1024, level=torch.tensor([-30.0]))
     ragged = np.empty(2, object)  # what some libraries make of rows of different lengths
     ragged[:] = [ids[0].numpy(), ids[0, :9].numpy()]
-    assert (codec.decode_tokens(ragged, level=-30.0)[0, :4800] == wanted.numpy()).all()
+    assert (codec.decode_tokens(ragged, codebook=1024, level=-30.0)[0, :4800] == wanted.numpy()).all()
     for same in (ids.int(), ids.to(torch.uint16), ids.numpy().astype(np.uint16), ids[0], ids.tolist(), ids[0].tolist()):
-        decoded = codec.decode_tokens(same, level=torch.tensor(-30.0).bfloat16(), lengths=torch.tensor(4800))
+        decoded = codec.decode_tokens(
+            same, codebook=1024, level=torch.tensor(-30.0).bfloat16(), lengths=torch.tensor(4800)
+        )
         assert (np.asarray(decoded) == wanted.numpy()).all()
         assert isinstance(decoded, torch.Tensor) == isinstance(same, torch.Tensor)
 
