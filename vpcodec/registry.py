@@ -180,12 +180,11 @@ def save_model(folder: Path, model: "Autoencoder", recipe: "Recipe", training: d
         recipe: What it was trained with.
         training: `steps` and `minutes` of the training.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     left_out = training_state(model)
     shipped = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in left_out}
-    save_file({name: stored(name, value).contiguous() for name, value in shipped.items()}, folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)  # the library keeps its files to their owner
+    (folder / WEIGHTS).write_bytes(save({name: stored(name, value).contiguous() for name, value in shipped.items()}))
     quantizer, network = model.quantizer, model.network
     facts = ModelFacts(
         name=folder.resolve().name,

@@ -1,5 +1,6 @@
 """`vpcodec train` as a process: it makes a model, stops when asked to, and goes on."""
 
+import resource
 import shutil
 import signal
 from collections.abc import Iterator
@@ -47,8 +48,16 @@ def test_a_stopped_run_keeps_its_state_and_goes_on(vpcodec: Command, data: Path,
     assert ModelFolder(vpcodec.folder / "model").facts.steps == stopped_after + 2
 
 
-def test_a_failed_start_does_not_block_the_next_run(vpcodec: Command, data: Path) -> None:
+def test_a_failed_start_is_one_line_and_does_not_block_the_next_run(vpcodec: Command, data: Path) -> None:
+    def little_space() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
     assert vpcodec(*TRAIN, "--data", "nowhere").returncode == 1
+    assert vpcodec(*TRAIN, "-o", "data/speech.flac").stderr == b"vpcodec: data/speech.flac: file exists\n"
+    full = vpcodec(*TRAIN, preexec_fn=little_space)
+    assert full.returncode == 1
+    assert full.stderr.endswith(b"\nvpcodec: model/checkpoint.safetensors: file too large\n")
+    assert vpcodec.names("model/*") == []
     assert vpcodec(*TRAIN, "--set", "training.steps=1").returncode == 0
 
 
@@ -83,6 +92,26 @@ def test_without_a_terminal_a_run_prints_a_line_per_minute(
     assert [line.partition(",")[0].rpartition("step ")[2] for line in lines] == ["24", "48"]
     assert "loss 0.5" in lines[0]
     assert lines[0].endswith("about 9 minutes left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_only_a_step_is_waited_for_when_a_run_is_stopped(handlers: None, number: signal.Signals) -> None:
+    ended = (KeyboardInterrupt, SystemExit)
+    watch = Watch(find_recipe("image-fsp-1024"), Messages())
+    with pytest.raises(ended):  # while data are read
+        signal.raise_signal(number)
+    assert not watch.stopped
+    watch(1, 0.0, 0.5)
+    watch(2, 1.0, float("nan"))
+    with pytest.raises(ended):  # while codebooks are fitted
+        signal.raise_signal(number)
+    assert watch.stopped
+    watch = Watch(find_recipe("image-fsp-1024"), Messages())
+    watch(1, 0.0, 0.5)
+    signal.raise_signal(number)
+    with pytest.raises(ended):
+        watch(2, 0.5, 0.5)
+    assert watch.stopped
 
 
 def test_a_run_prints_the_files_it_found_and_skipped(vpcodec: Command, data: Path) -> None:

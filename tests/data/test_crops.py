@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -201,8 +202,38 @@ def test_sources_add_up_and_are_folders_numbered_shards_or_lists_of_paths(shard:
     assert names == ["name with spaces.flac"] * 2 + ["part-008.tar", "part-009.tar"]
     with pytest.raises(DataError, match=r"part-011\.tar: no such file"):
         list_media(Path(tmp_path, "part-{010..011}.tar"), "speech")
+    Path(tmp_path, "list.txt").write_text("nowhere.flac\n")
+    with pytest.raises(DataError, match=r"list\.txt: .*nowhere\.flac: no such file"):
+        list_media(listed, "speech")
     with pytest.raises(DataError, match="no-list"):
         list_media(Path("@no-list.txt"), "speech")
+
+
+def test_folders_behind_links_are_read_once_and_a_link_that_leads_nowhere_is_a_bad_file(tmp_path: Path) -> None:
+    for folder in ("data", "elsewhere"):
+        Path(tmp_path, folder).mkdir()
+    photos(tmp_path / "elsewhere", 10)
+    for name, target in (("a", "elsewhere"), ("b", "elsewhere"), ("loop", "data"), ("gone.png", "not fetched.png")):
+        Path(tmp_path, "data", name).symlink_to(tmp_path / target)
+    crops = ImageCrops(tmp_path / "data", Data(batch=32, crop=2), 8, seed=0)
+    assert len(crops.media) == 11
+    crops.batch(0)
+    assert [str(error) for error in crops.skipped.values()] == [f"{tmp_path}/data/gone.png: no such file or directory"]
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos(tmp_path, 2)
+    (tmp_path / "private").mkdir()
+    scandir = os.scandir
+
+    def forbidden(path: str) -> object:
+        if path.endswith("private"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    with pytest.raises(DataError, match="private: permission denied"):
+        list_media(tmp_path, "image")
 
 
 def test_lengths_come_from_headers_and_later_from_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
 """What a run leaves in its log, and what TensorBoard gets of it."""
 
+import csv
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
-from vpcodec.errors import DependencyError
+from vpcodec.errors import DataError, DependencyError
 from vpcodec.training.journal import EVERY, Journal
 from vpcodec.training.recipes import find_recipe
 
@@ -41,6 +42,25 @@ def test_tensorboard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(DependencyError, match="needs tensorboard"):
         journal(tmp_path).open_board()
+
+
+def test_a_resumed_log_forgets_what_its_checkpoint_does_not_know_and_a_line_that_was_cut(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,loss\n20,0.9\n40,0.8\n60,0.7\n4")
+    kept = journal(tmp_path, resume=True)
+    kept.cut(40)
+    kept.add(41, 1.0, 0.1, {"loss": 0.6})
+    kept.flush()
+    assert (tmp_path / "log.csv").read_text().splitlines() == ["step,loss", "20,0.9", "40,0.8", "41,0.6"]
+
+
+def test_files_that_were_skipped_before_a_run_was_killed_stay_named(tmp_path: Path) -> None:
+    first, second = (DataError(f"{name}: damaged, or\ntruncated") for name in ("a.wav", "b.wav"))
+    journal(tmp_path).note_skipped([first, first])
+    journal(tmp_path, resume=True).note_skipped([second, first])
+    with (tmp_path / "skipped.csv").open(newline="") as file:
+        assert [row["problem"][:5] for row in csv.DictReader(file)] == ["a.wav", "b.wav"]
+    journal(tmp_path)
+    assert not (tmp_path / "skipped.csv").exists()
 
 
 def test_a_log_that_an_older_version_began_keeps_its_columns(tmp_path: Path) -> None:

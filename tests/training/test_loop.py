@@ -77,8 +77,12 @@ def test_a_run_that_is_killed_in_its_first_step_can_be_resumed(media: Path, tmp_
     recipe = override(find_recipe("speech-fsp-tiny"), ["training.steps=2"])
     with pytest.raises(MemoryError):
         train(recipe, Run(data=media, out=tmp_path / "model", device="cpu"), fail_at(1))
-    train(recipe, Run(data=media, out=tmp_path / "model", device="cpu", resume=True))
-    assert ModelFolder(tmp_path / "model").facts.steps == 2
+    longer = override(recipe, ["training.steps=3"])
+    with pytest.raises(MemoryError):
+        train(longer, Run(data=media, out=tmp_path / "model", device="cpu", resume=True), fail_at(1))
+    assert load_recipe(tmp_path / "model" / "recipe.toml") == longer
+    train(longer, Run(data=media, out=tmp_path / "model", device="cpu", resume=True))
+    assert ModelFolder(tmp_path / "model").facts.steps == 3
 
 
 def test_the_log_goes_to_the_last_step_and_notes_each_once(media: Path, tmp_path: Path) -> None:

@@ -78,14 +78,17 @@ def start_of(name: str) -> Path:
 
 
 class Watch:
-    """Follows a run step by step. A first Ctrl-C or SIGTERM lets the step end, a second one does not wait.
+    """Follows a run step by step. A first Ctrl-C or SIGTERM lets a step end; a second one does not wait.
+
+    Before the first step and after the last one there is nothing to wait for: what is to be kept has been saved.
 
     Args:
         recipe: What is trained; tells how much a step goes through.
         messages: Gets a line a minute where no progress bar is shown.
 
     Attributes:
-        stopped: Whether the run was ended by a signal, between two steps.
+        stepping: Whether there was a step, and another one follows.
+        stopped: Whether the run was ended by a signal behind a step whose outcome is saved.
     """
 
     def __init__(self, recipe: "Recipe", messages: Messages) -> None:
@@ -97,7 +100,7 @@ class Watch:
             self.unit = "seconds of sound"
         self.step, self.progress, self.loss = 0, 0.0, float("nan")
         self.first: tuple[float, float] | None = None  # time and progress of the first step; not 0 where a run resumes
-        self.stopped = False
+        self.stepping = self.stopped = False
         self.ending: BaseException | None = None
         self.pace = 0.0  # seconds a step, lately
         self.latest = self.told = time.monotonic()
@@ -108,7 +111,8 @@ class Watch:
         """What a signal does."""
 
         def end(number: int, frame: FrameType | None) -> None:
-            if self.ending:
+            if self.ending or not self.stepping:
+                self.stopped = self.step > 0 and not self.stepping
                 raise ending
             self.ending = ending
 
@@ -122,7 +126,8 @@ class Watch:
         self.step, self.progress, self.loss = step, progress, loss
         if self.first is None:
             self.first = now, progress
-        if not self.messages.lively and now - self.told >= EVERY:
+        self.stepping = progress < 1
+        if self.stepping and not self.messages.lively and now - self.told >= EVERY:
             self.told = now
             began, before = self.first
             left = (now - began) * (1 - progress) / max(progress - before, 1e-9) / 60
@@ -135,5 +140,7 @@ class Watch:
         """Share that is done, and words for the progress bar."""
         if not self.pace:
             return 0.0, "reading"
+        if not self.stepping:
+            return 1.0, "writing the model"
         speed = self.per_step / self.pace
         return self.progress, f"step {self.step:,}, loss {self.loss:.4g}, {speed:.3g} {self.unit} a second"

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from vpcodec.data.kinds import EXTRA_SUFFIXES, WRITTEN, is_named
 from vpcodec.data.kinds import SUFFIXES as MEDIA
-from vpcodec.data.streams import STANDARD, failure, shown
+from vpcodec.data.streams import STANDARD, failure, files_below, shown
 from vpcodec.errors import ConfigError, InputError
 
 T = TypeVar("T")
@@ -182,26 +182,17 @@ def inner_name(item: Item) -> str:
 
 
 def walk(top: str, suffixes: tuple[str, ...], missed: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
-    """Files below a folder, each with its path relative to it, by name; links are followed, each folder once.
+    """Media or token files below a folder, each with its path relative to it; see `files_below`.
 
     Args:
         top: The folder.
         suffixes: Ends of the names of files that are meant.
         missed: Called with the error of every folder that cannot be read.
     """
-    seen = {identity(top)}
-    for folder, folders, files in os.walk(top, onerror=missed, followlinks=True):
-        kept = []
-        for name in sorted(folders, key=os.fsencode):
-            if (found := identity(os.path.join(folder, name))) not in seen:
-                seen.add(found)
-                kept.append(name)
-        folders[:] = kept
-        for name in sorted(files, key=os.fsencode):
-            path = os.path.join(folder, name)
-            relative = os.path.relpath(path, top)
-            if is_named(relative, suffixes) and is_input(path):
-                yield path, relative
+    for path in files_below(top, missed):
+        relative = os.path.relpath(path, top)
+        if is_named(relative, suffixes) and is_input(path):
+            yield path, relative
 
 
 def is_input(path: str) -> bool:
@@ -214,15 +205,6 @@ def is_input(path: str) -> bool:
     if stem.endswith(DECODED) and suffix != TOKENS and os.path.exists(stem.removesuffix(DECODED) + TOKENS):
         return False
     return os.path.isfile(path) or not os.path.exists(path)
-
-
-def identity(folder: str) -> tuple[int, int] | str:
-    """What tells a folder from all others, whatever it is called; its path where the system does not say more."""
-    try:
-        status = os.stat(folder)
-    except OSError:
-        return folder
-    return status.st_dev, status.st_ino
 
 
 def form_of(target: str, formats: Sequence[str], open_ended: bool) -> str:

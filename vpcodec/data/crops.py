@@ -29,6 +29,7 @@ from vpcodec.data.level import gain_of, measure_level
 from vpcodec.data.media import MediaFile, Sources, list_media, measured
 from vpcodec.data.resample import resample
 from vpcodec.data.sndfile import read_between
+from vpcodec.data.streams import failure
 from vpcodec.errors import DataError, InputError
 from vpcodec.recipe import Data, Recipe
 
@@ -324,7 +325,7 @@ def named(file: MediaFile) -> Iterator[None]:
         problem = error.what.partition(": ")[2] or error.what  # without the name of a stream
         raise DataError(f"{name}: {problem}", hint=error.hint) from error
     except OSError as error:
-        raise DataError(f"{name}: {error.strerror or error}") from error
+        raise DataError(failure(name, error).what) from error
 
 
 def open_crops(sources: Sources, recipe: Recipe, hop: int, memory: int = MEMORY) -> Crops:

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, NoReturn
 
 from vpcodec.data.kinds import SUFFIXES, Kind, is_named
 from vpcodec.data.output import open_output
-from vpcodec.data.streams import Pieces
+from vpcodec.data.streams import Pieces, failure, files_below
 from vpcodec.errors import DataError, InputError
 
 Sources = Path | Sequence[Path]
@@ -65,7 +65,7 @@ def list_media(sources: Sources, kind: Kind) -> list[MediaFile]:
     """All media of a kind in one source or several, in the order of the sources and, in each, of the names.
 
     Raises:
-        DataError: A source is missing or holds none, or a shard is broken.
+        DataError: A source is missing or holds none, a folder cannot be read, or a shard is broken.
     """
     media: list[MediaFile] = []
     for source in [sources] if isinstance(sources, Path) else sources:
@@ -87,7 +87,10 @@ def paths_of(source: Path) -> Iterator[Path]:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{names}: not a readable list of paths ({error})") from error
         for line in filter(None, map(str.strip, lines)):
-            yield from paths_of(names.parent / line)
+            try:
+                yield from paths_of(names.parent / line)
+            except DataError as error:
+                raise DataError(f"{names}: {error.what}") from error
     elif source.exists():
         yield source
     elif numbers := NUMBERS.search(str(source)):
@@ -99,15 +102,20 @@ def paths_of(source: Path) -> Iterator[Path]:
 
 
 def media_at(path: Path, kind: Kind, source: Path) -> Iterator[MediaFile]:
-    """The media of a kind below a folder, in one shard, or one media file."""
+    """The media of a kind below a folder, in one shard, or one media file; a link that leads nowhere is one, too."""
     if path.is_dir():
-        for below in sorted(path.rglob("*")):
-            if below.is_file():
+        for below in sorted(map(Path, files_below(path, refuse))):
+            if below.is_file() or not below.exists():
                 yield from media_at(below, kind, source)
     elif path.name.endswith((".tar", *PACKED)):
         yield from in_shard(path, kind, source)
     elif is_named(path.as_posix(), SUFFIXES[kind]):
-        yield MediaFile(source, path, path.name, 0, path.stat().st_size)
+        yield MediaFile(source, path, path.name, 0, path.stat().st_size if path.exists() else 0)
+
+
+def refuse(error: OSError) -> NoReturn:
+    """Raise DataError for a folder that cannot be read: nobody knows how much is in it."""
+    raise DataError(failure(error.filename, error).what) from error
 
 
 def in_shard(path: Path, kind: Kind, source: Path) -> list[MediaFile]:
@@ -153,7 +161,7 @@ def measured_source(files: Sequence[MediaFile], index: Path, measure: Callable[[
     known: dict[str, float] = {}
     with suppress(OSError, ValueError):
         known = json.loads(index.read_text(encoding="utf-8"))
-    changes = {path: path.stat().st_mtime_ns for path in {each.path for each in files}}
+    changes = {path: path.stat().st_mtime_ns if path.exists() else 0 for path in {each.path for each in files}}
     keys = [f"{each.path.resolve()} {each.offset} {each.size} {changes[each.path]}" for each in files]
 
     def amount(number: int) -> float | DataError:

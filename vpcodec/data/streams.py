@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -47,6 +47,31 @@ def failure(source: Source, error: OSError) -> InputError:
     """An InputError in the system's own words: `speech.wav: no such file or directory`."""
     reason = error.strerror or str(error) or type(error).__name__
     return InputError(f"{shown(source)}: {reason[0].lower()}{reason[1:]}")
+
+
+def files_below(top: str | os.PathLike[str], missed: Callable[[OSError], None]) -> Iterator[str]:
+    """Files below a folder, by name; links are followed, each folder once.
+
+    `missed` is called with the error of every folder that cannot be read.
+    """
+    seen = {identity(os.fspath(top))}
+    for folder, folders, files in os.walk(top, onerror=missed, followlinks=True):
+        kept = []
+        for name in sorted(folders, key=os.fsencode):
+            if (found := identity(os.path.join(folder, name))) not in seen:
+                seen.add(found)
+                kept.append(name)
+        folders[:] = kept
+        yield from (os.path.join(folder, name) for name in sorted(files, key=os.fsencode))
+
+
+def identity(folder: str) -> tuple[int, int] | str:
+    """What tells a folder from all others, whatever it is called; its path where the system does not say more."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return folder
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -1,15 +1,15 @@
 """Checkpoints: all that decides the rest of a run, in one safetensors file that executes nothing."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from vpcodec.data.output import open_output
 from vpcodec.errors import ModelError
 
 
@@ -19,6 +19,9 @@ def save_checkpoint(
     """Write modules, optimizers' states and facts that JSON can hold; the file appears whole or not at all.
 
     The first module owns the parameters that the optimizers move; their states are filed under its names.
+
+    Raises:
+        InputError: The disk is full, or the folder cannot be written to.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
@@ -27,10 +30,9 @@ def save_checkpoint(
         for optimizer in optimizers:
             kept = optimizer.state.get(parameter, {})
             tensors |= {f"optimizer/{parameter_name}/{key}": value.contiguous() for key, value in kept.items()}
-    partial = path.with_suffix(".partial")
     copies = {key: value.detach().cpu().clone() for key, value in tensors.items()}
-    save_file(copies, partial, {"facts": json.dumps(facts)})
-    os.replace(partial, path)
+    with open_output(path, force=True) as file:
+        file.write(save(copies, {"facts": json.dumps(facts)}))
 
 
 def load_checkpoint(

@@ -50,6 +50,7 @@ class Journal:
         if not resume:
             (folder / "log.csv").unlink(missing_ok=True)
             (folder / "validation.csv").unlink(missing_ok=True)
+            (folder / SKIPPED).unlink(missing_ok=True)
 
     def add(self, step: int, seconds: float, progress: float, row: dict[str, float]) -> None:
         """Take in one step; every few steps their mean becomes a row of the log."""
@@ -89,7 +90,7 @@ class Journal:
             path = self.folder / f"{name}.csv"
             if path.exists():
                 lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-                kept = [line for line in lines[1:] if int(line.partition(",")[0]) <= step]
+                kept = [line for line in lines[1:] if line.endswith("\n") and int(line.partition(",")[0]) <= step]
                 path.write_text("".join([*lines[:1], *kept]), encoding="utf-8")
 
     def add_validation(self, step: int, losses: dict[str, float], used_codes: int) -> None:
@@ -99,13 +100,15 @@ class Journal:
         self.show("validation", step, {**losses, "used_codes": used_codes})
 
     def note_skipped(self, errors: Iterable[DataError]) -> None:
-        """Write which files of the training data cannot be read, and why."""
-        lines = [{"problem": what} for what in dict.fromkeys(error.what for error in errors)]  # a file may lack parts
-        if lines:
-            with (self.folder / SKIPPED).open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, ["problem"])
-                writer.writeheader()
-                writer.writerows(lines)
+        """Add which files of the training data cannot be read, and why, to those that a stopped run noted before."""
+        path = self.folder / SKIPPED
+        noted: set[str] = set()
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                noted = {row["problem"] for row in csv.DictReader(file)}
+        for what in dict.fromkeys(error.what for error in errors):  # a file may lack several parts
+            if what not in noted:
+                append(path, {"problem": what})
 
     def keep_samples(self, label: str, signals: NDArray[np.float32], reconstructions: NDArray[np.float32]) -> None:
         """Write a few crops with their reconstructions: one WAV, or one PNG with the pairs side by side."""

@@ -22,6 +22,7 @@ from vpcodec.autoencoder import Autoencoder
 from vpcodec.config import to_toml
 from vpcodec.data.crops import MEMORY, open_crops
 from vpcodec.data.media import Sources
+from vpcodec.data.output import errors_named, open_output
 from vpcodec.devices import choose_device, matrix_precision
 from vpcodec.errors import ConfigError, DataError
 from vpcodec.graphs import write_graphs
@@ -36,6 +37,7 @@ from vpcodec.training.optimizer import build_optimizers, rate_factor
 from vpcodec.training.readers import batches, reader_count
 
 CHECKPOINT = "checkpoint.safetensors"
+RECIPE = "recipe.toml"
 VALIDATION_CROPS = 16
 Report = Callable[[int, float, float], None]
 
@@ -77,7 +79,8 @@ class Trainer:
     Args:
         recipe: What to train.
         run: Where and how long.
-        report: Called after every step with step, progress and loss; raises KeyboardInterrupt or SystemExit to stop.
+        report: Called with step, progress and loss after every step, and at last with progress 1, before the model is
+            written; raises KeyboardInterrupt or SystemExit to stop.
     """
 
     def __init__(self, recipe: Recipe, run: Run, report: Report | None = None) -> None:
@@ -106,7 +109,8 @@ class Trainer:
         self.optimizers = build_optimizers(self.model, self.options)
         self.crops = open_crops(run.data, recipe, self.model.network.hop, run.memory)
         if recipe.data.batch % world_size():
-            raise ConfigError(f"data.batch {recipe.data.batch} does not divide among {world_size()} processes")
+            what = f"data.batch {recipe.data.batch} does not divide among {world_size()} processes"
+            raise ConfigError(what, hint="start a number of processes that divides it")
         self.crops.share(rank(), world_size())
         self.check_enough()
         self.readers = reader_count(run.readers, self.device)
@@ -168,8 +172,8 @@ class Trainer:
             self.step, self.seconds = facts["step"], facts["seconds"]
             if rank() == 0:
                 self.journal.cut(self.step)
-        else:
-            self.save()  # at once: a run that is killed early can be resumed, too
+        self.save()  # at once: a run that is killed early can be resumed, too
+        if not self.run.resume:
             self.validate("first")
         saved = validated = time.monotonic()
         with closing(self.batches()) as ahead:
@@ -190,6 +194,7 @@ class Trainer:
                     self.validate("last")
                     validated = time.monotonic()
         self.save(last=True)
+        self.tell(1.0, math.nan)
         self.finish()
 
     def tell(self, progress: float, loss: float) -> None:
@@ -264,7 +269,10 @@ class Trainer:
         return {"model": self.model, "average": self.average}
 
     def save(self, *, last: bool = False) -> None:
-        """Write the checkpoint, and the log up to it; the first process does, at last with what the others skipped."""
+        """Write the checkpoint, its recipe and the log up to it; at last with what other processes skipped.
+
+        The first process does. A folder with a recipe has a checkpoint, too, so that the run can be resumed.
+        """
         if last:
             self.crops.skipped.update(merged(dict(self.crops.skipped)))
         if rank() > 0:
@@ -274,6 +282,8 @@ class Trainer:
         self.journal.note_skipped(list(self.crops.skipped.values()))  # a reading thread may add to them
         facts = {"step": self.step, "seconds": self.seconds}
         save_checkpoint(self.run.out / CHECKPOINT, self.modules(), self.optimizers, facts)
+        with open_output(self.run.out / RECIPE, force=True) as file:
+            file.write(to_toml(self.recipe).encode())
 
     @torch.no_grad()
     def finish(self) -> None:
@@ -313,8 +323,9 @@ def train(
     Raises:
         ConfigError: The recipe or the device is wrong, or `out` holds another run.
         DataError: The training data are missing or broken.
+        InputError: `out` cannot be written to, or its disk is full.
     """
-    written = run.out / "recipe.toml"
+    written = run.out / RECIPE
     if run.resume:
         if not written.is_file():
             raise ConfigError(f"{run.out}: nothing to resume")
@@ -324,11 +335,10 @@ def train(
             raise ConfigError(what, hint="leave --recipe and --set as they were")
     elif written.exists():
         raise ConfigError(f"{run.out}: already holds a run", hint="add --resume, or choose another folder")
-    with process_group(run.device):
+    with errors_named(run.out), process_group(run.device):
         run.out.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(recipe, run, report)  # before anything is written: wrong data leave no run behind
         if rank() == 0:
-            written.write_text(to_toml(recipe), encoding="utf-8")
             announce(trainer.summary())
         trainer.train()
         if rank() == 0:
