@@ -23,7 +23,7 @@ PARTS = {
     "vpcodec.registry": "model files",
     "vpcodec.config": "model files",
     "vpcodec.registry.sha256": "checksums",
-    "vpcodec.codec.onnx_engine.OnnxEngine.session": "sessions",
+    "vpcodec.codec.onnx_engine.OnnxEngine.load": "sessions",
     "vpcodec.codec.onnx_engine.OnnxEngine.run": "network",
 }
 

@@ -1,5 +1,6 @@
 """Peaks of memory are counted anew for every item; the number type of products follows what the machine is fast at."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -39,6 +40,17 @@ def test_the_memory_of_the_command_lies_in_large_pages() -> None:
         pytest.skip("needs large pages of Linux, and glibc")
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert int(ended.stdout) >= 4096  # KB
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux, which lists threads")
+def test_numpy_starts_no_threads_that_the_command_does_not_need() -> None:
+    program = (
+        "import os; from vpcodec.devices import import_numpy; import_numpy()\n"
+        "print(len(os.listdir('/proc/self/task')), os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    ended = subprocess.run([sys.executable, "-c", program], env=plain, capture_output=True, check=True)
+    assert ended.stdout.split() == [b"1", b"None"]
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, float32: list[float], bfloat16: list[float]) -> torch.dtype:

@@ -292,14 +292,17 @@ def test_a_folder_that_takes_no_graphs_is_named(exported: ModelFolder, monkeypat
         write_graphs(exported.path)
 
 
-def test_a_damaged_graph_is_not_run(exported: ModelFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [ENCODER, WEIGHTS])
+def test_damaged_graphs_and_weights_compute_nothing(exported: ModelFolder, tmp_path: Path, name: str) -> None:
     for path in exported.path.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    damaged = bytearray((tmp_path / ENCODER).read_bytes())
+    damaged = bytearray((tmp_path / name).read_bytes())
     damaged[-1] ^= 1
-    (tmp_path / ENCODER).write_bytes(damaged)
-    with pytest.raises(ModelError, match=r"encoder\.onnx: damaged or exchanged"):
-        OnnxEngine(ModelFolder(tmp_path)).encode(np.zeros((1, 96), np.float32), 256)
+    (tmp_path / name).write_bytes(damaged)
+    engine = OnnxEngine(ModelFolder(tmp_path))
+    for _ in range(2):
+        with pytest.raises(ModelError, match=f"{name}: damaged or exchanged"):
+            engine.encode(np.zeros((1, 96), np.float32), 256)
 
 
 def test_a_model_without_graphs_says_how_to_get_them(exported: ModelFolder, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 DEVICES = "auto, cpu, cuda or cuda:N"
 STATUS = Path("/proc/self/status")
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of mallopt
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # of mallopt
 MADV_HUGEPAGE = 14
 HEAP_BYTES = 1 << 26
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 RESET = Path("/proc/self/clear_refs")
 SIDE = 256  # of the matrices that are multiplied to find out; small, for where bfloat16 is emulated
 CLEARLY_FASTER = 1.5
@@ -99,20 +100,31 @@ def resident_peak() -> int | None:
 def use_large_pages() -> None:
     """Let this process have its memory in pages of 2 MB where Linux and glibc can: fewer page faults, a quicker start.
 
-    The heap grows by 64 MB at once, and holds all blocks below 32 MB. This is for programs, not for libraries: it
-    changes how the C library of the whole process works.
+    The heap grows by 64 MB at once, and holds all blocks below 32 MB, of all threads. This is for programs, not for
+    libraries: it changes how the C library of the whole process works.
     """
     import ctypes
 
+    sizes = {M_TOP_PAD: HEAP_BYTES, M_MMAP_THRESHOLD: HEAP_BYTES // 2, M_TRIM_THRESHOLD: 1 << 30, M_ARENA_MAX: 1}
     with suppress(AttributeError, OSError):  # another C library, or another system
         libc = ctypes.CDLL(None)
-        for option, size in ((M_TOP_PAD, HEAP_BYTES), (M_MMAP_THRESHOLD, HEAP_BYTES // 2), (M_TRIM_THRESHOLD, 1 << 30)):
+        for option, size in sizes.items():
             libc.mallopt(option, size)
         libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
         start = libc.sbrk(0)
         libc.free(ctypes.c_void_p(libc.malloc(HEAP_BYTES // 4)))  # so that it grows now
         start += -start % os.sysconf("SC_PAGESIZE")
         libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(libc.sbrk(0) - start), MADV_HUGEPAGE)
+
+
+def import_numpy() -> None:
+    """Import numpy without threads for products of matrices, which take 60 ms to start; the engines have their own."""
+    asked = os.environ.get(BLAS_THREADS)
+    os.environ[BLAS_THREADS] = asked or "1"
+    import numpy  # noqa: F401
+
+    if asked is None:
+        del os.environ[BLAS_THREADS]  # what is imported later may need them
 
 
 def gpu() -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def encode(given: SimpleNamespace) -> int:
     """`vpcodec encode`"""
+    start_quickly()
     from vpcodec.corpus.plan import TOKENS, is_media_name
 
     if given.output is not None and is_media_name(given.output):
@@ -50,6 +51,7 @@ def encode(given: SimpleNamespace) -> int:
 
 def decode(given: SimpleNamespace) -> int:
     """`vpcodec decode`"""
+    start_quickly()
     from vpcodec.corpus.plan import checked_form
 
     form = checked_form(given.format)
@@ -61,6 +63,14 @@ def decode(given: SimpleNamespace) -> int:
 
     writing = Writing(span=Span(given.start or 0.0, given.stop), resync=given.resync)
     return carry_out(items, given, task="decode", form=form, writing=writing)
+
+
+def start_quickly() -> None:
+    """Before anything large is loaded."""
+    from vpcodec.devices import import_numpy, use_large_pages
+
+    use_large_pages()
+    import_numpy()
 
 
 def planned(task: str, given: SimpleNamespace) -> "list[Item]":
@@ -104,10 +114,6 @@ def carry_out(items: "list[Item]", given: SimpleNamespace, **chosen: Any) -> int
         given: The options of the command.
         chosen: What of the settings only one of the two commands has.
     """
-    from vpcodec.devices import use_large_pages
-
-    use_large_pages()  # before anything large is loaded
-
     from vpcodec.codec.engines import check_engine
     from vpcodec.corpus.coding import Coder, run
     from vpcodec.corpus.result import Settings, check_manifest

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from vpcodec.cli.messages import Messages
+from vpcodec.devices import import_numpy
 from vpcodec.errors import VpcodecError
 
 
 def info(given: SimpleNamespace) -> int:
     """`vpcodec info`"""
+    import_numpy()
     from vpcodec.codec.token_files import SIGNALS
     from vpcodec.data.streams import shown
     from vpcodec.inspect import describe
@@ -35,6 +37,7 @@ def info(given: SimpleNamespace) -> int:
 
 def check(given: SimpleNamespace) -> int:
     """`vpcodec test`"""
+    import_numpy()
     from vpcodec.data.streams import shown
     from vpcodec.inspect import problems_of
 
@@ -57,6 +60,7 @@ def check(given: SimpleNamespace) -> int:
 
 def models(given: SimpleNamespace) -> int:
     """`vpcodec models`"""
+    import_numpy()
     from vpcodec.codec.token_files import SIGNALS
     from vpcodec.inspect import describe_model
     from vpcodec.registry import model_roots, survey_models

@@ -35,6 +35,9 @@ class Engine(Protocol):
         Raises InputError for ids that the vocabulary lacks.
         """
 
+    def prepare(self, rate: int, *, decode: bool) -> None:
+        """Begin to load what encoding, or decoding, will need."""
+
     def workers(self) -> tuple["Engine", int]:
         """For many windows: an engine that may be called from as many threads at once as the number says."""
 

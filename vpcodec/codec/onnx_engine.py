@@ -1,12 +1,14 @@
 """The quick engine: graphs written by `vpcodec.graphs`, run by ONNX Runtime on a CPU. Needs no torch.
 
-A graph is loaded when it is first needed, so encoding never reads the decoder. The graphs hold no weights: they
-point into `weights.safetensors`, which ONNX Runtime maps into memory.
+A graph is loaded when it is first needed, so encoding never reads the decoder. Other threads do it, and compare the
+checksum of the weights, while this one reads the signal: both take a core for themselves. The graphs hold no weights:
+they point into `weights.safetensors`, which ONNX Runtime maps into memory.
 """
 
 import os
+from collections.abc import Callable
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,32 @@ DECODER_8_BITS = "decoder-{codebook}-8-bits.onnx"
 MOST_WORKERS = 4  # windows at a time; each takes some 50 MB
 
 
+class Ahead(Thread):
+    """A call that is made while the caller does something else."""
+
+    def __init__(self, call: Callable[..., Any], *arguments: Any) -> None:
+        super().__init__(daemon=True)
+        self.call = partial(call, *arguments)
+        self.returned: Any = None
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.returned = self.call()
+        except Exception as error:
+            self.error = error
+
+    def result(self) -> Any:
+        """What it returns, or raises."""
+        self.join()
+        if self.error is not None:
+            raise self.error
+        return self.returned
+
+
 class OnnxEngine:
-    """Computes windows with ONNX Runtime.
+    """Computes windows with ONNX Runtime. The first one raises ModelError if weights or graphs are damaged.
 
     Args:
         model: Whose graphs.
@@ -35,7 +61,7 @@ class OnnxEngine:
 
     Raises:
         DependencyError: onnxruntime is not installed.
-        ModelError: The model has no graphs, or its weights are damaged.
+        ModelError: The model has no graphs.
     """
 
     def __init__(self, model: ModelFolder, threads: int | None = None, *, eight_bits: bool = False) -> None:
@@ -51,11 +77,11 @@ class OnnxEngine:
                 f"model {model.name} has no graphs for this engine",
                 hint=f"use --engine torch, or write them: vpcodec export {model.path} --to onnx",
             )
-        model.verify()
+        self.verified = Ahead(model.verify)
         self.model = model
         self.eight_bits = eight_bits
         self.threads = threads or thread_limit()
-        self.sessions: dict[str, Any] = {}
+        self.sessions: dict[str, Ahead] = {}
         self.loading = Lock()
         self.worker: OnnxEngine | None = None  # shared by all threads, once there are several
 
@@ -97,34 +123,44 @@ class OnnxEngine:
         return output
 
     def session(self, name: str) -> Any:
-        """A graph, ready to run; loaded when it is first asked for. `docs/engines.md` has what its options are worth.
+        """A graph, ready to run; raises as `load`, and ModelError if the weights are damaged."""
+        session = self.loaded(name).result()
+        self.verified.result()
+        return session
+
+    def prepare(self, rate: int, *, decode: bool) -> None:
+        for name in [self.decoder] if decode else [ENCODER, QUANTIZER]:
+            self.loaded(name.format(codebook=self.model.codebook_name(rate)))
+
+    def loaded(self, name: str) -> Ahead:
+        """The loading of a graph, which begins when it is first asked for."""
+        with self.loading:
+            return self.sessions.get(name) or self.sessions.setdefault(name, Ahead(self.load, name))
+
+    def load(self, name: str) -> Any:
+        """Load a graph. `docs/engines.md` has what the options are worth.
 
         Raises:
             DependencyError: onnxruntime is not installed.
             ModelError: The graph is missing or damaged.
         """
-        with self.loading:
-            if name in self.sessions:
-                return self.sessions[name]
-            try:
-                import onnxruntime
-            except ImportError as error:
-                raise DependencyError("the onnx engine needs onnxruntime", hint="pip install onnxruntime") from error
-            path = self.model.path / name
-            if sha256(path) != self.model.facts.graphs.get(name):
-                raise ModelError(f"{path}: damaged or exchanged", hint="install the model again, or use --engine torch")
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self.threads
-            options.inter_op_num_threads = 1
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting would burn a core
-            options.enable_mem_pattern = False  # a plan of memory for every window size takes more than it saves
-            options.log_severity_level = 3  # errors; they are raised too
-            try:
-                session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            except Exception as error:  # its classes share no base of their own
-                raise ModelError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from error
-            self.sessions[name] = session
-            return session
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise DependencyError("the onnx engine needs onnxruntime", hint="pip install onnxruntime") from error
+        path = self.model.path / name
+        if sha256(path) != self.model.facts.graphs.get(name):
+            raise ModelError(f"{path}: damaged or exchanged", hint="install the model again, or use --engine torch")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting would burn a core
+        options.enable_mem_pattern = False  # a plan of memory for every window size takes more than it saves
+        options.log_severity_level = 3  # errors; they are raised too
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its classes share no base of their own
+            raise ModelError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
 def thread_limit() -> int:

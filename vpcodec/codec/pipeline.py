@@ -222,6 +222,7 @@ class Codec(TokenCalls):
         stored = not is_array(source)
         if stored and reading.sample_rate is not None:
             raise ConfigError("sample_rate applies to arrays only", hint="remove it; files state their own")
+        self.engine.prepare(rate, decode=False)
         with opened_signal(source) as stream:
             live = stored and not at_start(stream)
             with self.signal.open(stream, reading, file_type) as signal:
@@ -330,6 +331,7 @@ class Codec(TokenCalls):
         """
         check_model(self.model, reader.header)
         header, coding = reader.header, self.coding(reader.header)
+        self.engine.prepare(header.rate, decode=True)
         notes = self.signal.decode(coding, reader, out, form or self.signal.formats[0], writing or Writing())
         return Coded(header.rate, reader.length, header.amount(reader.length), notes, coding.timer.seconds)
 

@@ -48,5 +48,8 @@ class TorchEngine:
         """Pickled as what makes it anew."""
         return TorchEngine, (self.model, str(self.device), self.effort)
 
+    def prepare(self, rate: int, *, decode: bool) -> None:
+        """All is loaded."""
+
     def workers(self) -> tuple["TorchEngine", int]:
         return self, 1
