@@ -15,10 +15,11 @@ import numpy as np
 from figures import deliver, markdown, parser_of
 from numpy.typing import NDArray
 
-from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
+from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import Wanted
 from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.signals import SIGNALS
+from vpcodec.registry import DEFAULT_MODELS
 
 APART = 1.01  # one request over the one before
 LIMITS = (0.03, 0.08)

@@ -1,9 +1,11 @@
 """Writes docs/robust.md: what the released models make of media unlike those that they were trained on.
 
-    python benchmarks/robust.py --speech FOLDER --image FOLDER --audio FOLDER
+    python benchmarks/robust.py [--speech FOLDER] [--image FOLDER] [--audio FOLDER] [-m MODEL ...]
 
-Each folder may have a `manifest.tsv`: a name, and in its last column what the file is. Every file is coded by the
-models and by the codecs that people use, the latter as near to the size of the former as they come.
+By default of the folders in `../shared`; one that is not there is left out, and so is a kind of which no model is
+installed. Beside or above the media may be a `manifest.tsv` with a column `file` and one, `kind`, `note` or `what`,
+that says what each file is. Every file is coded by the models and by the codecs that people use, the latter as near to
+the size of the former as they come.
 """
 
 import argparse
@@ -17,9 +19,11 @@ from vpcodec.evaluation.datasets import open_dataset
 from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.evaluation.results import Results, Row
 from vpcodec.evaluation.signals import SIGNALS
-from vpcodec.registry import find_model
+from vpcodec.registry import find_model, is_installed
 
 PAGE = ROOT / "docs" / "robust.md"
+DATA = ROOT.parent / "shared" / "data"
+FOLDERS = {"speech": DATA / "speech" / "robust", "image": DATA / "images" / "robust", "audio": DATA / "music" / "test"}
 RIVALS = {"speech": ("opus:6",), "image": ("webp", "avif"), "audio": ("opus", "opus:12")}
 MODELS = {  # with their codebooks; None for the largest
     "speech": ("speech-vp", (1024, 16384)),
@@ -30,24 +34,36 @@ MODELS = {  # with their codebooks; None for the largest
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for kind in MODELS:
-        parser.add_argument(f"--{kind}", type=Path, metavar="FOLDER", help="test media")
-    for kind, folder in vars(parser.parse_args()).items():
-        if folder:
-            name, codebooks = MODELS[kind]
-            candidates = [ModelCandidate(find_model(name), codebook) for codebook in codebooks]
-            dataset = open_dataset(str(folder)).seen_as(kind)
-            results = run_evaluation(dataset, candidates, RIVALS[kind], metrics=list(COMPARED[kind]))
-            put_table(PAGE, kind, table(results, kind, descriptions(folder)))
+    for kind, folder in FOLDERS.items():
+        parser.add_argument(f"--{kind}", type=Path, metavar="FOLDER", default=folder, help="test media")
+    parser.add_argument("-m", "--model", action="append", help="these models only; default: the released ones")
+    options = parser.parse_args()
+    named = [find_model(name) for name in options.model or ()]
+    for kind, (name, codebooks) in MODELS.items():
+        folder = getattr(options, kind)
+        if named:
+            candidates = [ModelCandidate(model) for model in named if model.facts.kind == kind]
+        else:
+            candidates = [ModelCandidate(find_model(name), each) for each in codebooks if is_installed(name)]
+        if not candidates or not folder.is_dir():
+            print(f"left out: {kind}, for want of {'a model' if folder.is_dir() else folder}")
+            continue
+        results = run_evaluation(
+            open_dataset(str(folder)).seen_as(kind), candidates, RIVALS[kind], metrics=list(COMPARED[kind])
+        )
+        put_table(PAGE, kind, table(results, kind, descriptions(folder)))
 
 
 def descriptions(folder: Path) -> dict[str, str]:
     """What each file is, where the folder says so."""
-    manifest = folder / "manifest.tsv"
-    if not manifest.exists():
+    manifest = next(
+        (path / "manifest.tsv" for path in (folder, folder.parent) if (path / "manifest.tsv").exists()), None
+    )
+    if manifest is None:
         return {}
-    with manifest.open(newline="") as file:
-        return {row[0]: row[-1] for row in csv.reader(file, delimiter="\t")}
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        return {row["file"]: row.get("kind") or row.get("note") or row["what"] for row in rows}
 
 
 def table(results: Results, kind: str, notes: dict[str, str]) -> str:

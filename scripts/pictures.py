@@ -13,10 +13,10 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
 from vpcodec.codec.arrays import Picture, Recording
-from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
+from vpcodec.codec.pipeline import Codec
 from vpcodec.container import prior_identity
 from vpcodec.evaluation.examples import spectrogram
-from vpcodec.registry import FACTS, ModelFolder
+from vpcodec.registry import DEFAULT_MODELS, FACTS, ModelFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 MEDIA = ROOT / "tests" / "media"

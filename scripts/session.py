@@ -16,8 +16,8 @@ from pathlib import Path
 
 from scripts.pictures import default_model, identity
 from tests.readme import lay_out
-from vpcodec.codec.pipeline import DEFAULT_MODELS
 from vpcodec.evaluation.results import write_text
+from vpcodec.registry import DEFAULT_MODELS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "session.md"
 

@@ -448,6 +448,17 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "kind",
         "tests/test_plugins.py",
     ),
+    Mutant("vpcodec/registry.py", "sample_rate >= WIDE", "sample_rate > WIDE", "tests/test_default_model.py"),
+    Mutant("vpcodec/data/audio.py", "            whole.seek(0)\n", "", "tests/test_default_model.py"),
+    Mutant("vpcodec/codec/sound_windows.py", "CLEAR = 1e-4 ", "CLEAR = 1e-6 ", "tests/test_default_model.py"),
+    Mutant("vpcodec/codec/sound_windows.py", "CLEAR = 1e-4 ", "CLEAR = 1e-2 ", "tests/test_default_model.py"),
+    Mutant(
+        "vpcodec/codec/sound_windows.py",
+        "stop, round(GLIDE * self.facts.sample_rate)",
+        "stop, round(GLIDE * 16_000)",
+        "tests/codec/test_levels.py",
+    ),
+    Mutant("vpcodec/data/level.py", "RELEASE = 1.5 ", "RELEASE = 0.05 ", "tests/codec/test_levels.py"),
     Mutant(LOSSES, "drawn in (None, index)", "True", "tests/losses/test_losses.py"),
     Mutant("vpcodec/codec/effort.py", "encode(latents, rate)", "encode(view, rate)", "tests/codec/test_effort.py"),
     Mutant(

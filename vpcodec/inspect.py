@@ -13,7 +13,7 @@ from vpcodec.container.header import MAGIC
 from vpcodec.data.kinds import file_type_of
 from vpcodec.data.streams import open_input, peek, seekable, shown, size_of
 from vpcodec.errors import VpcodecError
-from vpcodec.registry import EVALUATION, NOTES, ModelFolder, find_model, list_models
+from vpcodec.registry import EVALUATION, NOTES, ModelFolder, default_model, find_model, list_models
 
 LICENSE = "License: "  # begins the line of a model's notes that says what it may be used for
 
@@ -38,6 +38,7 @@ def describe(source: str, model: str | None = None) -> dict[str, Any]:
                 return {"input": source, **describe_tokens(whole, model, source)}
         file_type = file_type_of(head, shown(source))
         facts = SIGNALS[file_type.kind].describe(stream)
+        facts["default_model"] = default_model(file_type.kind, facts.get("sample_rate", 0))
         return {"input": source, "type": file_type.kind, "format": file_type.format, **facts}
 
 

@@ -34,6 +34,8 @@ FACTS = "model.toml"
 WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation.json"
 NOTES = "notes.md"
+DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}  # those that encode where none is named
+WIDE_MODEL, WIDE = "audio-vp", 32_000  # encodes recordings of so many Hz or more instead, where it is installed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +269,17 @@ def find_model(name: str) -> ModelFolder:
         raise ModelError(f"{name}: is a directory without a model")
     installed = ", ".join(model.name for model in list_models()) or "none"
     raise ModelError(f"no model named {name!r}", hint=f"installed: {installed}; or give the path of a model folder")
+
+
+def is_installed(name: str) -> bool:
+    """Whether a model of this name is where models are looked for."""
+    return any((root / name / FACTS).is_file() for root in model_roots())
+
+
+def default_model(media: str, sample_rate: int) -> str:
+    """The name of the model that encodes media of a kind where none is named; the rate is a recording's, in Hz."""
+    wide = media == "speech" and sample_rate >= WIDE and is_installed(WIDE_MODEL)
+    return WIDE_MODEL if wide else DEFAULT_MODELS[media]
 
 
 def load_weights(model: "Autoencoder", source: Path) -> int:

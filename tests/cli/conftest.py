@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from vpcodec.codec.pipeline import DEFAULT_MODELS
+from vpcodec.registry import DEFAULT_MODELS
 
 MEDIA = Path(__file__).resolve().parents[1] / "media"
 PATIENCE = 120  # seconds after which a test gives up; nothing is measured by it

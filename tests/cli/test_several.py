@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -288,3 +289,14 @@ def alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_sound_that_is_left_out_is_counted_for_a_folder_and_named_for_a_file(vpcodec: Command) -> None:
+    (vpcodec.folder / "in").mkdir()
+    noise = 0.1 * np.random.default_rng(0).standard_normal(4800)
+    for name in ("a", "b"):
+        soundfile.write(vpcodec.folder / "in" / f"{name}.wav", noise, 48_000)
+    left_out = "has sound above 8 kHz, which speech-vp leaves out"
+    done = vpcodec("encode", "-r", "in", "--output-dir", "out", "-m", "speech-vp", "-j", "2")
+    assert done.stderr.decode().splitlines()[-2:] == ["2 done, 0 skipped, 0 failed", f"2 files: {left_out}"]
+    assert f"in/a.wav: {left_out}" in vpcodec("encode", "in/a.wav", "-o", "a.tok", "-m", "speech-vp").stderr.decode()

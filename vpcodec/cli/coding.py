@@ -1,12 +1,13 @@
 """`vpcodec encode` and `vpcodec decode`."""
 
 import sys
+from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from vpcodec.cli.commands import PCM
 from vpcodec.cli.messages import Messages
-from vpcodec.errors import ConfigError
+from vpcodec.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from vpcodec.corpus.plan import Item
@@ -167,12 +168,16 @@ def report(
 ) -> "list[Result]":
     """Say what became of the items of a plan that were worked on; returns those that failed."""
     from vpcodec.corpus.result import summary, write_manifest
+    from vpcodec.data.streams import Common
 
     results = sorted(results, key=lambda result: result.number)
     failures = [result for result in results if result.status == "failed"]
     whole = summary(results)
     if len(items) != 1 or items[0].mirrored:
         messages.note(f"{whole['done']} done, {whole['skipped']} skipped, {whole['failed']} failed")
+    common = Counter(note for result in results for note in result.notes if isinstance(note, Common))
+    for note, count in common.items() if any(item.mirrored for item in items) else ():
+        messages.note(f"{counted(count, 'file')}: {note}")
     if settings.remove and whole["skipped"]:
         messages.note("--rm keeps the inputs of files that were skipped; use -f to code them again")
     for result in failures:
@@ -193,10 +198,11 @@ def report(
 def announce(result: "Result", mirrored: bool, messages: Messages) -> None:
     """Say what became of an item; files from directories are many, so there only what is unusual."""
     from vpcodec.data.output import shown_output
-    from vpcodec.data.streams import shown
+    from vpcodec.data.streams import Common, shown
 
     for note in result.notes:
-        messages.note(f"{shown(result.source)}: {note}")
+        if not (mirrored and isinstance(note, Common)):
+            messages.note(f"{shown(result.source)}: {note}")
     if result.status == "skipped" and not mirrored:
         messages.note(f"{shown(result.target)}: exists already, skipped")
     if result.status == "done" and not mirrored:
@@ -205,7 +211,7 @@ def announce(result: "Result", mirrored: bool, messages: Messages) -> None:
         rest = result.seconds - result.load_seconds - result.network_seconds
         messages.detail(
             f"{result.seconds:.2f} s: loading {result.load_seconds:.2f} s, network {result.network_seconds:.2f} s "
-            f"({result.engine}), reading, coding and writing {rest:.2f} s"
+            f"({result.model}, {result.engine}), reading, coding and writing {rest:.2f} s"
         )
 
 

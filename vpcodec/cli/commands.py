@@ -43,7 +43,8 @@ COMMANDS = {
         "coding.encode",
         """Encode recordings and photos as token files.
 
-speech.wav becomes speech.tok. With -r, inputs whose output is complete are skipped.""",
+speech.wav becomes speech.tok. With -r, inputs whose output is complete are skipped.
+Without -m, photos go to image-vp, recordings to speech-vp, and to audio-vp from 32 kHz on if it is installed.""",
         (
             *shared.OUTPUTS,
             shared.MODEL,

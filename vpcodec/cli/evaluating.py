@@ -12,14 +12,13 @@ SHOWN_REASONS = 3  # of measurements that failed
 
 def evaluate(given: SimpleNamespace) -> int:
     """`vpcodec evaluate`"""
-    from vpcodec.codec.pipeline import DEFAULT_MODELS
     from vpcodec.evaluation.candidates import ModelCandidate
     from vpcodec.evaluation.cards import record as record_results
     from vpcodec.evaluation.cards import write_card
     from vpcodec.evaluation.datasets import open_dataset
     from vpcodec.evaluation.evaluate import Outputs, run_evaluation
     from vpcodec.evaluation.summary import markdown_table
-    from vpcodec.registry import find_model
+    from vpcodec.registry import DEFAULT_MODELS, find_model
 
     outputs = Outputs(*(Path(name) if name else None for name in (given.report, given.json, given.csv)))
     outputs.check(force=given.force)

@@ -23,7 +23,7 @@ from vpcodec.container import Header, Index, Reader, SoundFacts
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import depth_of
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.streams import Source, at_start, open_input, seekable
+from vpcodec.data.streams import Common, Source, at_start, open_input, seekable
 from vpcodec.errors import ConfigError, InputError
 from vpcodec.registry import ModelFolder, find_model
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import torch
 
     from vpcodec.codec.streaming import StreamDecoder, StreamEncoder
-
-DEFAULT_MODELS = {"speech": "speech-vp", "image": "image-vp"}  # those that encode where none is named
 
 Decoded = TypeVar("Decoded", Recording, Picture)
 
@@ -105,7 +103,8 @@ class Codec(TokenCalls):
         out = io.BytesIO()
         coded = self.encode_to(signal, out, wanted=wanted, reading=Reading(sample_rate=sample_rate))
         for note in coded.notes:
-            warnings.warn(note, stacklevel=2)
+            if not isinstance(note, Common):  # of the model that whoever calls this has chosen
+                warnings.warn(note, stacklevel=2)
         return out.getvalue()
 
     def encode_batch(

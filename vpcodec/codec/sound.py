@@ -31,7 +31,7 @@ from vpcodec.data.audio_sink import AudioSink, stored_as
 from vpcodec.data.kinds import FileType
 from vpcodec.data.pcm import FORMATS, subtype_of
 from vpcodec.data.resample import Resampler, checked_rate, resampled_length
-from vpcodec.data.streams import at_start
+from vpcodec.data.streams import Common, at_start
 from vpcodec.errors import ConfigError, ContainerError, InputError, counted
 from vpcodec.registry import ModelFacts, ModelFolder
 
@@ -95,6 +95,9 @@ class Sound(Signal):
         for frame in in_order(coding.engine, computations(), coding.timer, live=live):
             writer.write(frame)
         writer.close(encoder.received)
+        if encoder.narrows():
+            what = f"has sound above {coding.facts.sample_rate / 2000:g} kHz, which {coding.model.name} leaves out"
+            opened.note(Common(what))
         return encoder.received
 
     def decode(
@@ -111,8 +114,7 @@ class Sound(Signal):
         return sink.notes + (damage.notes if damage else ())
 
     def decode_in_memory(self, coding: Coding, reader: Reader) -> Recording:
-        sample_rate = sound_facts(coding.header).sample_rate
-        return Recording(np.concatenate(list(decode_whole(coding, reader))), sample_rate)
+        return Recording(np.concatenate(list(decode_whole(coding, reader))), sound_facts(coding.header).sample_rate)
 
     def resync(self, coding: Coding) -> Resync:
         signal, columns = sound_facts(coding.header), coding.header.columns or self.core
@@ -272,8 +274,7 @@ def audio_info(header: Header) -> AudioInfo:
     """What a decoded recording is to be written as."""
     signal = sound_facts(header)
     tags = {name: text.decode(errors="replace") for name, text in header.metadata}
-    subtype = subtype_of(signal.bit_depth, signal.floating)
-    return AudioInfo(signal.sample_rate, signal.channels, subtype, tags=tags)
+    return AudioInfo(signal.sample_rate, signal.channels, subtype_of(signal.bit_depth, signal.floating), tags=tags)
 
 
 def decode_whole(coding: Coding, reader: Reader, live: bool = False, on_damage: Resync | None = None) -> Blocks:

@@ -37,8 +37,9 @@ from vpcodec.data.level import (
 )
 from vpcodec.data.resample import Resampler
 from vpcodec.errors import ConfigError, ContainerError
-from vpcodec.registry import ModelFacts
+from vpcodec.registry import WIDE, ModelFacts
 
+CLEAR = 1e-4  # share of the energy, -40 dB: what is above the model's band is mentioned from here on
 GLIDE = 0.03  # seconds before and after the border of long windows over which the gain moves
 
 Samples = NDArray[np.float32]
@@ -56,10 +57,12 @@ class SoundEncoder:
 
     Attributes:
         received: Samples of each channel so far.
+        energy: Of the samples so far, and of what was made of them at the model's rate.
     """
 
     def __init__(self, facts: ModelFacts, rate: int, channels: int, sample_rate: int, columns: int = 0) -> None:
         self.received = 0
+        self.energy = [0.0, 0.0]
         self.resampler = Resampler(sample_rate, facts.sample_rate, channels)
         self.facts = facts
         self.rate = rate
@@ -75,10 +78,12 @@ class SoundEncoder:
     def push(self, samples: Samples) -> list[Computation[Frame]]:
         """Take in samples [n, channels]; returns what computes the frames that can now be made."""
         self.received += len(samples)
+        self.energy[0] += float(np.vdot(samples, samples))
         return self.encode_windows(self.resampler.push(samples))
 
     def encode_windows(self, samples: Samples) -> list[Computation[Frame]]:
         """What computes the frames that can be made once these samples at the model's rate are in."""
+        self.energy[1] += float(np.vdot(samples, samples))
         rows = rows_of_channels(samples.astype(np.float32, copy=False), self.facts)
         self.held = np.concatenate((self.held, rows), axis=1)
         # A long window glides towards the level of the next one, so that one must be here whole.
@@ -97,6 +102,12 @@ class SoundEncoder:
         while self.encoded * self.core < length:
             frames.append(self.encode_window(length))
         return frames
+
+    def narrows(self) -> bool:
+        """Whether people hear that sound above half the model's sample rate is missing, once all samples are in."""
+        before, after = self.energy
+        ratio = self.resampler.source_rate / self.facts.sample_rate
+        return ratio > 1 and self.facts.sample_rate < WIDE and before - after * ratio > CLEAR * before
 
     def positions(self) -> int:
         """Whole positions of signal seen so far."""

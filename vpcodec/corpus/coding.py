@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
 
-from vpcodec.codec.pipeline import DEFAULT_MODELS, Codec
+from vpcodec.codec.pipeline import Codec
 from vpcodec.codec.signals import WHOLE, Coded
 from vpcodec.codec.token_files import SIGNALS, model_for
 from vpcodec.container import Header, Index, Reader
@@ -14,11 +14,12 @@ from vpcodec.container.header import MAGIC
 from vpcodec.corpus.plan import DECODED, TOKENS, Item, form_of, output_name
 from vpcodec.corpus.result import Result, Settings, fail
 from vpcodec.corpus.verify import check_decoded, check_encoded, decoded_time, is_decoded, is_encoded
+from vpcodec.data.audio import peek_sample_rate
 from vpcodec.data.kinds import SIGNATURE_BYTES, MissingExtraError, file_type_of, peek_file_type
 from vpcodec.data.output import open_output
 from vpcodec.data.streams import STANDARD, LeftOut, failure, open_input, peek, seekable, shown
 from vpcodec.errors import ConfigError, InputError, VpcodecError
-from vpcodec.registry import ModelFolder, find_model
+from vpcodec.registry import DEFAULT_MODELS, WIDE, WIDE_MODEL, ModelFolder, default_model, find_model, is_installed
 
 
 class Coder:
@@ -48,6 +49,9 @@ class Coder:
             chosen = wanted.asked or wanted.codebook is not None
             fitting = (kind for kind in DEFAULT_MODELS if wanted.asked in (None, SIGNALS[kind].asked))
             names = [DEFAULT_MODELS[kind] for kind in fitting] if chosen else []
+            if self.settings.task == "encode" and is_installed(WIDE_MODEL):
+                names += [WIDE_MODEL] if DEFAULT_MODELS["speech"] in names else []
+                lines.append(f"recordings of {WIDE:,} Hz or more: {WIDE_MODEL}; below: {DEFAULT_MODELS['speech']}")
         for model in map(find_model, filter(None, names)):
             signal = SIGNALS[model.facts.kind]
             try:
@@ -99,12 +103,18 @@ class Coder:
             if item.problem:
                 raise item.problem
             target = result.target = output_name(item.target, TOKENS) if item.open_ended else item.target
-            with self.open_source(item.source, target) as stream:
+            with self.open_source(item.source, target) as stream, ExitStack() as resources:
                 file_type = None
                 if reading.raw is None:
                     file_type, stream = peek_file_type(stream)
                 kind = file_type.kind if file_type else "speech"
-                model = find_model(settings.model or DEFAULT_MODELS[kind])
+                if settings.model:
+                    model = find_model(settings.model)
+                else:
+                    sample_rate = reading.raw.sample_rate if reading.raw else 0
+                    if file_type and kind == "speech" and is_installed(WIDE_MODEL):
+                        sample_rate, stream = resources.enter_context(peek_sample_rate(stream, file_type))
+                    model = find_model(default_model(kind, sample_rate))
                 if file_type and SIGNALS[model.facts.kind].media != kind:
                     what = f"{shown(item.source)}: is {SIGNALS[kind].noun}, and {model.name} codes {model.facts.kind}"
                     raise InputError(what, hint="choose another --model")

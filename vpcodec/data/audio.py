@@ -6,10 +6,10 @@ temporary file.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, NamedTuple, Self, TypeAlias
+from typing import BinaryIO, NamedTuple, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 from vpcodec.data.kinds import PYAV_FORMATS, FileType, file_type_of
 from vpcodec.data.pcm import FORMATS, depth_of, samples_of, whole_frames
 from vpcodec.data.resample import checked_rate
-from vpcodec.data.streams import HEAD_BYTES, Source, at_start, open_input, peek, read_exactly, seekable, shown, size_of
+from vpcodec.data.streams import (
+    HEAD_BYTES,
+    Seen,
+    Source,
+    at_start,
+    open_input,
+    peek,
+    read_exactly,
+    seekable,
+    shown,
+    size_of,
+)
 from vpcodec.data.wav import is_plain, read_header, wav_blocks
 from vpcodec.errors import ConfigError, InputError, counted
 
@@ -90,6 +101,10 @@ class AudioSource:
         self._notes = notes
         self._resources = resources
         self._cleaned = 0
+
+    def note(self, text: str) -> None:
+        """Add a warning of whoever reads the recording."""
+        self._notes.append(text)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -166,6 +181,22 @@ def open_audio(
         if info.channels > MOST_CHANNELS:
             raise InputError(f"{name}: {info.channels:,} channels are more than {MOST_CHANNELS}")
         return AudioSource(name, *opened, resources.pop_all())
+
+
+@contextmanager
+def peek_sample_rate(stream: BinaryIO, file_type: FileType) -> Iterator[tuple[int, BinaryIO]]:
+    """Hz of a recording in any stream, pipes too, and the stream to read it from. Raises InputError."""
+    with nullcontext(stream) if file_type.format == "wav" else seekable(stream) as whole:
+        if at_start(whole):
+            with open_audio(whole, file_type=file_type) as audio:
+                sample_rate = audio.info.sample_rate
+            whole.seek(0)
+            yield sample_rate, whole
+        else:
+            pipe = Seen(whole)
+            with open_audio(cast(BinaryIO, pipe), file_type=file_type) as audio:
+                sample_rate = audio.info.sample_rate
+            yield sample_rate, pipe.again()
 
 
 def open_raw(stream: BinaryIO, raw: RawFormat) -> Opened:

@@ -30,6 +30,31 @@ class LeftOut(str):
     """A note on a part of the input that is not in the output. Such an input is never deleted."""
 
 
+class Common(str):
+    """A note that may hold for most files of a corpus. Of files from folders it is told once, with their number."""
+
+
+class Seen(io.RawIOBase):
+    """A pipe whose bytes are kept as they are read, so that they can be read again; see `peek`."""
+
+    def __init__(self, rest: BinaryIO) -> None:
+        self.rest = rest
+        self.content = b""
+        self.name = getattr(rest, "name", "")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        found = self.rest.read(size)
+        self.content += found
+        return found
+
+    def again(self) -> BinaryIO:
+        """The pipe from where this began."""
+        return cast(BinaryIO, Headed(self.content, self.rest))
+
+
 def shown(source: Source) -> str:
     """The name of a path or stream on one line: control characters and bytes that are not UTF-8 are escaped."""
     if not isinstance(source, str | os.PathLike):

@@ -80,13 +80,13 @@ def choose(results: Results, count: int) -> list[tuple[str, str]]:
     return [(item, "worst") for item in worst] + [(item, "median") for item in middle]
 
 
-def make_examples(results: Results, dataset: Dataset, candidates: Sequence[Candidate], count: int = 3) -> list[Example]:
+def make_examples(results: Results, dataset: Dataset, candidates: Sequence[Candidate]) -> list[Example]:
     """Code the chosen items once more, and keep what came out. What fails is left out."""
     signal, present = SIGNALS[dataset.kind], PRESENTATIONS[dataset.kind]
     paths = {item.name: item.path for item in dataset.items}
     rows = {(row.item, row.candidate): row for row in results.rows}
     examples = []
-    for item, place in choose(results, count):
+    for item, place in choose(results, present.count):
         original = signal.read(paths[item], dataset.side)
         renditions = [Rendition("original", *present.embed(original), "")]
         for candidate in candidates:
@@ -120,13 +120,13 @@ def embed_image(signal: Signal) -> tuple[str, str]:
     return data_uri(file, "image/webp"), ""
 
 
-def embed_recording(signal: Signal, rate: int, darkest: float) -> tuple[str, str]:
-    """Data URIs of the beginning of a recording [N] or [N, C], and of its spectrogram."""
+def embed_recording(signal: Signal, rate: int, darkest: float, form: str) -> tuple[str, str]:
+    """Data URIs of the beginning of a recording [N] or [N, C], as FLAC or OGG, and of its spectrogram."""
     file = io.BytesIO()
     heard = np.clip(signal[: LONGEST * rate], -1, 1)
-    soundfile.write(file, heard, rate, "PCM_16", format="FLAC")
+    soundfile.write(file, heard, rate, format=form)  # FLAC in 16 bits
     mono = heard.reshape(len(heard), -1).mean(1)
-    return data_uri(file, "audio/flac"), data_uri(spectrogram(mono, rate, darkest), "image/png")
+    return data_uri(file, f"audio/{form.lower()}"), data_uri(spectrogram(mono, rate, darkest), "image/png")
 
 
 def spectrogram(signal: Signal, rate: int = speech.SAMPLE_RATE, darkest: float = DARKEST) -> io.BytesIO:
@@ -209,22 +209,30 @@ def player(rendition: Rendition, item: str, top: int) -> str:
 
 @dataclass(frozen=True)
 class Presentation:
-    """How one type of signal is shown: its data URIs, an example as HTML, what to do with it, and its style."""
+    """How one type of signal is shown: its data URIs, an example as HTML, what to do with it, its style, and how many
+    of the worst and of the middle items are."""
 
     embed: Callable[[Signal], tuple[str, str]]
     draw: Callable[[int, Example], str]
     how: str
     css: str
+    count: int = 3
 
 
-def of_sound(rate: int, darkest: float) -> Presentation:
-    embed = partial(embed_recording, rate=rate, darkest=darkest)
-    return Presentation(embed, partial(players, top=rate // 2000), "", "examples wide")
+def of_sound(rate: int, darkest: float, form: str, how: str = "", count: int = 3) -> Presentation:
+    embed = partial(embed_recording, rate=rate, darkest=darkest, form=form)
+    return Presentation(embed, partial(players, top=rate // 2000), how, "examples wide", count)
 
 
 PRESENTATIONS: dict[str, Presentation] = {
-    "speech": of_sound(speech.SAMPLE_RATE, DARKEST),
-    "audio": of_sound(audio.SAMPLE_RATE, darkest=-95.0),  # the octaves above 8 kHz are faint
+    "speech": of_sound(speech.SAMPLE_RATE, DARKEST, "FLAC"),
+    "audio": of_sound(
+        audio.SAMPLE_RATE,
+        -95.0,  # the octaves above 8 kHz are faint
+        "OGG",
+        "All are heard through Vorbis at about 130 kbit/s, a sixth of what lossless sound would add to this page.",
+        count=2,
+    ),
     "image": Presentation(
         embed_image, slider, "Drag the edge, or use the arrow keys. Left of it is the original.", "examples"
     ),
