@@ -48,6 +48,7 @@ ONE_STEP = "tests/training/test_one_step.py"
 
 GROUPED = "vpcodec/quantizers/grouped.py"
 CROPS = "vpcodec/data/crops.py"
+JOURNAL = "vpcodec/training/journal.py"
 
 TRAINING = (
     Mutant(LOOP, "        self.check_finite(row)\n", "", "tests/training/test_loop.py"),
@@ -56,7 +57,7 @@ TRAINING = (
     Mutant("vpcodec/training/readers.py", "count(first),\n", "count(0),\n", "tests/training/test_readers.py"),
     Mutant("vpcodec/data/media.py", " {changes[each.path]}", "", "tests/data/test_crops.py"),
     Mutant("vpcodec/graphs/writing.py", ".any(1).all())", ".any(1).any())", "tests/test_graphs.py"),
-    Mutant("vpcodec/training/journal.py", "model.unquantized(crops)", "model(crops)[0]", ONE_STEP),
+    Mutant(JOURNAL, "model.unquantized(crops)", "model(crops)[0]", ONE_STEP),
     Mutant(CROPS, "self.held > self.memory", "self.held > 1e12", "tests/data/test_crops.py"),
     Mutant(CROPS, "seconds * part / parts, stop", "seconds * part / parts + 1, stop", "tests/data/test_crops.py"),
     Mutant(CROPS, "        self.skipped[place] = error\n", "", "tests/data/test_crops.py"),
@@ -83,6 +84,26 @@ TRAINING = (
     Mutant("vpcodec/autoencoder.py", "self.quantizer.rates.index(self.quantizer.checked_rate(rate))", "0", ONE_STEP),
     Mutant("vpcodec/networks/blocks.py", "x = x + condition", "pass", ONE_STEP),
     Mutant("vpcodec/training/optimizer.py", "STEP_SCALE = 0.2 ", "STEP_SCALE = 2.0 ", ONE_STEP),
+    Mutant(LOOP, "        self.tell(1.0, math.nan)\n", "", ONE_STEP),
+    Mutant(LOOP, "        self.save()  # at once", "        # at once", "tests/training/test_loop.py"),
+    Mutant(LOOP, "train(not self.options.decoder_only)", "train()", "tests/training/test_loop.py"),
+    Mutant(LOOP, "with errors_named(run.out), process_group", "with process_group", "tests/cli/test_training.py"),
+    Mutant(
+        "vpcodec/cli/training.py", "self.ending or not self.stepping:", "self.ending:", "tests/cli/test_training.py"
+    ),
+    Mutant(
+        "vpcodec/training/checkpoint.py", "optimizer.state[parameter] = device", "pass", "tests/training/test_loop.py"
+    ),
+    Mutant(JOURNAL, "if what not in noted:", "if True:", "tests/training/test_journal.py"),
+    Mutant(JOURNAL, 'line.endswith("\\n") and ', "", "tests/training/test_journal.py"),
+    Mutant(
+        "vpcodec/data/media.py", "below.is_file() or not below.exists()", "below.is_file()", "tests/data/test_crops.py"
+    ),
+    Mutant("vpcodec/data/media.py", "(path, refuse)", "(path, lambda error: None)", "tests/data/test_crops.py"),
+    Mutant("vpcodec/data/streams.py", "                seen.add(found)\n", "", "tests/data/test_crops.py"),
+    Mutant(
+        CROPS, "range(rank, self.options.batch, processes)", "range(self.options.batch)", "tests/data/test_crops.py"
+    ),
 )
 
 QUANTIZERS = (

@@ -96,6 +96,11 @@ def test_seed_and_step_alone_decide_a_batch(shard: Path, kind: type) -> None:
     assert np.array_equal(first.batch(7), second.batch(7))
     assert not np.array_equal(first.batch(7), first.batch(8))
     assert not np.array_equal(first.batch(7), kind(shard, options, 8, seed=2).batch(7))
+    shares = []
+    for rank in (0, 1):
+        second.share(rank, 2)
+        shares.append(second.batch(7))
+    assert np.array_equal(np.concatenate(shares)[[0, 2, 1]], first.batch(7))  # together they are what one draws
 
 
 def test_a_recording_or_photo_smaller_than_a_crop_is_filled_up(tmp_path: Path) -> None:

@@ -186,7 +186,10 @@ def test_a_stage_of_the_decoder_alone_can_be_resumed(media: Path, tmp_path: Path
     first = train(recipe, Run(data=media, out=tmp_path / "first", device="cpu"))
     stage = override(recipe, ["training.decoder_only=true"])
     whole = Trainer(stage, Run(data=media, out=made(tmp_path / "whole"), start=first, device="cpu"))
+    moved: list[bool] = []
+    whole.model.quantizer.register_forward_pre_hook(lambda module, given: moved.append(module.training))
     whole.train()
+    assert moved == [False] * 6  # real codes are heard, not training's stand-in
     run = Run(data=media, out=made(tmp_path / "stopped"), start=first, device="cpu")
     with pytest.raises(KeyboardInterrupt):
         Trainer(stage, run, interrupt_after(3)).train()

@@ -131,7 +131,7 @@ class Watch:
             self.told = now
             began, before = self.first
             left = (now - began) * (1 - progress) / max(progress - before, 1e-9) / 60
-            self.messages.note(f"{self.state()[1]}, about {left:.0f} minutes left")
+            self.messages.note(f"{self.state()[1]}, about {counted(round(left), 'minute')} left")
         if self.ending:
             self.stopped = True
             raise self.ending
