@@ -119,6 +119,8 @@ def test_what_is_broken_or_missing_is_named(tmp_path: Path) -> None:
         list_media(tmp_path, "speech")
     (tmp_path / "broken.tar").unlink()
     (tmp_path / "broken.wav").write_bytes(io.BytesIO(b"RIFFnothing").getvalue())
+    photos(tmp_path, 1)
+    assert ImageCrops(tmp_path, OPTIONS_OF_PHOTOS, 8, seed=0).extent() == "1 photo, 0.01 megapixels"
     with pytest.raises(DataError, match=r"1 of 1 speech files cannot be read; .*broken\.wav: "):
         SoundCrops(tmp_path, OPTIONS, 96, seed=0)
 

@@ -30,7 +30,7 @@ from vpcodec.data.media import MediaFile, Sources, list_media, measured
 from vpcodec.data.resample import resample
 from vpcodec.data.sndfile import read_between
 from vpcodec.data.streams import failure
-from vpcodec.errors import DataError, InputError
+from vpcodec.errors import DataError, InputError, counted
 from vpcodec.recipe import Data, Recipe
 
 LEVEL_RANGE = (-9.0, 6.0)  # dB around the codec's own level, drawn per crop
@@ -196,7 +196,7 @@ class SoundCrops(Crops):
         return float(self.amounts.sum()) * self.sample_rate / self.hop
 
     def extent(self) -> str:
-        return f"{len(self.media):,} recordings, {self.amounts.sum() / 3600:.3g} hours"
+        return f"{counted(len(self.media), 'recording')}, {self.amounts.sum() / 3600:.3g} hours"
 
     def parts(self, index: int) -> int:
         seekable = self.media[index].name.lower().endswith(SEEKABLE) and self.amounts[index] > LONG
@@ -282,7 +282,7 @@ class ImageCrops(Crops):
         return float(self.amounts.sum()) * 1e6 / self.hop**2 if self.amounts.all() else math.inf
 
     def extent(self) -> str:
-        return f"{len(self.media):,} photos, {self.amounts.sum():,.4g} megapixels"
+        return f"{counted(len(self.media), 'photo')}, {self.amounts.sum():,.4g} megapixels"
 
     def decode(self, place: Place) -> NDArray[np.generic]:
         pixels = open_image(io.BytesIO(self.media[place[0]].read())).pixels
