@@ -1,6 +1,7 @@
 """Measures of any sound give the values that follow from what was done to it; those of stereo leave mono out."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +111,17 @@ def test_visqol_gives_equal_sound_what_its_conformance_test_gives_it(full_band):
     noisy = cut + 0.01 * np.random.default_rng(0).standard_normal(cut.shape).astype(np.float32)
     assert scores(noisy, cut, ["visqol_audio"]).values["visqol_audio"] < 4
     assert "ViSQOL finds nothing" in scores(cut[:100], cut[:100], ["visqol_audio"]).failures["visqol_audio"]
+
+
+def test_visqol_gives_an_orchestra_below_3_5_khz_what_its_conformance_test_gives_it(shared: Path) -> None:
+    """1.3889 is what Google's program gives the whole clip, of which these are three seconds."""
+    pytest.importorskip("visqol", reason="needs the package visqol-python")
+    signal = pytest.importorskip("scipy.signal")
+    strauss, _ = soundfile.read(
+        shared / "data" / "speech" / "robust" / "music_strauss_48k_stereo.flac", dtype="float32"
+    )
+    low = signal.fftconvolve(strauss, signal.firwin(1023, 3500, fs=RATE)[:, None], mode="same").astype(np.float32)
+    assert scores(low, strauss, ["visqol_audio"]).values["visqol_audio"] == pytest.approx(1.3889, abs=0.02)
 
 
 def test_visqol_of_speech_is_high_for_equal_and_low_for_noisy_speech(full_band):
