@@ -40,3 +40,5 @@ def test_of_a_model_with_many_codebooks_a_gallery_shows_some(tmp_path: Path) -> 
     few = saved(tmp_path / "few", "speech-vp-tiny", settings=["quantizer.rates=[8, 16, 32]"])
     many = saved(tmp_path / "many", "speech-vp-tiny", settings=["quantizer.rates=[8, 16, 32, 64, 128, 256, '2x32']"])
     assert (gallery.shown(few), gallery.shown(many)) == ([8, 16, 32], [256])
+    sound = saved(tmp_path / "sound", "audio-vp-tiny", settings=["quantizer.rates=[8, 16, 32]"])
+    assert gallery.shown(sound) == [32, 8]

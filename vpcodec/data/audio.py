@@ -186,17 +186,14 @@ def open_audio(
 @contextmanager
 def peek_sample_rate(stream: BinaryIO, file_type: FileType) -> Iterator[tuple[int, BinaryIO]]:
     """Hz of a recording in any stream, pipes too, and the stream to read it from. Raises InputError."""
-    with nullcontext(stream) if file_type.format == "wav" else seekable(stream) as whole:
-        if at_start(whole):
-            with open_audio(whole, file_type=file_type) as audio:
-                sample_rate = audio.info.sample_rate
+    head, stream = peek(stream)
+    with nullcontext(stream) if file_type.format == "wav" and is_plain(head) else seekable(stream) as whole:
+        pipe = None if at_start(whole) else Seen(whole)
+        with open_audio(cast(BinaryIO, pipe or whole), file_type=file_type) as audio:
+            sample_rate = audio.info.sample_rate
+        if pipe is None:
             whole.seek(0)
-            yield sample_rate, whole
-        else:
-            pipe = Seen(whole)
-            with open_audio(cast(BinaryIO, pipe), file_type=file_type) as audio:
-                sample_rate = audio.info.sample_rate
-            yield sample_rate, pipe.again()
+        yield sample_rate, pipe.again() if pipe else whole
 
 
 def open_raw(stream: BinaryIO, raw: RawFormat) -> Opened:
