@@ -10,17 +10,28 @@ the size of the former as they come.
 
 import argparse
 import csv
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
+import soundfile
 from figures import COMPARED, ROOT, markdown, put_table
 
 from vpcodec.evaluation.candidates import ModelCandidate
-from vpcodec.evaluation.datasets import open_dataset
+from vpcodec.evaluation.datasets import Item, open_dataset
 from vpcodec.evaluation.evaluate import run_evaluation
 from vpcodec.evaluation.results import Results, Row
 from vpcodec.evaluation.signals import SIGNALS
 from vpcodec.registry import find_model, is_installed
 
+sys.path.insert(0, str(ROOT))
+
+from tests.clips import RATE, castanets, crescendo, strings, sweep
+
+MADE, SECONDS = (castanets, strings, sweep, crescendo), 6.0
 PAGE = ROOT / "docs" / "robust.md"
 DATA = ROOT.parent / "shared" / "data"
 FOLDERS = {"speech": DATA / "speech" / "robust", "image": DATA / "images" / "robust", "audio": DATA / "music" / "test"}
@@ -48,10 +59,22 @@ def main() -> None:
         if not candidates or not folder.is_dir():
             print(f"left out: {kind}, for want of {'a model' if folder.is_dir() else folder}")
             continue
-        results = run_evaluation(
-            open_dataset(str(folder)).seen_as(kind), candidates, RIVALS[kind], metrics=list(COMPARED[kind])
-        )
-        put_table(PAGE, kind, table(results, kind, descriptions(folder)))
+        dataset, notes = open_dataset(str(folder)).seen_as(kind), descriptions(folder)
+        with TemporaryDirectory() as scratch:
+            if kind == "audio":
+                items = made(Path(scratch))
+                dataset = replace(dataset, items=(*dataset.items, *items))
+                notes.update({item.name: (items[item].__doc__ or "").strip(".") for item in items})
+            results = run_evaluation(dataset, candidates, RIVALS[kind], metrics=list(COMPARED[kind]))
+        put_table(PAGE, kind, table(results, kind, notes))
+
+
+def made(folder: Path) -> dict[Item, Callable[[float], np.ndarray]]:
+    """Transients, tones and a crescendo as files, with what made each."""
+    items = {Item(f"made_{clip.__name__}", folder / f"{clip.__name__}.wav"): clip for clip in MADE}
+    for item, clip in items.items():
+        soundfile.write(item.path, clip(SECONDS), RATE)
+    return items
 
 
 def descriptions(folder: Path) -> dict[str, str]:
