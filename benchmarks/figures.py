@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MEDIA = ROOT / "tests" / "media"
 COMPARED = {
     "speech": {name: METRICS[name] for name in ("pesq_wb", "stoi", "mel_distance")},
-    "audio": {name: METRICS[name] for name in ("visqol_audio", "mel_distance_48", "lsd_high")},
+    "audio": {name: METRICS[name] for name in ("visqol_audio", "mel_distance_48", "lsd_high", "loudness_error")},
     "image": {name: METRICS[name] for name in ("psnr", "ssim", "lpips_alex")},
 }
 

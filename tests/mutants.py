@@ -480,6 +480,7 @@ CORPUS_EVALUATION_AND_COMMAND = (
         "tests/codec/test_levels.py",
     ),
     Mutant("vpcodec/data/level.py", "RELEASE = 1.5 ", "RELEASE = 0.05 ", "tests/codec/test_levels.py"),
+    Mutant("vpcodec/metrics/audio.py", "(theirs > QUIETEST)", "(theirs > -300)", "tests/metrics/test_audio.py"),
     Mutant(LOSSES, "drawn in (None, index)", "True", "tests/losses/test_losses.py"),
     Mutant("vpcodec/codec/effort.py", "encode(latents, rate)", "encode(view, rate)", "tests/codec/test_effort.py"),
     Mutant(

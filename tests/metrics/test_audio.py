@@ -66,6 +66,16 @@ def test_a_sine_of_full_scale_is_100_db_above_the_floor():
     assert log_spectral_distance(np.zeros_like(sine), sine, 1499, 1501) == pytest.approx(100, abs=0.5)
 
 
+def test_a_level_that_rises_and_falls_by_3_db_is_an_error_over_time_of_3_db_in_music_and_pauses_do_not_count():
+    original = noise(seconds=2.0)
+    original[RATE:] = 1e-6 * original[RATE:]
+    gains = np.where(np.arange(2 * RATE) // (RATE // 4) % 2 == 0, 3.0, -3.0)[:, None]
+    values = scores((original * 10 ** (gains / 20)).astype(np.float32), original).values
+    assert values["loudness_error"] == pytest.approx(3.0, abs=1e-3)
+    assert values["level_error"] == pytest.approx(0, abs=0.1)
+    assert scores(2 * noise(), noise()).values["loudness_error"] == pytest.approx(20 * math.log10(2), abs=1e-3)
+
+
 def test_distortion_is_counted_over_both_channels():
     decoded = stereo(tone(100), tone(200) + 0.1 * tone(200, 90))
     assert scores(decoded, stereo(tone(100), tone(200))).values["si_sdr_48"] == pytest.approx(23.0, abs=0.05)

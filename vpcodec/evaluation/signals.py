@@ -25,6 +25,7 @@ from vpcodec.metrics.table import Signal
 AUDIO_METRICS = """\
 - *ViSQOL*: the mean opinion of listeners as ViSQOL v3 estimates it in audio mode, 1 to 5; equal sound has 4.73.
 - *LSD*: log-spectral distance of a band, windows of 43 ms, floor at -100 dB. *Mel distance*: 128 bands up to 24 kHz.
+- *Level error over time*: of blocks of 50 ms; music that pumps or loses its dynamics has a large one.
 - *Stereo errors*: of the level of left over right, and of the phase between them below 1.5 kHz.
 """
 SLACK = 10  # parts of a second: by one of them decoded sound may differ in length

@@ -22,6 +22,7 @@ WINDOW, HOP = 2048, 512  # samples: 43 ms, 11 ms
 FLOOR = 1e-10  # power of a bin, where a sine of full scale has about 1: -100 dB
 MEL_BANDS = 128  # up to 24 kHz
 STEREO_BANDS = 32  # on the mel scale
+BLOCK, QUIETEST = 2400, -80.0  # samples whose level counts as one, 50 ms, and dBFS from which on it counts
 PHASE_TOP = 1500.0  # Hz; above it hearing does not follow the phase between ears
 VISQOL_RATES = {"audio": 48_000, "speech": 16_000}  # Hz that each mode works at
 
@@ -52,6 +53,17 @@ def log_spectral_distance(decoded: Samples, original: Samples, low: float, high:
 def si_sdr(decoded: Samples, original: Samples) -> float:
     """Scale-invariant signal-to-distortion ratio of all channels together, dB."""
     return speech.si_sdr(decoded.T.ravel(), original.T.ravel())
+
+
+def loudness_error(decoded: Samples, original: Samples) -> float:
+    """How far the level of 50 ms is off, dB, at most 60: pumping and lost dynamics; mean where it is above -80 dBFS."""
+
+    def levels(samples: Samples) -> NDArray[np.float64]:
+        padded = np.pad(samples.astype(np.float64), ((0, -len(samples) % BLOCK), (0, 0)))
+        return np.asarray(10 * np.log10(np.square(padded).reshape(-1, BLOCK * samples.shape[1]).mean(1) + FLOOR))
+
+    ours, theirs = levels(decoded), levels(original)
+    return weighted(np.minimum(np.abs(ours - theirs), 60.0), (theirs > QUIETEST).astype(np.float64))
 
 
 def level_error(decoded: Samples, original: Samples) -> float | None:

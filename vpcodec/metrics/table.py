@@ -165,6 +165,7 @@ METRICS: dict[str, Metric] = {
     "lsd_middle": band_metric(4, 8),
     "lsd_high": band_metric(8, 20),
     "si_sdr_48": sound_metric("audio", "SI-SDR", True, 2, audio.si_sdr, unit="dB"),
+    "loudness_error": sound_metric("audio", "level error over time", False, 2, audio.loudness_error, unit="dB"),
     "level_error": sound_metric("audio", "stereo level error", False, 2, audio.level_error, unit="dB"),
     "phase_error": sound_metric("audio", "stereo phase error", False, 1, audio.phase_error, unit="degrees"),
     "visqol_speech": sound_metric(
