@@ -57,6 +57,9 @@ The table of formats names the extras for further formats. Other extras are `ful
 
 A message reports each conversion that changes the signal.
 
+- Band: recordings of 32 kHz or more are encoded with `audio-vp` where it is installed, others with `speech-vp`, which
+  codes sound up to 8 kHz. `-m` names another model, and `vpcodec info` shows which one would be taken. If a model of
+  speech leaves out sound above 8 kHz, a message says so, from a ten-thousandth of the energy (-40 dB) on.
 - Bit depth: integers of 8, 16, 24 and 32 bits and floating-point samples keep their format if the output format has
   it. FLAC has at most 24 bits. Lossy formats, A-law and mu-law count as 16 bits.
 - Samples beyond full scale are clipped in integer formats. Samples that are infinite or not a number become silence.
