@@ -197,14 +197,14 @@ def test_a_network_that_8_bits_harm_goes_without_them(tmp_path: Path, monkeypatc
     OnnxEngine(model)
     with pytest.raises(ModelError, match="has no 8-bit graphs, because they would change the signal too much"):
         OnnxEngine(model, eight_bits=True)
-    assert not (model.path / DECODER_8_BITS.format(rate=256)).exists()
+    assert not (model.path / DECODER_8_BITS.format(codebook=256)).exists()
 
 
 def test_only_the_trunk_multiplies_with_8_bits(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model", small_recipe("speech")).path
     write_graphs(folder)
     exact, quicker = (
-        [node.op_type for node in onnx.load(folder / name.format(rate=256), load_external_data=False).graph.node]
+        [node.op_type for node in onnx.load(folder / name.format(codebook=256), load_external_data=False).graph.node]
         for name in (DECODER, DECODER_8_BITS)
     )
     assert quicker.count("MatMulInteger") == exact.count("Gemm") == 2 + 2 * SMALL.decoder_blocks
