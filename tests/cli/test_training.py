@@ -114,6 +114,20 @@ def test_only_a_step_is_waited_for_when_a_run_is_stopped(handlers: None, number:
     assert watch.stopped
 
 
+def test_a_first_step_after_a_minute_of_reading_does_not_yet_tell_the_time_left(
+    handlers: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    watch = Watch(find_recipe("image-fsp-1024"), Messages())
+    for step, now in ((1, 1090.0), (2, 1092.5)):
+        clock[0] = now
+        watch(step, (step - 1) / 241, 0.5)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "step 2" in line
+    assert line.endswith("about 10 minutes left")
+
+
 def test_a_run_prints_the_files_it_found_and_skipped(vpcodec: Command, data: Path) -> None:
     for copy in range(10):
         shutil.copy(data, data.with_name(f"{copy}.flac"))

@@ -127,10 +127,11 @@ class Watch:
         if self.first is None:
             self.first = now, progress
         self.stepping = progress < 1
-        if self.stepping and not self.messages.lively and now - self.told >= EVERY:
+        began, before = self.first
+        due = now - self.told >= EVERY and progress > before  # one step alone tells no pace
+        if due and self.stepping and not self.messages.lively:
             self.told = now
-            began, before = self.first
-            left = (now - began) * (1 - progress) / max(progress - before, 1e-9) / 60
+            left = (now - began) * (1 - progress) / (progress - before) / 60
             self.messages.note(f"{self.state()[1]}, about {counted(round(left), 'minute')} left")
         if self.ending:
             self.stopped = True
